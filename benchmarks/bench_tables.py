@@ -25,7 +25,7 @@ from stepwell_hub.config import HubConfig
 from stepwell_hub.key_file import KeyFile
 from stepwell_hub.serve import make_context
 from stepwell_store import open_embedded
-from stepwell_wire.hub_access import see_to_key
+from stepwell_wire.hub_access import ensure_key
 
 ROWS, REPEATS = 1_000_000, 7
 _NAMES = [f"number {n}" for n in range(5)] + [f"text {n}" for n in range(5)]
@@ -72,7 +72,7 @@ def _questions(folder: Path, parquet: Path) -> list[list[str]]:
     try:
         store.migrate()
         config = HubConfig(data=folder / "data")
-        key = see_to_key(config.folder)
+        key = ensure_key(config.folder)
         context = make_context(config, store)
         digest = blake3(parquet.read_bytes()).hexdigest()
         context.blobs.put(digest, parquet)

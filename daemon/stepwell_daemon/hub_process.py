@@ -24,7 +24,7 @@ from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.config import DaemonConfig, wants_hub
 from stepwell_daemon.errors import DaemonConfigError
 from stepwell_daemon.hub_commands import ControlPlace, own_place, place_of
-from stepwell_wire.hub_access import LOCK_FILE, HubKeyError, hub_dir, see_to_key
+from stepwell_wire.hub_access import LOCK_FILE, HubKeyError, ensure_key, hub_dir
 from stepwell_wire.hub_address import bind
 from stepwell_wire.installation import install_command
 from stepwell_wire.interpreter import helper_command
@@ -96,7 +96,7 @@ class HubProcess:
             )
             return
         try:
-            see_to_key(hub_dir(config.data))
+            ensure_key(hub_dir(config.data))
         except HubKeyError as error:
             self.problem = f"no page: {error}"
             logger.error("%s", self.problem)

@@ -37,7 +37,7 @@ from stepwell_hub.tables.workers import TableWorkers
 from stepwell_store import EmbeddedStore, Store, connect_embedded
 from stepwell_store.queries import Limits
 from stepwell_wire import __version__, service_notify
-from stepwell_wire.hub_access import LOCK_FILE, STATE_FILE, HubKeyError, see_to_key
+from stepwell_wire.hub_access import LOCK_FILE, STATE_FILE, HubKeyError, ensure_key
 from stepwell_wire.hub_address import bind
 
 logger = logging.getLogger("stepwell_hub")
@@ -103,7 +103,7 @@ def serve(
         StoreError: The store cannot be opened.
     """
     try:
-        see_to_key(config.folder)
+        ensure_key(config.folder)
         keys = KeyFile(config.folder)
     except HubKeyError as error:
         raise HubConfigError(str(error)) from error

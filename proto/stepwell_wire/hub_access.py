@@ -83,7 +83,7 @@ def read_key(folder: Path) -> str:
     return text
 
 
-def see_to_key(folder: Path) -> str:
+def ensure_key(folder: Path) -> str:
     """Return the key in ``folder``; make folder and key where they are missing.
 
     Raises:

@@ -42,11 +42,11 @@ class Attempts:
         self.obstacle = self.last_obstacle = ""
         self.next_at = 0.0
         self._socket, self._personal, self._say = socket, personal, say
-        self._obstacles_said: set[str] = set()
+        self._reported_obstacles: set[str] = set()
         self._at_once = False
         self._failures = 0
 
-    def hasten(self) -> None:
+    def retry_now(self) -> None:
         """Make the next attempt due now, because a caller waits."""
         self.obstacle = ""
         self._at_once = True
@@ -55,7 +55,7 @@ class Attempts:
         at_once, self._at_once = self._at_once, False
         return at_once or time.monotonic() >= self.next_at
 
-    def see_to_daemon(self) -> None:
+    def ensure_daemon(self) -> None:
         """Check that a daemon listens; without one, try to start it.
 
         Raises:
@@ -63,7 +63,7 @@ class Attempts:
         """
         look = look_at(self._socket)
         if not look.answers:
-            obstacle = look.obstacle or self._personal.see_to()
+            obstacle = look.obstacle or self._personal.ensure_started()
             raise DaemonUnreachableError(self._socket, "no process listens", obstacle=obstacle)
 
     def note_success(self) -> None:
@@ -98,10 +98,10 @@ class Attempts:
 
     def was_reported(self, obstacle: str) -> bool:
         """Return whether ``obstacle`` was printed before."""
-        return obstacle in self._obstacles_said
+        return obstacle in self._reported_obstacles
 
     def _report_obstacle(self, folder: Path) -> None:
-        obstacle, said = self.obstacle, self._obstacles_said
+        obstacle, said = self.obstacle, self._reported_obstacles
         if obstacle and obstacle not in said and len(said) < _OBSTACLES_MAX:
             said.add(obstacle)
             self._say(f"{obstacle}. Logged rows are kept in {folder}; `stepwell sync` sends them")

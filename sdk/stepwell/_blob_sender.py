@@ -41,7 +41,7 @@ class BlobSender:
         self._is_known, self._say = is_known, say
         self._refused: dict[str, str] = {}
         self._said: set[str] = set()
-        self._woken, self._hurried = Wake(), Wake()
+        self._woken, self._retry_now = Wake(), Wake()
         self._changed = threading.Condition()
         self._stopping = False
         self._is_over = False
@@ -81,7 +81,7 @@ class BlobSender:
                 left = deadline - time.monotonic()
                 if left <= 0 or self._is_over or not self.is_alive:
                     return False
-                self._hurried.set()
+                self._retry_now.set()
                 self._changed.wait(min(left, 0.25))
         return True
 
@@ -89,7 +89,7 @@ class BlobSender:
         """End the thread; the files that were not handed over stay staged."""
         self._stopping = True
         self._woken.set()
-        self._hurried.set()
+        self._retry_now.set()
         if self._thread is not None and threading.current_thread() is not self._thread:
             self._thread.join(timeout_seconds)
 
@@ -117,16 +117,16 @@ class BlobSender:
                 try:
                     moved = self._is_known() and self._hand_over()
                 except Exception as error:  # A failing disk, or a mistake of ours.
-                    self._on_surprise(error)
+                    self._on_unexpected(error)
                     moved = False
                 with self._changed:
                     self._changed.notify_all()
                 failures = 0 if moved else failures + 1
                 if not moved and not self._is_over:
                     delay = min(_RETRY_SECONDS_MAX, _RETRY_SECONDS_MIN * 2 ** min(failures, 10))
-                    self._hurried.clear()
+                    self._retry_now.clear()
                     if not self._stopping:
-                        self._hurried.wait(delay * random.Random().uniform(0.5, 1.0))
+                        self._retry_now.wait(delay * random.Random().uniform(0.5, 1.0))
         finally:
             self._delivery.close()
             with self._changed:
@@ -162,7 +162,7 @@ class BlobSender:
             self._said.add(what)
             self._say(f"{what}: {why}")
 
-    def _on_surprise(self, error: Exception) -> None:
+    def _on_unexpected(self, error: Exception) -> None:
         import traceback
 
         detail = str(error) if isinstance(error, OSError) else traceback.format_exc()

@@ -7,7 +7,7 @@ wrapped as well: loggers that were set up earlier hold them.
 A write that reaches several wrapped methods on its way is taken once, by the outermost.
 
 Other packages wrap the method as well, and restore the one they found: IPython does so at each
-cell. So `see_to_streams` repeats the wrapping, and a restored method of ours continues to work.
+cell. So `rewrap_streams` repeats the wrapping, and a restored method of ours continues to work.
 """
 
 import contextlib
@@ -57,7 +57,7 @@ def start_capture(taker: Taker) -> None:
             held_before = getattr(sys, f"__{name}__", None)
             if held_before is not stream and not _notebook.is_kernel():
                 _wrap(held_before, name)
-        _notebook.follow_cells(see_to_streams, print_to_takers)
+        _notebook.follow_cells(rewrap_streams, print_to_takers)
 
 
 def stop_capture(taker: Taker) -> None:
@@ -79,7 +79,7 @@ def forget_captures() -> None:
     _takers, _lock = (), threading.RLock()
 
 
-def see_to_streams() -> None:
+def rewrap_streams() -> None:
     """Wrap stdout and stderr again if another package removed our wrapping."""
     if not _takers:
         return

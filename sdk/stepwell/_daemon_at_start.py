@@ -9,7 +9,7 @@ from stepwell._terminal import Voice
 from stepwell_wire.page_file import noted_page
 
 
-def see_to_daemon(
+def ensure_daemon(
     settings: Settings,
     sender: Sender,
     voice: Voice,

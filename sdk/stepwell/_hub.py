@@ -121,7 +121,7 @@ def _start_daemon(socket: Path, environ: Mapping[str, str], say: Callable[[str],
     personal.allow(expected=True)
     deadline = time.monotonic() + _START_SECONDS
     while not _spawn.daemon_answers(str(socket)):
-        trouble = personal.see_to()
+        trouble = personal.ensure_started()
         if trouble or time.monotonic() > deadline:
             why = trouble or f"the daemon did not answer within {_START_SECONDS:.0f} s"
             raise HubUnreachableError(f"no hub: {why}; {_NO_HUB}")

@@ -60,7 +60,7 @@ def start_run(
     if isinstance(before, Run) and _is_left_to_parent(before, wanted):
         _session.bind(None)  # Not ended: code that holds it may still log into it.
         before = None
-    if isinstance(before, Run) and _stays(before, wanted, arguments.get("run_id"), voice):
+    if isinstance(before, Run) and _keeps_run(before, wanted, arguments.get("run_id"), voice):
         return before
     given = parse_config(config, include=include, exclude=exclude)
     place = _choose_place(wanted, voice)
@@ -179,7 +179,7 @@ def _read_branch(how: str, text: str) -> tuple[int, dict[str, Any]]:
     return int(step) + 1, more
 
 
-def _stays(before: Run, wanted: Settings, run_id: object, voice: Voice) -> bool:
+def _keeps_run(before: Run, wanted: Settings, run_id: object, voice: Voice) -> bool:
     """Return whether the run that is still running is what `init` returns; it may finish it.
 
     Args:

@@ -19,8 +19,8 @@ def is_kernel() -> bool:
     return getattr(_shell(), "kernel", None) is not None
 
 
-def follow_cells(see_to_streams: Callable[[], None], show: Callable[[str, str], None]) -> None:
-    """Call ``see_to_streams`` in and after each later cell, if there are cells.
+def follow_cells(rewrap_streams: Callable[[], None], show: Callable[[str, str], None]) -> None:
+    """Call ``rewrap_streams`` in and after each later cell, if there are cells.
 
     IPython wraps the streams' `write` during a cell, and restores it afterwards.
 
@@ -33,7 +33,7 @@ def follow_cells(see_to_streams: Callable[[], None], show: Callable[[str, str], 
         return
 
     def begin(*cell: Any) -> None:
-        see_to_streams()
+        rewrap_streams()
 
     def end(*result: Any) -> None:
         error = getattr(result[0], "error_in_exec", None) if result else None
@@ -42,7 +42,7 @@ def follow_cells(see_to_streams: Callable[[], None], show: Callable[[str, str], 
 
             show("stderr", ending_text(error))
         # For output of threads between cells, after IPython has restored the streams.
-        timer = threading.Timer(_AFTER_CELL_SECONDS, see_to_streams)
+        timer = threading.Timer(_AFTER_CELL_SECONDS, rewrap_streams)
         timer.daemon = True
         timer.start()
 

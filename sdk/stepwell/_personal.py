@@ -67,7 +67,7 @@ class PersonalDaemon:
         self._answered = True
         self._failures = 0
 
-    def see_to(self) -> str:
+    def ensure_started(self) -> str:
         """Start a daemon if one is due; return why none will answer, "" if one may.
 
         Called each time that no daemon listens.

@@ -24,7 +24,7 @@ from stepwell_wire.records import CONSOLE, FINISH, GAP, pack_event
 from stepwell_wire.segment import COMMITTED_WORD
 
 _GAPS_BYTES: Final = 1024  # More than the events of gaps take.
-_OWED_SHARE: Final = 4
+_QUEUE_SHARE: Final = 4
 """Events that wait for room take at most this part of a segment, so that one holds all."""
 _BLOCK_SECONDS: Final = 0.05
 _committed = COMMITTED_WORD
@@ -60,8 +60,8 @@ class RecordWriter(FilledSegment):
         self.run_id = run_id
         self.losses = Losses()
         self.name_sets = NameSets()
-        self._owed: deque[bytes] = deque()  # events that wait for room, oldest first
-        self._is_paying = False
+        self._queued_events: deque[bytes] = deque()  # events that wait for room, oldest first
+        self._is_writing_queued = False
         self._console_tail = ConsoleTail(0)
         self._disabled = disabled
         self._warned_full = False
@@ -99,14 +99,14 @@ class RecordWriter(FilledSegment):
             record = self._packed(kind, body, self._step, self._now())
             if record is None:
                 return False
-            has_turn = self._pay_owed() or kind == FINISH
+            has_turn = self._write_queued() or kind == FINISH
             position = self._place_or_advance(record) if has_turn else None
             written = position is not None
             captured = self._captured
             if position == self._base + captured and self._offset == captured + len(record):
                 self._captured = self._offset  # An event holds no row.
             if not written and kind != CONSOLE:
-                self._owe(record)
+                self._queue_event(record)
             if self.idle:
                 self.wake()
             return written
@@ -170,28 +170,28 @@ class RecordWriter(FilledSegment):
             position = self._place(record)
         return position
 
-    def _owe(self, record: bytes) -> None:
+    def _queue_event(self, record: bytes) -> None:
         """Keep an event until there is room for it."""
-        bytes_max = 0 if self.journal is None else self.journal.segment_bytes // _OWED_SHARE
-        if sum(map(len, self._owed)) + len(record) <= bytes_max:
-            self._owed.append(record)
+        bytes_max = 0 if self.journal is None else self.journal.segment_bytes // _QUEUE_SHARE
+        if sum(map(len, self._queued_events)) + len(record) <= bytes_max:
+            self._queued_events.append(record)
         else:
             self.losses.add_event(self._why_no_room(), self._step)
 
-    def _pay_owed(self) -> bool:
+    def _write_queued(self) -> bool:
         """Write the events that wait for room; False if some still wait."""
-        if not self._owed:
+        if not self._queued_events:
             return True
-        if self._is_paying:
+        if self._is_writing_queued:
             return False  # An inner call or a signal handler: the outer call continues.
-        self._is_paying = True
+        self._is_writing_queued = True
         try:
-            while self._owed:
-                if self._place_or_advance(self._owed[0]) is None:
+            while self._queued_events:
+                if self._place_or_advance(self._queued_events[0]) is None:
                     return False
-                self._owed.popleft()
+                self._queued_events.popleft()
         finally:
-            self._is_paying = False
+            self._is_writing_queued = False
         return True
 
     def _place(self, record: bytes, schema: Schema | None = None) -> int | None:
@@ -244,7 +244,7 @@ class RecordWriter(FilledSegment):
         self._adopt()
         self.wake()
         self._write_gaps()
-        self._pay_owed()
+        self._write_queued()
         return True
 
     def _write_gaps(self) -> None:
@@ -295,7 +295,7 @@ class RecordWriter(FilledSegment):
             self._write_last_console_tail()
             has_room = self._end - self._offset >= _GAPS_BYTES
             others = self.losses.has_others and not has_room
-            if self.losses.has_rows or self._owed or others:
+            if self.losses.has_rows or self._queued_events or others:
                 self._advance(beyond_limit=True)
             elif self.losses.has_others:
                 self._write_gaps()
@@ -320,7 +320,7 @@ class RecordWriter(FilledSegment):
         self._pid = os.getpid()
         self._make_journal = make_journal
         self.name_sets, self.losses = NameSets(), Losses()
-        self._owed, self._is_paying = deque(), False
+        self._queued_events, self._is_writing_queued = deque(), False
         self._other_end = 0
         self._latest = {name: (0, value) for name, (_, value) in self._latest.items()}
         self.open()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from stepwell import _exit_note, _import_gate
 from stepwell._command import Command
-from stepwell._daemon_at_start import see_to_daemon
+from stepwell._daemon_at_start import ensure_daemon
 from stepwell._gpu_environment import gpu_environment
 from stepwell._identity import CLIENT
 from stepwell._journal import Journal
@@ -152,11 +152,11 @@ class Recording:
             self.console.start()
         self.sender.start()
 
-    def see_to_daemon(self) -> None:
+    def ensure_daemon(self) -> None:
         """Start a personal daemon if none listens, or say where the data stays."""
         folder = self.journal_folder
         if self.sender.online:
-            self._noted_page = see_to_daemon(
+            self._noted_page = ensure_daemon(
                 self.settings, self.sender, self.voice, folder, called=self._called
             )
         elif self._prints_messages and folder is not None:

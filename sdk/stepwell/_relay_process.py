@@ -64,7 +64,7 @@ class RelayProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
 
-    def see_to(self, folder: str) -> None:
+    def ensure_started(self, folder: str) -> None:
         """Start the relay of ``folder`` unless it runs; at most once in a while.
 
         Raises:

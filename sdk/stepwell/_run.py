@@ -386,7 +386,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         if self._recording.primary and not self.disabled:
             self._memory.note_step(self._id, self._starting_step)
             self._memory.note(self._remembered(self._summary_before, self._runtime_before))
-        self._recording.see_to_daemon()
+        self._recording.ensure_daemon()
         self._recording.begin_sending()
 
     def _join_sweep(self, trial: "Trial") -> None:

@@ -159,7 +159,7 @@ class Sender:
         """Send at once and wait until everything before ``position`` is durable in the daemon."""
         deadline = time.monotonic() + timeout_seconds
         changed = self._delivery.changed
-        self.attempts.hasten()
+        self.attempts.retry_now()
         while self._journal.acked < position:
             self._hurry = True
             self.wake()
@@ -169,10 +169,10 @@ class Sender:
             with changed:
                 # Bounded also in case the thread ends without a notification.
                 changed.wait_for(lambda: self._journal.acked >= position, min(left, 0.25))
-        self._see_to_room(min(deadline, time.monotonic() + _ROOM_SECONDS_MAX))
+        self._wait_for_room(min(deadline, time.monotonic() + _ROOM_SECONDS_MAX))
         return True
 
-    def _see_to_room(self, deadline: float) -> None:
+    def _wait_for_room(self, deadline: float) -> None:
         """Wait until a full journal has freed acknowledged segments and has room for a row."""
         while self._journal.is_full and self.can_deliver and time.monotonic() < deadline:
             self._hurry = True
@@ -202,14 +202,14 @@ class Sender:
                     self._rest()
                 except Exception as error:
                     begun = True
-                    self._on_surprise(error)
+                    self._on_unexpected(error)
         finally:
             with contextlib.suppress(Exception):
                 self._delivery.disconnect()
                 if self._relay is not None:
                     self._relay.stop()
 
-    def _on_surprise(self, error: Exception) -> None:
+    def _on_unexpected(self, error: Exception) -> None:
         """A failing disk, or a bug of ours: report it once, pause, continue."""
         self.surprise_count += 1
         if self.surprise_count == 1:
@@ -269,7 +269,7 @@ class Sender:
             if not self.attempts.is_due():
                 return
             try:
-                self.attempts.see_to_daemon()
+                self.attempts.ensure_daemon()
                 delivery.connect()
             except NoThreadError:
                 self._relay = RelayProcess(self._socket)
@@ -315,14 +315,14 @@ class Sender:
                 self._journal.acked = acked
                 self._delivery.changed.notify_all()
         elif self._journal.committed > acked or (self.stager and self.stager.staged()):
-            self._see_to_relay(relay)
+            self._ensure_relay(relay)
 
-    def _see_to_relay(self, relay: RelayProcess) -> None:
+    def _ensure_relay(self, relay: RelayProcess) -> None:
         if not self.attempts.is_due():
             return
         try:
-            self.attempts.see_to_daemon()
-            relay.see_to(str(self._journal.folder.absolute()))
+            self.attempts.ensure_daemon()
+            relay.ensure_started(str(self._journal.folder.absolute()))
         except (DaemonUnreachableError, RefusedError) as error:
             self._on_failure(error)
         except OSError as error:

@@ -16,7 +16,7 @@ from stepwell_hub.context import Context
 from stepwell_hub.key_file import KeyFile
 from stepwell_hub.serve import make_context
 from stepwell_store import EmbeddedStore, open_embedded
-from stepwell_wire.hub_access import see_to_key
+from stepwell_wire.hub_access import ensure_key
 from tests.waiting import wait_until
 
 _SECONDS = 60
@@ -46,7 +46,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         config = HubConfig(data=data, port=port)
-        key = see_to_key(config.folder)
+        key = ensure_key(config.folder)
         context = make_context(config, store)
         app = create_app(context, KeyFile(config.folder), static=data)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))

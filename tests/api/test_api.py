@@ -26,7 +26,7 @@ from stepwell.errors import (
 from stepwell.testing import RecordingDaemon
 from stepwell_store import queries
 from stepwell_store.errors import QueryTimeoutError
-from stepwell_wire.hub_access import see_to_key
+from stepwell_wire.hub_access import ensure_key
 from stepwell_wire.page_file import note_page
 from tests.api.conftest import World
 from tests.hub.made import make_run
@@ -116,7 +116,7 @@ def test_a_run_has_its_values(world: World, project: str) -> None:
     assert run.path == ["", project, "r1"]
     with pytest.raises(NotFoundError, match=r"no run 'r11'.*did you mean"):
         world.api.run(f"{project}/r11")
-    with pytest.raises(NotFoundError, match="the id of the run that is named so is 'r2'"):
+    with pytest.raises(NotFoundError, match="the run with this name has the id 'r2'"):
         world.api.run(f"{project}/run 2")
     with pytest.raises(UsageError, match="does not name a run"):
         world.api.run(project)
@@ -307,7 +307,7 @@ def test_the_hub_of_the_data_folder_is_found(world: World, project: str, tmp_pat
 def test_the_hub_of_the_daemon_is_found_beside_its_socket_while_it_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key = see_to_key(tmp_path / "elsewhere")
+    key = ensure_key(tmp_path / "elsewhere")
     with RecordingDaemon(tmp_path / "s.sock") as daemon:
         monkeypatch.setenv("STEPWELL_SOCKET", daemon.socket)
         with pytest.raises(HubError, match="no hub found"):

@@ -69,7 +69,11 @@ def test_get_fetches_and_verify_compares(
         (["rm", "{}/data:v1"], 2, "add --yes"),
         (["rm", "{}/data:v1", "--yes"], 1, "has the aliases best, latest; add --with-aliases"),
         (["put", ".", "--name", "{}/data"], 2, "no files there"),
-        (["put", "/etc/hosts", "here/hosts", "--name", "{}/data"], 2, "would both be 'hosts'"),
+        (
+            ["put", "/etc/hosts", "here/hosts", "--name", "{}/data"],
+            2,
+            "have the same name in the artifact, 'hosts'",
+        ),
         (["put", "/etc/hosts", "--name", "{}/data", "--alias", "v7"], 2, "alias 'v7'"),
         (["put", "/etc/hosts", "--name", "{}/net"], 2, "is of type 'model', not 'dataset'"),
         (["put", "/etc/hosts", "--name", "{}/größe"], 2, "'größe'"),

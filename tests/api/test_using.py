@@ -155,7 +155,9 @@ def test_a_version_that_cannot_be_made_is_not_replaced_by_an_older_one(
     make_version(world, project)
     failed = waiting("failed", reason="x changed in place")
     monkeypatch.setattr(asking, "ask", Node(waiting("waiting"), failed))
-    with pytest.raises(ArtifactFailedError, match="cannot be made: x changed in place"):
+    with pytest.raises(
+        ArtifactFailedError, match="logged on this machine failed: x changed in place"
+    ):
         begin(project).use_artifact("data")
 
 

@@ -74,7 +74,7 @@ def test_spool_verify_checks_blobs_too(call: Call, data: Path) -> None:
     found = call("spool", "verify", "--data", str(data))
     assert found.code == 1
     assert "waiting: 2 blobs" in found.out
-    assert "not usable, kept in blobs/failed/: 1 blob" in found.out
+    assert "failed, kept in blobs/failed/: 1 blob" in found.out
     assert "damaged blob" in found.out
     as_json = call("spool", "verify", "--json", "--data", str(data))
     assert '"waiting": 2' in as_json.out
@@ -93,9 +93,7 @@ def test_a_dead_writer_s_media_are_unsent(tmp_path: Path) -> None:
 
 def test_the_status_has_a_line_for_media() -> None:
     told = {"stored": 5, "known": 2, "failed": 1, "waiting": 3, "waiting_bytes": 2000}
-    assert media_text(told) == (
-        "5 stored, 2 of them were there already, 1 FAILED, 3 waiting (2.0 kB)"
-    )
+    assert media_text(told) == ("5 stored, 2 of them already existed, 1 FAILED, 3 waiting (2.0 kB)")
     assert media_text({"stored": 0, "waiting": 0}) == ""
 
 

@@ -58,7 +58,7 @@ def test_status_says_that_a_daemon_is_personal_and_what_ends_it(
 ) -> None:
     assert "personal" not in call("status").out
     daemon.status |= {"personal": True, "idle_exit_seconds": 900.0}
-    assert "started for you; `stepwell down` ends it, or 15" in call("status").out
+    assert "ends with `stepwell down` or after 15" in call("status").out
 
 
 def test_status_as_json_is_the_daemons_own(call: Call, daemon: FakeDaemon) -> None:

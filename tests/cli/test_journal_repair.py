@@ -69,7 +69,7 @@ def test_a_damaged_journal_is_mended_and_the_running_daemon_takes_it(node: Node)
     asked = node.stepwell("journal", "repair")
     assert asked.returncode == 1
     assert f"{32 * len(LOST)} bytes, lost" in asked.stdout
-    assert "say --yes to repair 1 journal" in asked.stderr
+    assert "add --yes to repair 1 journal" in asked.stderr
     assert journal.exists()
     done = node.stepwell("journal", "repair", "--yes")
     assert done.returncode == 0, done.stderr
@@ -104,7 +104,7 @@ def test_whose_a_journal_is_must_be_said_whole(call: Call, tmp_path: Path) -> No
     assert "--project and --run: only one is given" in outcome.err
     words = ("journal", "repair", journal, "--run", "run-w", "--project", "p", "--yes")
     outcome = call(*words)
-    assert outcome.code == 1, "nobody knows whether the machine restarted"
+    assert outcome.code == 1, "it is unknown whether the machine restarted"
     assert "add --unverified to keep the readable part" in outcome.err
     assert not (journal / "writer.json").exists()
     outcome = call(*words, "--unverified")
@@ -147,9 +147,9 @@ def test_what_was_quarantined_is_named_until_it_is_taken(call: Call, tmp_path: P
     JournalReader(kept).remove()
     verified = call("journal", "verify", tmp_path)
     assert verified.code == 1
-    assert f"{kept}: keeps what could not be believed after a restart" in verified.out
+    assert f"{kept}: contains only bytes that cannot be verified after a restart" in verified.out
     asked = call("journal", "repair", tmp_path)
-    assert (asked.code, asked.out.startswith(f"{kept}: keeps what could not be")) == (0, True)
+    assert (asked.code, asked.out.startswith(f"{kept}: contains only bytes that")) == (0, True)
     taken = call("journal", "repair", tmp_path, "--unverified", "--yes")
     assert taken.code == 0, taken.err
     assert "kept without a valid checksum" in taken.out
@@ -188,7 +188,7 @@ def test_verify_names_a_journal_that_nobody_owns(call: Call, tmp_path: Path) -> 
     make_journal(tmp_path, "b", schema_event() + row(1))
     outcome = call("journal", "verify", tmp_path)
     assert outcome.code == 1
-    assert f"\n{lost}: it holds records and no writer.json" in outcome.out
+    assert f"\n{lost}: contains records but no writer.json" in outcome.out
     assert "2 journals, 1 damaged" in outcome.out
 
 

@@ -40,7 +40,7 @@ def test_nothing_to_do_is_wrong_usage(call: Call) -> None:
 def test_an_unknown_command_names_the_nearest(call: Call) -> None:
     wrong = call("rums")
     assert wrong.code == 2
-    assert wrong.err == "stepwell: 'rums' is no command; did you mean `stepwell runs`?\n"
+    assert wrong.err == "stepwell: 'rums' is not a command; did you mean `stepwell runs`?\n"
 
 
 def test_a_command_of_wandb_names_what_does_it_here(call: Call) -> None:
@@ -55,10 +55,10 @@ def test_an_unknown_option_is_wrong_usage(call: Call) -> None:
     assert wrong.code == 2
     assert wrong.err == (
         "stepwell runs: unrecognized arguments: --jsno; did you mean --json? "
-        "`stepwell runs --help` says more\n"
+        "see `stepwell runs --help`\n"
     )
     assert call("runs", "--limit").err == (
-        "stepwell runs: argument --limit: expected one argument; `stepwell runs --help` says more\n"
+        "stepwell runs: argument --limit: expected one argument; see `stepwell runs --help`\n"
     )
     assert "did you mean --project digits? " in call("runs", "digits").err
     assert "did you mean --filter state:VALUE? " in call("runs", "--state", "failed").err

@@ -13,7 +13,7 @@ import pytest
 
 from stepwell.cli.page import link_to, open_browser, running_hub
 from stepwell_store import EmbeddedStore
-from stepwell_wire.hub_access import check_login_code, hub_dir, read_key, see_to_key
+from stepwell_wire.hub_access import check_login_code, ensure_key, hub_dir, read_key
 from stepwell_wire.lock_notes import DATA_LOCK, read_lock_note
 from tests.cli.conftest import Call, made
 from tests.daemon.conftest import Process, process
@@ -80,7 +80,7 @@ def test_where_no_daemon_runs_one_is_started_on_the_folder(process: Process, cal
         )  # fmt: skip
         again = call("down", "--data", process.data)
         assert (again.code, again.err) == (
-            3, f"stepwell: no daemon has the data folder {process.data}\n",
+            3, f"stepwell: no daemon uses the data folder {process.data}\n",
         )  # fmt: skip
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -110,7 +110,7 @@ def test_a_folder_without_a_store_is_refused(call: Call, tmp_path: Path) -> None
 def test_who_may_not_read_the_key_gets_the_clean_address(tmp_path: Path) -> None:
     assert link_to("http://127.0.0.1:1/p/x", str(tmp_path)) == "http://127.0.0.1:1/p/x"
     assert link_to("http://127.0.0.1:1/p/x", "") == "http://127.0.0.1:1/p/x"
-    key = see_to_key(tmp_path)
+    key = ensure_key(tmp_path)
     link = link_to("http://127.0.0.1:1/p/x", str(tmp_path))
     import time
 

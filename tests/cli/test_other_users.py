@@ -71,7 +71,7 @@ def test_no_daemon_is_started_in_the_folder_of_another_user(
     folder = place / "theirs"
     folder.mkdir()
     os.chown(folder, *((OTHER + 1,) * 2 if os.getuid() == 0 else (-1, -1)))
-    reason = daemon_process.see_to_personal(where(folder))
+    reason = daemon_process.ensure_personal(where(folder))
     assert "belongs to another user" in reason
     assert "STEPWELL_SOCKET" in reason
     assert list(folder.iterdir()) == []

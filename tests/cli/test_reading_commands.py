@@ -89,8 +89,7 @@ def test_a_node_that_relays_says_where_runs_are(
         daemon.stop()
     assert told.code == 2
     assert (
-        "relays everything to the gateway gate:7077 and has no store: read the runs there"
-        in told.err
+        "relays all data to the gateway gate:7077 and has no store; read the runs there" in told.err
     )
     config = place / "node.toml"
     config.write_text('sink = "gateway"\ngateway_address = "127.0.0.1:7077"\n')
@@ -115,7 +114,7 @@ def test_the_daemon_of_a_named_folder_is_asked_on_whichever_socket_it_has(
         daemon.status["pid"] = os.getpid()
         down = call("down", "--data", store.data_dir)
         assert (down.code, down.err) == (
-            3, f"stepwell: no daemon has the data folder {store.data_dir}\n",
+            3, f"stepwell: no daemon uses the data folder {store.data_dir}\n",
         )  # fmt: skip
     finally:
         daemon.stop()
@@ -133,7 +132,7 @@ def test_runs_are_limited_unless_all_are_asked_for(call: Call) -> None:
     assert len(json.loads(call("runs", "--project", "digits", "--limit", "0", "--json").out)) == 2
     unknown = call("runs", "--project", "nothing")
     assert (unknown.code, unknown.out) == (4, "")
-    assert "no project is called 'nothing'" in unknown.err
+    assert "no project has the name 'nothing'" in unknown.err
     unknown = call("show", "digits")
     assert unknown.code == 4
     assert "it is a project; `stepwell runs --project digits` lists its runs" in unknown.err
@@ -178,7 +177,7 @@ def test_a_list_that_goes_on_names_its_cursor(call: Call) -> None:
 def test_a_filter_that_finds_none_says_of_how_many_and_what_no_run_has(call: Call) -> None:
     done = call("runs", "--project", "digits", "--filter", "train/los<0 state:done")
     assert (done.code, done.out) == (0, "")
-    assert "the filter finds none of 2 runs" in done.err
+    assert "the filter matches none of 2 runs" in done.err
     assert "no run has 'train/los'; did you mean" in done.err
     done = call("runs", "--project", "digits", "--filter", "state:crash", "--json")
     assert (done.code, json.loads(done.out)) == (0, [])
@@ -325,7 +324,10 @@ def test_a_run_whose_rest_is_in_a_journal_here_is_shown_with_that(call: Call, pl
     make_journal(place / "journals", "w", records, project="digits", run_id="run-a")
     told = call("show", "run-a")
     assert told.code == 0
-    assert "digits/run-a is not whole here; 1 journal of it waits on this machine" in told.err
+    assert (
+        "digits/run-a is not complete in this store; 1 journal of it waits on this machine"
+        in told.err
+    )
     assert call("show", "run-b").err == ""
     make_journal(
         place / "journals", "v", records, acked=len(records), project="digits", run_id="run-b"

@@ -18,7 +18,7 @@ import pytest
 from stepwell_daemon.config import DaemonConfig
 from stepwell_daemon.errors import DaemonConfigError
 from stepwell_daemon.hub_process import HubProcess, bound_log
-from stepwell_wire.hub_access import LOCK_FILE, hub_dir, read_key, see_to_key
+from stepwell_wire.hub_access import LOCK_FILE, ensure_key, hub_dir, read_key
 from stepwell_wire.installation import install_command
 from stepwell_wire.page_file import noted_page, page_file
 from tests.daemon.client import Client, status_of
@@ -90,7 +90,7 @@ def test_a_killed_hub_comes_back_at_the_same_address(process: Process) -> None:
 
 def test_a_second_hub_on_the_folder_is_waited_for_and_named_once(process: Process) -> None:
     folder = hub_dir(process.data)
-    see_to_key(folder)
+    ensure_key(folder)
     with (folder / LOCK_FILE).open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         process.start(*ON)

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from stepwell_wire.hub_access import see_to_key
+from stepwell_wire.hub_access import ensure_key
 from tests.deploy.manager import Manager
 from tests.deploy.places import DEPLOY, needs
 from tests.deploy.service import (
@@ -156,7 +156,7 @@ def test_a_training_pod_logs_through_its_nodes_daemon_and_the_hub_shows_it(folde
         state = hub.place("/var/lib/stepwell")
         os.chown(state, 0, GROUP)
         state.chmod(0o2775)  # As fsGroup leaves it.
-        key = see_to_key(folder / "made")
+        key = ensure_key(folder / "made")
         secret = hub.place("/etc/stepwell/key/key")
         secret.parent.mkdir(parents=True)
         secret.write_text(key)

@@ -15,7 +15,7 @@ import yaml
 
 from stepwell_daemon.config import DaemonConfig
 from stepwell_hub.config import HubConfig
-from stepwell_wire.hub_access import hub_dir, read_key, see_to_key
+from stepwell_wire.hub_access import ensure_key, hub_dir, read_key
 from tests.deploy.places import DEPLOY, TOOLS, needs
 from tests.deploy.settings import commented, load_daemon, load_hub, names
 
@@ -313,7 +313,7 @@ def test_the_hub_accepts_the_key_that_its_first_container_lays_down(
     built: dict[str, list[Object]], tmp_path: Path
 ) -> None:
     state, secret = tmp_path / "state", tmp_path / "secret"
-    made = see_to_key(tmp_path / "made")
+    made = ensure_key(tmp_path / "made")
     secret.mkdir()
     # As Kubernetes mounts it: a link to a file that the pod's group may read.
     (secret / "..data").mkdir()

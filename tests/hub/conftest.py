@@ -14,7 +14,7 @@ from stepwell_hub.context import Context
 from stepwell_hub.key_file import KeyFile
 from stepwell_hub.serve import make_context
 from stepwell_store import EmbeddedStore, open_embedded
-from stepwell_wire.hub_access import hub_dir, see_to_key
+from stepwell_wire.hub_access import ensure_key, hub_dir
 from tests.hub.catalogs import emptied
 from tests.servers.postgresql import PostgreSQLServer
 
@@ -63,7 +63,7 @@ class Hub:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.config = config
-        self.key = see_to_key(config.folder)
+        self.key = ensure_key(config.folder)
         self.context: Context = make_context(config, store, clock=clock)
         self.app = create_app(self.context, KeyFile(config.folder), static=static)
         self.program = self.client(Authorization=f"Bearer {self.key}")

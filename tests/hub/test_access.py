@@ -21,11 +21,11 @@ from stepwell_hub.pages import login_page
 from stepwell_wire.hub_access import (
     CODE_SECONDS,
     cookie_name,
+    ensure_key,
     make_cookie,
     make_login_code,
     read_key,
     rotate_key,
-    see_to_key,
 )
 from stepwell_wire.hub_address import HubAddress
 from tests.hub.conftest import BASE, Hub
@@ -165,7 +165,7 @@ def test_while_the_key_cannot_be_read_nobody_is_let_in(
 
 
 def test_a_live_feed_ends_when_the_key_was_rotated(tmp_path: Path) -> None:
-    see_to_key(tmp_path)
+    ensure_key(tmp_path)
     sent: list[Message] = []
 
     async def feed(scope: Scope, receive: Receive, send: Send) -> None:

@@ -167,7 +167,9 @@ def test_two_values_at_one_place_of_the_store_are_told(
     offline(config=config)
     told = [line for line in capfd.readouterr().err.splitlines() if "both have a value" in line]
     assert len(told) == bool(path)
-    assert all(f"at {path};" in line and f"{name!r}" in line for line in told for name in names)
+    assert all(
+        f"at {path}, of which" in line and f"{name!r}" in line for line in told for name in names
+    )
 
 
 def test_two_large_values_side_by_side_are_compared_in_one_pass(

@@ -101,7 +101,7 @@ class Broken:
         (b"bytes", "bytes"),
         (b"\xff", "b'\\xff'"),
         (1 + 2j, "(1+2j)"),
-        (Broken(), "<Broken whose text cannot be made: RuntimeError>"),
+        (Broken(), "<Broken without text: RuntimeError>"),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -43,7 +43,9 @@ def test_a_data_folder_of_another_daemon(folder: Path) -> None:
     os.close(lock)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("STEPWELL_SOCKET=/run/other.sock") == 1, "said once, at the start"
-    assert "(the reason is above). They are safe: when that is fixed, `stepwell sync" in done.stderr
+    assert (
+        "(the reason is above), but kept on disk; after fixing this, `stepwell sync" in done.stderr
+    )
     assert kept(folder) == [(0, 1.0)]
 
 

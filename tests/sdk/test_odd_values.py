@@ -218,12 +218,12 @@ def test_what_is_inside_of_itself_is_gone_into_once() -> None:
     items: list[Any] = [1]
     items += [items, items]
     found = split_values({"tree": node, "list": items}, lambda kind, text: None)
-    again = "<the dict that this is in>"
+    again = "<the enclosing dict>"
     assert found.points == {"tree.x": 1.0}
     assert found.others == {
         "tree.parent": again,
         "tree.first": again,
-        "list": [1, "<the list that this is in>", "<the list that this is in>"],
+        "list": [1, "<the enclosing list>", "<the enclosing list>"],
     }
     shared = {"y": 2.0}
     assert split_values({"a": shared, "b": {"c": shared}}, lambda kind, text: None).points == {

@@ -84,7 +84,8 @@ def test_more_than_may_wait_is_counted_and_leaves_a_gap(start: Start) -> None:
 
 @pytest.mark.parametrize("is_full", [False, True])
 @pytest.mark.parametrize(
-    "place", ["_pay_owed", "_owe", "_place_or_advance", "_place", "_advance", "_write_gaps"]
+    "place",
+    ["_write_queued", "_queue_event", "_place_or_advance", "_place", "_advance", "_write_gaps"],
 )
 def test_a_handler_that_sets_something_meanwhile_loses_nothing_and_doubles_nothing(
     start: Start, place: str, is_full: bool, monkeypatch: pytest.MonkeyPatch

@@ -8,7 +8,7 @@ import pytest
 
 from stepwell._page import how_to_look, page_address
 from stepwell.testing import RecordingDaemon
-from stepwell_wire.hub_access import check_login_code, see_to_key
+from stepwell_wire.hub_access import check_login_code, ensure_key
 from stepwell_wire.page_file import note_page, noted_page, page_file
 from tests.sdk.conftest import Start
 
@@ -55,7 +55,7 @@ def test_what_is_no_address_beside_the_socket_is_none(daemon: RecordingDaemon, t
 def test_the_line_is_printed_once_and_logs_nobody_in_from_a_file(
     start: Start, daemon: RecordingDaemon, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    see_to_key(tmp_path / "hub")
+    ensure_key(tmp_path / "hub")
     daemon.page_url, daemon.hub_folder = PAGE, str(tmp_path / "hub")
     with start(project="p", id="run-1") as run:
         for _ in range(2):
@@ -78,7 +78,10 @@ def test_without_a_page_the_line_names_the_command_that_shows_the_run(
     with start(project="p", id="run-1", name="the first") as run:
         run.log({"x": 1.0})
         assert run.flush(timeout=30)
-    line = "stepwell: run the first (run-1): `stepwell show p/run-1` shows it where the store is"
+    line = (
+        "stepwell: run the first (run-1): see it with `stepwell show p/run-1` on the machine that "
+        "has the store"
+    )
     assert capfd.readouterr().err.splitlines() == [line]
 
 
@@ -87,7 +90,9 @@ def test_without_a_daemon_the_line_says_which_run_is_kept_where(
 ) -> None:
     with start(project="p", id="run-1", name="the first", mode="offline") as run:
         said = capfd.readouterr().err
-        assert said == f"stepwell: run the first (run-1) is offline: it is kept in {run.dir}\n"
+        assert (
+            said == f"stepwell: run the first (run-1) is offline: its data is kept in {run.dir}\n"
+        )
     capfd.readouterr()
     with start(project="p", settings={"finish_timeout": 0.0}) as run:
         (line,) = capfd.readouterr().err.splitlines()
@@ -96,7 +101,7 @@ def test_without_a_daemon_the_line_says_which_run_is_kept_where(
 
 
 def test_on_a_terminal_the_line_has_a_link_that_logs_in(tmp_path: Path) -> None:
-    key = see_to_key(tmp_path / "hub")
+    key = ensure_key(tmp_path / "hub")
     folder = str(tmp_path / "hub")
     line = how_to_look(PAGE, folder, project="p", run_id="r", is_terminal=True)
     (code,) = re.findall(rf"see it at {PAGE}/p/p/runs/r\?login=(\S+)", line)

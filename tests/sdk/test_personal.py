@@ -74,20 +74,20 @@ def world(folder: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 def test_a_daemon_that_was_killed_is_started_again_and_not_in_a_tight_loop(world: World) -> None:
     personal = world.daemon()
-    assert personal.see_to() == ""
+    assert personal.ensure_started() == ""
     for _ in range(3):
         personal.note_answer()
         world.note("personal")
         world.codes[-1] = -9
         count = len(world.codes)
         for _ in range(20):
-            assert personal.see_to() == ""
+            assert personal.ensure_started() == ""
             assert personal.expected
             world.pass_seconds(1)
         assert len(world.codes) == count, "too soon"
         world.pass_seconds(RESTART_SECONDS)
-        personal.see_to()
-        personal.see_to()
+        personal.ensure_started()
+        personal.ensure_started()
         assert len(world.codes) == count + 1
     assert len(world.said) == 3
 
@@ -100,7 +100,7 @@ def test_a_daemon_of_another_script_is_replaced_and_one_that_was_stopped_is_not(
         personal.allow(expected=False)
         personal.note_answer()
         world.note(kind)
-        reason = personal.see_to()
+        reason = personal.ensure_started()
         assert ("was stopped" in reason) == (kind == "stopped"), "what is stopped is not waited for"
         assert len(world.codes) == count, kind
         assert personal.expected == bool(count)
@@ -110,29 +110,29 @@ def test_of_many_ranks_one_starts_a_daemon(world: World) -> None:
     world.pid = os.getpid()  # It runs, and does not answer yet.
     ranks = [world.daemon() for _ in range(8)]
     for _ in range(3):
-        assert [rank.see_to() for rank in ranks] == [""] * 8
+        assert [rank.ensure_started() for rank in ranks] == [""] * 8
         assert all(rank.expected for rank in ranks)
     assert len(world.codes) == 1
 
 
 def test_a_fresh_run_starts_one_at_once_after_the_last_one_has_ended(world: World) -> None:
-    world.daemon().see_to()
+    world.daemon().ensure_started()
     world.pid = 2**22 + 1  # No process.
-    world.daemon().see_to()
+    world.daemon().ensure_started()
     assert len(world.codes) == 2
 
 
 def test_a_daemon_that_does_not_start_is_an_obstacle_with_its_reason(world: World) -> None:
     (world.folder / "daemon.log").write_text("x\nstepwelld: the data folder is in use\n")
     personal = world.daemon()
-    personal.see_to()
+    personal.ensure_started()
     world.codes[-1] = 4
     for _ in range(5):
-        assert "code 4: the data folder is in use" in personal.see_to()
+        assert "code 4: the data folder is in use" in personal.ensure_started()
         assert not personal.expected
         world.pass_seconds(1)
     world.codes[-1] = 3
-    assert personal.see_to() == ""  # Another one has the socket: it will answer.
+    assert personal.ensure_started() == ""  # Another one has the socket: it will answer.
     assert len(world.codes) == 2
 
 
@@ -140,16 +140,16 @@ def test_what_cannot_be_started_is_an_obstacle_too(world: World) -> None:
     world.error = PermissionError(13, "Permission denied", "/data")
     personal = world.daemon()
     for _ in range(3):
-        assert "/data" in personal.see_to()
+        assert "/data" in personal.ensure_started()
         assert not personal.expected
 
 
 def test_the_end_of_a_daemon_is_seen_beside_one_of_another_socket(world: World) -> None:
     """Runs of one process may have sockets of their own."""
     first, second = world.daemon(), world.daemon("other.sock")
-    first.see_to()
-    second.see_to()
+    first.ensure_started()
+    second.ensure_started()
     world.codes[0] = 4
-    assert "code 4" in first.see_to()
-    assert second.see_to() == ""
+    assert "code 4" in first.ensure_started()
+    assert second.ensure_started() == ""
     assert len(world.codes) == 2

@@ -59,7 +59,7 @@ def test_a_process_that_joins_a_run_at_work_has_a_label(start: Start) -> None:
         assert run.label == ""
         done = python(_JOINS)
         assert done.stdout.startswith("process-")
-        assert "another process of this machine logs into run again at the moment" in done.stderr
+        assert "another process of this machine is logging into run again" in done.stderr
         beside = start(mode="offline", id="again", reinit="create_new")
         assert beside.label == f"process-{os.getpid()}"
         beside.finish()
@@ -196,7 +196,7 @@ def test_a_resumed_run_logs_no_step_again_whose_journal_was_sent(
 
 
 def test_must_and_never_are_held_by_what_this_machine_knows(start: Start) -> None:
-    with pytest.raises(ResumeError, match="no run r1"):
+    with pytest.raises(ResumeError, match="run r1 of project test is unknown"):
         start(mode="offline", id="r1", resume="must")
     start(mode="offline", id="r1", resume="never").finish()
     with pytest.raises(ResumeError, match="exists"):

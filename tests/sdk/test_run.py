@@ -81,7 +81,7 @@ def test_variables_of_wandb_that_do_nothing_here_are_named_once(
         start(mode="offline", reinit=True)
     said = capfd.readouterr().err
     assert said.count("WANDB_") == 1
-    assert "init: WANDB_PROJECT is set and has no effect" in said
+    assert "init: WANDB_PROJECT is set but has no effect" in said
     for way in ("STEPWELL_PROJECT", "stepwell run", "STEPWELL_QUIET=1 hides this"):
         assert way in said
 
@@ -110,7 +110,7 @@ def test_another_id_finishes_the_previous_run_and_begins_the_next(
     capsys.readouterr()
     second = start(mode="offline", id="next")
     assert (first.finished, second.id, stepwell.run) == (True, "next", second)
-    assert "run first was still running and is finished, as run next begins" in (
+    assert "run first was still running and is now finished, because run next starts" in (
         capsys.readouterr().err
     )
     third = start("elsewhere", mode="offline", id="next")

@@ -58,7 +58,7 @@ def test_media_that_are_not_kept_are_told_by_the_name_they_were_logged_by(tmp_pa
     split_values(logged, told.setdefault, stager)
     assert len(told) == 2  # Once a name.
     for text, name in zip(told.values(), ("plots.page", "two"), strict=True):
-        assert text.startswith(f"{name!r}: the Html was not kept")
+        assert text.startswith(f"{name!r}: the Html was not stored")
         assert "training continues" in text
         assert "blob_bytes_max" in text
 

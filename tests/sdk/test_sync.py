@@ -69,10 +69,10 @@ def test_a_journal_without_one_of_its_segments_is_kept_and_named(
     ((journal, reason),) = report.failed
     assert journal == Path(run.dir)
     if which == "all":
-        assert reason.endswith("no segment is left, and so nothing to repair; remove the folder")
+        assert reason.endswith("no segments: the journal contains no data; remove the folder")
     else:
         assert "is missing" in reason
-        assert reason.endswith("; `stepwell journal repair` delivers what can be read")
+        assert reason.endswith("; `stepwell journal repair` sends the readable rows")
     assert not daemon.points()
     assert sorted(Path(run.dir).iterdir()) == left
 

@@ -114,9 +114,9 @@ def test_a_dataframe(tmp_path: Path) -> None:
 
 def test_mistakes_are_told(tmp_path: Path) -> None:
     table = Table(columns=["a", "b"])
-    with pytest.raises(ValueError, match=r"3 values, and the table 2 columns: \['a', 'b'\]"):
+    with pytest.raises(ValueError, match=r"3 values, but the table has 2 columns: \['a', 'b'\]"):
         table.add_data(1, 2, 3)
-    with pytest.raises(ValueError, match="no column 'c'; there are"):
+    with pytest.raises(ValueError, match="no column 'c'; the columns are"):
         table.get_column("c")
     with pytest.raises(ValueError, match="log_mode is 'often'"):
         Table(log_mode="often")
@@ -126,12 +126,12 @@ def test_mistakes_are_told(tmp_path: Path) -> None:
         Table(rowz=[])  # type: ignore[call-arg]
     strict = Table(columns=["a", "b"], dtype=[int, None], optional=[False, True])
     strict.add_data(1, None)
-    with pytest.raises(TypeError, match="column 'a': a str; its dtype takes int"):
+    with pytest.raises(TypeError, match="column 'a': expected int as its dtype, not str"):
         strict.add_data("1", None)
     with pytest.raises(TypeError, match="not optional"):
         strict.add_data(None, 1)
     table.add_data("x", 1)
-    with pytest.raises(TypeError, match="its dtype takes int"):
+    with pytest.raises(TypeError, match="expected int as its dtype"):
         table.cast("a", int)
 
 

@@ -112,7 +112,7 @@ class Crash:
                 continue
         return ""
 
-    def see_to_agents(self) -> None:
+    def restart_agents(self) -> None:
         """Replace agents that died; let those go on that were stopped for long enough."""
         now = time.monotonic()
         for place, agent in enumerate(self.agents):
@@ -126,7 +126,7 @@ class Crash:
         return self.hub.get(f"/sweeps/{self.sweep_id}")
 
     def is_over(self) -> bool:
-        self.see_to_agents()
+        self.restart_agents()
         try:
             return bool(self.told()["state"] == "finished")
         except HubError:

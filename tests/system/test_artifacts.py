@@ -150,7 +150,7 @@ def test_a_run_that_does_not_wait_says_what_failed(shared: Node) -> None:
         )
     )
     assert done.returncode == 0, done.stderr
-    assert "artifact 'told' was NOT logged, no version of it can be made: " in done.stderr
+    assert "artifact 'told' was NOT logged, as creating its version failed: " in done.stderr
     assert "modell" in done.stderr
     (failure,) = [each for each in artifacts_of(shared)["failures"] if each["project"] == "told"]
     assert "modell" in failure["reason"]

@@ -190,7 +190,7 @@ def test_an_exception_in_the_block_ends_the_run_as_failed(desk: Desk) -> None:
         ('wandb.init(project="p", nam="x")', "did you mean 'name'?"),
         ('wandb.Settings(x_lable="x")', "did you mean x_label"),
         ('wandb.init(mode="sideways")', "expected one of online"),
-        ('wandb.init(resume="must", id="none")', "no run none of project"),
+        ('wandb.init(resume="must", id="none")', "run none of project uncategorized is unknown"),
         ('wandb.init(fork_from="x")', "expected RUN_ID?_step=NUMBER"),
         ('wandb.init(fork_from="a?_step=1", resume_from="a?_step=1")', "not both"),
         ("wandb.nothing_such", "no 'nothing_such'"),

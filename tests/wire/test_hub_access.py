@@ -15,13 +15,13 @@ from stepwell_wire.hub_access import (
     check_cookie,
     check_login_code,
     cookie_name,
+    ensure_key,
     login_link,
     make_cookie,
     make_login_code,
     page_path,
     read_key,
     rotate_key,
-    see_to_key,
 )
 
 KEY, OTHER = "k" * 43, "l" * 43
@@ -30,9 +30,9 @@ NOW = 1_790_000_000.0
 
 def test_a_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
     folder = tmp_path / "data" / "hub"
-    key = see_to_key(folder)
+    key = ensure_key(folder)
     assert len(key) == 43
-    assert see_to_key(folder) == read_key(folder) == key
+    assert ensure_key(folder) == read_key(folder) == key
     assert stat.S_IMODE((folder / "key").stat().st_mode) == 0o600
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert sorted(path.name for path in folder.iterdir()) == ["key"]
@@ -40,13 +40,13 @@ def test_a_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
 
 def test_a_folder_that_others_could_enter_is_closed(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
-    see_to_key(tmp_path)
+    ensure_key(tmp_path)
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
 
 
 def test_a_rotated_key_is_another_and_for_its_owner_alone(tmp_path: Path) -> None:
     folder = tmp_path / "hub"
-    first = see_to_key(folder)
+    first = ensure_key(folder)
     assert rotate_key(folder) == folder / "key"
     second = read_key(folder)
     assert second != first
@@ -63,7 +63,7 @@ def test_a_key_is_rotated_where_there_was_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
 def test_a_key_that_others_may_read_is_no_key(tmp_path: Path, mode: int) -> None:
-    see_to_key(tmp_path)
+    ensure_key(tmp_path)
     (tmp_path / "key").chmod(mode)
     with pytest.raises(HubKeyError, match="other users may read"):
         read_key(tmp_path)
@@ -74,7 +74,7 @@ def test_what_is_no_key_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "key").write_bytes(content)
     (tmp_path / "key").chmod(0o600)
     with pytest.raises(HubKeyError, match="43 letters"):
-        see_to_key(tmp_path)
+        ensure_key(tmp_path)
 
 
 def test_a_link_in_the_place_of_the_key_is_not_followed(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_link_in_the_place_of_the_key_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "hub").mkdir()
     os.symlink(elsewhere, tmp_path / "hub" / "key")
     with pytest.raises(HubKeyError):
-        see_to_key(tmp_path / "hub")
+        ensure_key(tmp_path / "hub")
 
 
 def test_a_missing_key_says_where_it_would_be(tmp_path: Path) -> None:

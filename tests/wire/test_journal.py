@@ -161,7 +161,7 @@ def test_freed_segments_move_the_oldest_position(tmp_path: Path) -> None:
     (folder / segment_name(0)).unlink()
     reader = JournalReader(folder)
     assert reader.oldest == len(one)
-    with pytest.raises(JournalError, match="position 0 is gone"):
+    with pytest.raises(JournalError, match="position 0 is no longer"):
         reader.read(0, 100)
     assert reader.read(len(one), 100) == two
 
@@ -268,7 +268,7 @@ def test_a_writer_file_that_cannot_be_read_says_why(tmp_path: Path, text: str, r
 
 
 def test_a_folder_without_a_writer_file_is_no_journal(tmp_path: Path) -> None:
-    with pytest.raises(JournalError, match="no journal"):
+    with pytest.raises(JournalError, match="not a journal"):
         JournalReader(tmp_path)
     assert find_journals(tmp_path / "missing") == []
 

@@ -65,7 +65,7 @@ def test_a_schema_is_known_from_its_definition_on() -> None:
     decoded, defined = decode_records(definition + row, {})
     assert defined == {9: ("x", "y")}
     assert decoded.rows[0].values.tolist() == [[1.0, 2.0]]
-    with pytest.raises(MalformedRecordsError, match="schema 9 to be defined"):
+    with pytest.raises(MalformedRecordsError, match="a definition of schema 9"):
         decode_records(row + definition, {})
 
 

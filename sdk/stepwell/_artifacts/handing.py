@@ -74,7 +74,10 @@ def hand_over(
     except ArtifactNameError:
         raise
     except ValueError as error:
-        raise ValueError(f"artifact {artifact._name!r} cannot be logged: {error}") from error
+        raise ValueError(
+            f"artifact {artifact._name!r} cannot be logged, invalid metadata or description: "
+            f"{error}"
+        ) from error
     recording.writer.check_open("log_artifact()")
     stager = recording.writer.stager
     if stager is None:

@@ -119,7 +119,7 @@ class ReadingCalls:
         """Its page."""
         facts = self._committed("page")
         place = path_of("artifacts", facts.name, facts.version)
-        return f"{self._asked_hub().url}{page_path(facts.project)}{place}"
+        return f"{self._find_hub().url}{page_path(facts.project)}{place}"
 
     @property
     def manifest(self) -> "Manifest":
@@ -128,7 +128,7 @@ class ReadingCalls:
 
         facts = self._committed("files")
         if self._read is None:
-            self._read = read_manifest(self._asked_hub(), facts)
+            self._read = read_manifest(self._find_hub(), facts)
         return self._read
 
     # ------------------------------------------------------------------ files
@@ -160,7 +160,7 @@ class ReadingCalls:
 
         facts = self._committed("files")
         return download(
-            self._asked_hub(),
+            self._find_hub(),
             self.manifest,
             default_root(facts) if root is None else os.fspath(root),
             path_prefix=os.fspath(path_prefix or ""),
@@ -223,7 +223,7 @@ class ReadingCalls:
         from stepwell._artifacts.entries import entry_of
 
         facts = self._committed("files")
-        return entry_of(self._asked_hub(), facts, self.manifest, os.fspath(name))
+        return entry_of(self._find_hub(), facts, self.manifest, os.fspath(name))
 
     get_path = get_entry
 
@@ -238,7 +238,7 @@ class ReadingCalls:
         from stepwell._artifacts.entries import files_of
 
         facts = self._committed("files")
-        return files_of(self._asked_hub(), facts, self.manifest, names)
+        return files_of(self._find_hub(), facts, self.manifest, names)
 
     # ------------------------------------------------------------------ runs
 
@@ -250,7 +250,7 @@ class ReadingCalls:
     def used_by(self) -> "list[Run]":
         """Return the runs that used it, 1,000 at most; deleted ones are left out."""
         facts = self._committed("runs")
-        found = self._asked_hub().get(f"{facts.path}/lineage", depth=1, limit=1000)
+        found = self._find_hub().get(f"{facts.path}/lineage", depth=1, limit=1000)
         runs = {node["id"]: node for node in found["nodes"] if node["kind"] == "run"}
         used = [runs[edge["target"]] for edge in found["edges"] if edge["kind"] == "used"]
         made = (self._run(node["project"], node["name"]) for node in used)
@@ -259,7 +259,7 @@ class ReadingCalls:
     def _run(self, project: str, run_id: str) -> "Run | None":
         from stepwell.api._run import Run
 
-        hub = self._asked_hub()
+        hub = self._find_hub()
         try:
             facts = hub.ask("GET", "projects", project, "runs", run_id)
         except NotFoundError:
@@ -274,7 +274,7 @@ class ReadingCalls:
         Raises:
             HubError: The hub refuses, for example to move ``latest``.
         """
-        facts, hub = self._committed("version"), self._asked_hub()
+        facts, hub = self._committed("version"), self._find_hub()
         change: dict[str, Any] = {}
         if (self.description or "") != facts.description:
             change["description"] = self.description or ""
@@ -304,7 +304,7 @@ class ReadingCalls:
         facts = self._committed("version")
         force = "?force=true" if delete_aliases else ""
         try:
-            self._asked_hub().call("DELETE", facts.path + force)
+            self._find_hub().call("DELETE", facts.path + force)
         except HubError as error:
             if error.code != _ALIASED:
                 raise
@@ -324,7 +324,7 @@ class ReadingCalls:
             run.link_artifact(self, target_path, aliases)
         return self
 
-    def _asked_hub(self) -> "Hub":
+    def _find_hub(self) -> "Hub":
         if self._hub is None and self._handed is not None:
             from stepwell._hub import hub_of_run
 

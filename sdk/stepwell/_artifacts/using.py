@@ -76,7 +76,7 @@ class UsingCalls(LoggingCalls):
         else:
             path = parse_artifact_path(artifact_or_name, default_project=self.project)
             facts = self._found(path, type)
-        hub = self._hub_asked()
+        hub = self._hub_of_run()
         hub.post(f"{facts.path}/uses", {"run_id": self.id, "project": self.project})
         if isinstance(artifact_or_name, Artifact):
             return artifact_or_name
@@ -113,13 +113,13 @@ class UsingCalls(LoggingCalls):
         is_fixed = version_number(path.asked) is not None
         if is_fixed:  # An existing one does not change.
             try:
-                return find_version(self._hub_asked(), path, kind=kind)
+                return find_version(self._hub_of_run(), path, kind=kind)
             except NotFoundError:
                 if not self._wait_for_drafts(path):
                     raise
         else:
             self._wait_for_drafts(path)
-        return find_version(self._hub_asked(), path, kind=kind)
+        return find_version(self._hub_of_run(), path, kind=kind)
 
     def _wait_for_drafts(self, path: "ArtifactPath") -> bool:
         """Wait for versions of this name that this machine commits; return whether any did.
@@ -134,7 +134,7 @@ class UsingCalls(LoggingCalls):
         handed = [each for run in list(_session.active) for each in list(run._recording.handed)]
         return Awaited(path, handed, socket=self._settings.socket, voice=self._voice).wait()
 
-    def _hub_asked(self) -> "Hub":
+    def _hub_of_run(self) -> "Hub":
         if self._asked is None:
             from stepwell._hub import hub_of_run
 

@@ -32,7 +32,7 @@ def put(options: argparse.Namespace) -> int:
         path.name, options.type, options.description, _metadata(options.metadata)
     )
     _add(artifact, options.paths)
-    _see_to_daemon(places(options))
+    _ensure_daemon(places(options))
     _check_type(path, options.type)
     with stepwell.init(
         path.project, job_type=_JOB_TYPE, settings={"console": False, "silent": True}
@@ -55,7 +55,7 @@ def put(options: argparse.Namespace) -> int:
     return OK
 
 
-def _see_to_daemon(where: Places) -> None:
+def _ensure_daemon(where: Places) -> None:
     """Start a daemon if none answers: without one no version would be made.
 
     An offline run needs none, and `STEPWELL_NO_DAEMON` forbids to start one.
@@ -71,7 +71,7 @@ def _see_to_daemon(where: Places) -> None:
     if settings.no_daemon:
         if not daemon_client.is_answered(where.socket):
             raise daemon_client.no_daemon(where.socket)
-    elif reason := daemon_process.see_to_personal(where):
+    elif reason := daemon_process.ensure_personal(where):
         raise CommandError(
             f"no daemon on {where.socket}: {reason}; nothing was logged", UNREACHABLE
         )

@@ -64,19 +64,19 @@ def wait_until_answered(
     return True
 
 
-def see_to_personal(places: Places) -> str:
+def ensure_personal(places: Places) -> str:
     """Start a personal daemon unless one answers, and wait until it does.
 
     Returns:
         Why there is no daemon, "" if there is one.
     """
     try:
-        return _see_to_personal(places)
+        return _ensure_personal(places)
     except UnusableSocketError as error:
         return str(error)
 
 
-def _see_to_personal(places: Places) -> str:
+def _ensure_personal(places: Places) -> str:
     if is_answered(places.socket):
         return ""
     if missing_for_daemon():

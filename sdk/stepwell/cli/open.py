@@ -122,7 +122,7 @@ def _start(where: Places) -> str:
             USAGE,
         )
     place = where._replace(socket=_free_socket(where))
-    if reason := daemon_process.see_to_personal(place):
+    if reason := daemon_process.ensure_personal(place):
         raise CommandError(f"no daemon could be started on {where.data}: {reason}", UNREACHABLE)
     with DaemonClient(place.socket) as daemon:
         status = daemon.status()

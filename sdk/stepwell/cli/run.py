@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
         raise CommandError(f"{words[0]}: no such command{_script_hint(words)}", _COMMAND_MISSING)
     if not options.keep_wandb:
         _warn_shadowed(Path(program), words)
-    if not stays_alone and (reason := daemon_process.see_to_personal(where)):
+    if not stays_alone and (reason := daemon_process.ensure_personal(where)):
         # The command also runs if this fails: training comes first.
         print(
             f"stepwell: no daemon: {reason}; logged rows stay in {where.journals}: "

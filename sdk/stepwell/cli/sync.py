@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     from stepwell_wire.journal_files import find_journals
 
     if any(find_journals(folder) for folder in folders):
-        _see_to_daemon(where, may_start=not options.no_daemon)
+        _ensure_daemon(where, may_start=not options.no_daemon)
     report = _send(where, folders, keep=options.keep)
     if options.json:
         print(json_text(_as_json(report)))
@@ -66,14 +66,14 @@ def print_waiting(socket: Path) -> None:
             )
 
 
-def _see_to_daemon(where: Places, *, may_start: bool) -> None:
+def _ensure_daemon(where: Places, *, may_start: bool) -> None:
     from stepwell.cli.daemon_client import is_answered, no_daemon
 
     if is_answered(where.socket):
         return
     if not may_start:
         raise no_daemon(where.socket)
-    if reason := daemon_process.see_to_personal(where):
+    if reason := daemon_process.ensure_personal(where):
         raise CommandError(
             f"no daemon on {where.socket}: {reason}; nothing was sent, all journals are kept",
             UNREACHABLE,

@@ -90,7 +90,7 @@ def test_an_agent_says_once_that_its_sweep_is_paused(
     hub.config = {"command": ["true"]}
     hub.add(x=1)
     stepwell.agent("abcd1234")
-    assert capsys.readouterr().err.count("`stepwell sweep --resume abcd1234` goes on") == 1
+    assert capsys.readouterr().err.count("with `stepwell sweep --resume abcd1234`") == 1
 
 
 def test_an_agent_says_that_finished_trials_never_logged_the_metric(
@@ -100,7 +100,10 @@ def test_an_agent_says_that_finished_trials_never_logged_the_metric(
     hub.config = {"command": ["true"]}
     hub.add(x=1)
     stepwell.agent("abcd1234")
-    assert "1 of 2 finished trials have no value of 'loss'" in capsys.readouterr().err
+    assert (
+        "1 of 2 finished trials have no value of the sweep's metric 'loss'"
+        in capsys.readouterr().err
+    )
     hub.steps = [3, 4]
     stepwell.agent("abcd1234")
     assert "no value" not in capsys.readouterr().err
