@@ -145,8 +145,8 @@ class HeldSegments:
             return f"{self.path}: no segments: {NO_SEGMENTS}"
         if self.oldest > had:
             return (
-                f"{self.path}: {self.oldest - had} unacknowledged bytes before "
-                f"{self.segments[0].path} are missing; a segment file is missing"
+                f"{self.path}: a segment file before {self.segments[0].path} is missing, "
+                f"with {self.oldest - had} unacknowledged bytes"
             )
         last = self.segments[-1]
         cut_bytes = last.found.cut_bytes

@@ -54,7 +54,7 @@ def test_lists_of_artifacts(world: World, project: str) -> None:
         api.artifacts("dataset", f"{project}/net")
     with pytest.raises(NotFoundError, match=r"no artifact 'date' .*did you mean 'data'"):
         api.artifacts("dataset", f"{project}/date")
-    with pytest.raises(NotFoundError, match="is of type 'models'; did you mean 'model'"):
+    with pytest.raises(NotFoundError, match="of type 'models'; did you mean 'model'"):
         api.artifact_type("models", project)
     with pytest.raises(UnavailableError, match="tags"):
         api.artifacts("dataset", f"{project}/data", tags=["x"])

@@ -332,7 +332,7 @@ def test_what_is_in_the_way_is_named(artifact: Artifact, tmp_path: Path) -> None
         artifact.download(tmp_path)
     (tmp_path / "sub").unlink()
     (tmp_path / "a.txt").mkdir()
-    with pytest.raises(DownloadError, match=r"a\.txt: is a folder, and a file of the artifact"):
+    with pytest.raises(DownloadError, match=r"a\.txt: is a folder, expected a file"):
         artifact.download(tmp_path)
     (tmp_path / "a.txt").rmdir()
     os.mkfifo(tmp_path / "a.txt")

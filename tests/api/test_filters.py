@@ -232,7 +232,10 @@ def test_the_value_of_their_config_is_ours(world: World) -> None:
 @pytest.mark.parametrize(
     ("filters", "message"),
     [
-        ({"lr": 1}, r"lr: runs have no such field; config\.lr or summary_metrics\.lr"),
+        (
+            {"lr": 1},
+            r"lr: runs have no such field; for a value of a run use config\.lr or summary_metrics\.lr",
+        ),
         ({"stat": "x"}, "did you mean 'state'"),
         (
             {"config.lr": {"$gtt": 1}},
@@ -245,7 +248,7 @@ def test_the_value_of_their_config_is_ours(world: World) -> None:
         ({"config.lr": {"$gt": True}}, "expects a number"),
         ({"config.lr": {"$gt": float("nan")}}, "expects a number"),
         ({"config.lr": {"$regex": 3}}, "expects an expression"),
-        ({"config.lr": {"$options": "i"}}, "belongs to"),
+        ({"config.lr": {"$options": "i"}}, r"without \$regex"),
         ({"username": "me"}, "runs have no user here"),
         ({"created_at": "soon"}, "is not a time"),
         ([{"state": "x"}], "is not a filter"),

@@ -224,7 +224,10 @@ def test_offline_and_disabled_runs_ask_nothing(
     project: str, desk: RecordingDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(versions, "find_version", None)
-    with begin(project, mode="offline") as run, pytest.raises(OfflineError, match="is offline"):
+    with (
+        begin(project, mode="offline") as run,
+        pytest.raises(OfflineError, match="an offline run sends no requests"),
+    ):
         run.use_artifact("data")
     with begin(project, mode="disabled") as run:
         artifact = run.use_artifact("data:latest")

@@ -64,7 +64,8 @@ def test_an_unknown_option_is_wrong_usage(call: Call) -> None:
     assert "did you mean --filter state:VALUE? " in call("runs", "--state", "failed").err
     assert "did you mean --output? " in call("export", "digits", "--out", "x.csv").err
     assert (
-        "write a value that --sort=-summary.loss; " in call("runs", "--sort", "-summary.loss").err
+        "write a value that begins with - as --sort=-summary.loss; "
+        in call("runs", "--sort", "-summary.loss").err
     )
     assert "write a value that" not in call("runs", "--sort", "--json").err
     wrong = call("spool", "vrify")

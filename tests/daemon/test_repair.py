@@ -212,7 +212,7 @@ def test_what_changed_after_it_was_acknowledged_is_nobodys_business(journal: Pat
 def test_a_first_segment_that_is_gone_is_missed_and_told(journal: Path) -> None:
     first_segment(journal).unlink()
     with closing(JournalReader(journal)) as reader:
-        assert f"{len(WHOLE)} bytes before" in reader.damage()
+        assert f"{len(WHOLE)} unacknowledged bytes" in reader.damage()
     planned = repair(journal)
     assert [(each.position, each.size) for each in planned.damage] == [(0, len(WHOLE))]
     steps, gaps, _ = delivered(journal)

@@ -279,7 +279,7 @@ def spool(status: DaemonStatus) -> Iterator[Finding]:
         )
     else:
         remedy = (
-            ("see the check of the sink below; no points are lost while the spool has room")
+            "see the check of the sink below; no points are lost while the spool has room"
             if full or late
             else ""
         )

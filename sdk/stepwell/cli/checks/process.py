@@ -50,7 +50,7 @@ def clock(started_at: float, uptime_seconds: float, now: float) -> Iterator[Find
         yield Finding(
             "clock",
             Level.WARN,
-            f"the clock jumped by {seconds_text(abs(jump))} {where} since the daemon's "
+            f"the clock jumped {seconds_text(abs(jump))} {where} since the daemon's "
             "start, or the machine was suspended",
             "run NTP; the times of points are wrong, their steps are right",
         )
