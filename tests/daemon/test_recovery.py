@@ -249,7 +249,7 @@ def test_a_journal_without_its_first_segment_is_named_unless_the_daemon_has_it(
         make_journal(tmp_path / "j", name, schema_event() + row(ROWS), base=len(STREAM))
 
     async def run() -> None:
-        async with all_but_known(tmp_path, f"{len(STREAM)} bytes before") as (spool, path):
+        async with all_but_known(tmp_path, f"{len(STREAM)} unacknowledged bytes") as (spool, path):
             assert steps_in(spooled_in(spool)) == list(range(ROWS + 1))
             await repaired(spool, path)
             assert steps_in(spooled_in(spool)) == [*range(ROWS + 1), ROWS]
@@ -340,7 +340,7 @@ def test_a_changed_journal_is_named_unless_the_daemon_has_it(tmp_path: Path) -> 
         async with all_but_known(tmp_path, "do not match their checksum") as (spool, path):
             assert steps_in(spooled_in(spool)) == list(range(ROWS))
             (gap,) = await repaired(spool, path)
-            assert gap.startswith("journal taken as it reads")
+            assert gap.endswith("of the journal kept without a valid checksum")
             assert sorted(steps_in(spooled_in(spool))) == sorted([*range(ROWS), *range(ROWS)])
 
     asyncio.run(run())
