@@ -626,7 +626,7 @@ def test_what_is_missing_is_shown_and_mentioned_until_it_is_filled(
     assert "1-2-points.seg: 6 points in 3 rows of steps 3 to 5" in shown.out
     assert "damaged: rows logged around steps 3 to 5, not counted" in shown.out
     exported = call("export", "run-h", "-o", "-")
-    assert "6 points and 1 piece of unknown size of 1 run are missing here" in exported.err
+    assert "6 points and 1 piece of unknown size of 1 run are missing" in exported.err
     filled = {**kept, "reason": f"replayed: {kept['reason']}"}
     tell(store, who, event("gap", {**filled, "points": 6, **steps}))
     (left,) = json.loads(call("show", "run-h", "--json").out)["gaps"]
@@ -641,5 +641,5 @@ def test_what_is_missing_is_shown_and_mentioned_until_it_is_filled(
     assert "its end is missing: rows logged before or after step 9, not counted" in shown
     assert f"{doubt}: values of steps 3 to 5 may be wrong" in shown
     exported = call("export", "run-h", "-o", "-").err
-    assert "stepwell: values of 1 range of steps may be wrong; `stepwell show RUN`" in exported
+    assert "stepwell: values of 1 range of steps may be wrong; see `stepwell show RUN`" in exported
     assert "missing" not in call("export", "run-a", "-o", "-").err

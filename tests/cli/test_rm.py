@@ -219,7 +219,7 @@ def test_without_a_daemon_a_run_whose_rows_wait_in_the_spool_is_not_deleted(tmp_
     command = [sys.executable, "-m", "stepwell", "rm", *words]
     wrong = subprocess.run([*command, "demo/run-w1"], capture_output=True, text=True, check=False)
     assert wrong.returncode == 1, wrong.stderr
-    assert "rows of demo/run-w1 that are not stored yet" in wrong.stderr
+    assert "unstored rows of demo/run-w1" in wrong.stderr
     assert "stepwell up" in wrong.stderr
     done = subprocess.run([*command, "demo/other"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "deleted demo/other\n"), done.stderr
