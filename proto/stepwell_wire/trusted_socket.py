@@ -44,7 +44,7 @@ class UntrustedSocketError(PermissionError):
     """
 
     def __init__(self, path: str, owner: int, what: str) -> None:
-        problem = f"{what} belongs to another user (uid {owner}), so nothing is sent to it"
+        problem = f"{what} belongs to another user (uid {owner}), so no data is sent to it"
         self.remedy = (
             f"name another socket with {SOCKET_VARIABLE}; or, if you want to use that user's "
             f"daemon, set {OWNER_VARIABLE}={owner}; or ask that user to remove it"

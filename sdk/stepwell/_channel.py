@@ -103,7 +103,7 @@ def check_descriptors(socket: str) -> None:
         raise DaemonUnreachableError(
             socket,
             f"{few}: {error.strerror}",
-            obstacle=f"{few}, so nothing can be sent; close files, or raise `ulimit -n`",
+            obstacle=f"{few}, so rows cannot be sent; close files, or raise `ulimit -n`",
         ) from error
     finally:
         for descriptor in opened:

@@ -267,12 +267,12 @@ class Recording:
         if journal is not None and not self.finished and not self._forked:
             _exit_note.note_status(journal.folder, status)
 
-    def finish(self, ending: Ending | None, *, last_words: Callable[[], None]) -> None:
+    def finish(self, ending: Ending | None, *, write_last: Callable[[], None]) -> None:
         """Write the end, wait for the daemon as long as the settings allow, then close.
 
         Args:
             ending: None leaves it to the exit note, and the journal to the note's reader.
-            last_words: called while events can still be written.
+            write_last: called while events can still be written.
 
         Bounded in any case.
         """
@@ -295,7 +295,7 @@ class Recording:
                 self.console.write(final=True, wait_seconds=WAIT_SECONDS)
             writer.make_room_for_the_end()
             self._metadata.write()
-            last_words()
+            write_last()
             if not self.disabled and ending is not None:
                 writer.write_event(FINISH, ending._asdict())
             writer.finish()

@@ -256,14 +256,14 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         self._save_last()
         try:
             with contextlib.nullcontext() if self._stopper is None else self._stopper.shield():
-                self._recording.finish(ending, last_words=lambda: self._last_words(ending))
+                self._recording.finish(ending, write_last=lambda: self._write_last(ending))
             with contextlib.suppress(Exception):  # The failure is also reported elsewhere.
                 self._report_failed()
         finally:
             self._memory.close()
             _session.end(self)
 
-    def _last_words(self, ending: Ending | None) -> None:
+    def _write_last(self, ending: Ending | None) -> None:
         if not self._recording.primary:
             return
         if self.disabled:

@@ -280,7 +280,7 @@ class Sender:
             self.attempts.note_success()
             if delivery.notice and delivery.notice != self._noticed:
                 self._noticed = delivery.notice
-                self._say(f"the daemon says: {delivery.notice}")
+                self._say(f"message of the daemon: {delivery.notice}")
             self._report_page(delivery.page_url, delivery.hub_folder)
         self._moved = delivery.pump()
 

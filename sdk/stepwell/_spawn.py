@@ -145,7 +145,7 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
-def last_words(log: Path) -> str:
+def last_log_line(log: Path) -> str:
     """Return the last line of a daemon's log, "" where there is none."""
     try:
         with log.open("rb") as file:

@@ -38,10 +38,14 @@ def _series(data: bytes) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any],
     start = 0
     while start < len(data):
         if start + _PREFIX.size > len(data):
-            raise HubError("the hub's answer is no series frame; is it as new as this stepwell?")
+            raise HubError(
+                "the hub's answer is not a series frame; upgrade the hub to this release"
+            )
         magic, header_bytes, body_bytes, _ = _PREFIX.unpack_from(data, start)
         if magic != _MAGIC:
-            raise HubError("the hub's answer is no series frame; is it as new as this stepwell?")
+            raise HubError(
+                "the hub's answer is not a series frame; upgrade the hub to this release"
+            )
         body_at = start + _PREFIX.size + header_bytes
         header = json.loads(data[start + _PREFIX.size : body_at])
         body = data[body_at : body_at + body_bytes]

@@ -124,7 +124,7 @@ def _print_report(report: dict[str, Any]) -> None:
 def _state(report: dict[str, Any]) -> str:
     if report["in_use"]:
         return "in use"
-    return "nobody writes" if report["finished"] else "nobody writes, and it never said `finish`"
+    return "ended" if report["finished"] else "ended without `finish`"
 
 
 def _examine(path: Path) -> dict[str, Any]:
@@ -186,7 +186,7 @@ def _count_records(reader: JournalReader, report: dict[str, Any]) -> None:
                     report["rows"] += 1
                     report["points"] += (record.size - HEADER_BYTES) // _VALUE_BYTES
         except MalformedRecordsError as error:
-            raise JournalError(f"{reader.path}: behind position {position}: {error}") from error
+            raise JournalError(f"{reader.path}: after position {position}: {error}") from error
         position += len(records)
 
 
@@ -203,7 +203,7 @@ def _decoded(reader: JournalReader) -> Iterator[tuple[Any, dict[int, tuple[str, 
         try:
             decoded, defined = decode_records(records, schemas)
         except MalformedRecordsError as error:
-            raise JournalError(f"{reader.path}: behind position {position}: {error}") from error
+            raise JournalError(f"{reader.path}: after position {position}: {error}") from error
         schemas |= defined
         yield decoded, schemas
         position += len(records)

@@ -57,8 +57,8 @@ def repair(options: argparse.Namespace, folders: list[Path], unverified: list[Pa
             if not _has_owner(path):
                 whose = planned.info
                 print(
-                    f"{path}: goes to {plain(whose.project)}/{plain(whose.run_id)}, writer "
-                    f"{plain(whose.writer_id)}"
+                    f"{path}: assigned to {plain(whose.project)}/{plain(whose.run_id)}, "
+                    f"writer {plain(whose.writer_id)}"
                 )
             for each in planned.damage:
                 print(f"{path}: position {each.position}: {each.size} bytes, {each.what}")

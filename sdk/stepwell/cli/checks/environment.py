@@ -96,7 +96,7 @@ def clock(folder: Path) -> Iterator[Finding]:
         yield Finding(
             "clock",
             Level.FAIL,
-            f"the clock says {shown}: points get a wrong time",
+            f"the clock is at {shown}: points get a wrong time",
             "set the clock, and run NTP",
         )
         return
