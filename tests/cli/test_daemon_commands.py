@@ -183,7 +183,7 @@ def test_top_draws_until_q_and_leaves_the_terminal_as_it_was(
     )
     os.close(theirs)
     drawn = b""
-    while b"q leaves" not in drawn:
+    while b"q: quit" not in drawn:
         drawn += os.read(ours, 65_536)
     os.write(ours, b"q")
     assert process.wait(30) == 0
