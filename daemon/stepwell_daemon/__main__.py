@@ -64,11 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         configure_logging(config.log_file, config.log_level)
         is_logged = bool(config.log_file)
         if armed := failpoints.arm(os.environ.get(failpoints.VARIABLE, "")):
-            logger.warning("fail-points are armed, for tests alone: %s", ", ".join(armed))
+            logger.warning("fail-points are set, for tests only: %s", ", ".join(armed))
         if unused := unused_settings(config):
             logger.warning("%s", unused)
         for name in filter(is_unknown, os.environ) if options.personal else ():
-            logger.warning("%s is no setting of the daemon and is left out", name)
+            logger.warning("unknown setting %s is ignored", name)
         kind = PERSONAL if options.personal else SERVICE
         with Instance(config.data, config.socket, kind=kind) as instance:
             logger.info(

@@ -27,7 +27,7 @@ BOUNDS: Final = (
     "relay_writers",
     "relay_missing_ranges",
 )
-"""A bound at which the daemon refuses or waits, with its counter."""
+"A bound at which the daemon refuses or waits, with its counter."
 
 DEAD_LETTER: Final = "dead_letter"
 SAMPLE_SPOOL_FULL: Final = "sample_spool_full"

@@ -60,7 +60,7 @@ class DaemonConfig:
     )
     host: str = setting("127.0.0.1", "address of the HTTP server")
     metrics_port: int = setting(
-        9464, "port of /metrics, /healthz, /readyz, /status.json; 0: any free port", 0, 65_535
+        9464, "port of /metrics, /healthz, /readyz and /status.json; 0: any free port", 0, 65_535
     )
     log_level: str = setting(
         "info", "debug, info, warning or error", choices=("debug", "info", "warning", "error")
@@ -69,7 +69,7 @@ class DaemonConfig:
     idle_exit: float = setting(
         0.0, "seconds without a writer after which the daemon ends, if all is stored; 0: never", 0
     )
-    drain_seconds: float = setting(10.0, "seconds that a stop waits for the store", 0)
+    drain_seconds: float = setting(10.0, "seconds to wait for the store while the daemon stops", 0)
     sample_seconds: float = setting(5.0, "seconds between samples of the node; 0: no samples", 0)
     samplers: str = setting(
         ",".join(SAMPLER_NAMES), "samplers of the node, separated by commas; empty: none"
@@ -78,44 +78,56 @@ class DaemonConfig:
         10.0, "seconds between searches for journals of dead writers; 0: no search", 0
     )
     writers_max: int = setting(4096, "writers connected at once", 1)
-    connections_max: int = setting(8192, "connections at once", 1)
-    hello_seconds: float = setting(30.0, "seconds in which a connection must send its hello", 0.1)
+    connections_max: int = setting(8192, "connections (also without a hello) at once", 1)
+    hello_seconds: float = setting(
+        30.0, "seconds within which a new connection must send its hello", 0.1
+    )
     in_flight_bytes_max: int = setting(
-        64 << 20, "bytes of frames in memory that are not on disk yet", 8 << 20
+        64 << 20, "bytes of frames that are in memory and not yet on disk", 8 << 20
     )
     durability: str = setting(
         "synced",
-        "acknowledged frames survive a loss of power (synced) or only a kill (written)",
+        "acknowledge frames after the sync (synced: they survive a power loss) or after the "
+        "write (written: they survive a kill)",
         choices=("synced", "written"),
     )
     commit_interval_seconds: float = setting(0.01, "shortest time between two syncs", 0, 1)
     segment_bytes: int = setting(64 << 20, "size of a spool segment", 64 << 10, 4 << 30)
     spool_bytes_max: int = setting(
-        8 << 30, "bytes in the spool that are not stored yet; a full spool refuses frames", 1 << 20
+        8 << 30,
+        "maximum of spooled bytes that are not stored yet; a full spool refuses frames",
+        1 << 20,
     )
     writer_share_max: float = setting(
         0.5,
-        "share of the waiting bytes for one writer, once the spool is three quarters full; 1: all",
+        "maximum share of one writer in the waiting bytes while the spool is more than "
+        "three quarters full; 1: no limit",
         0.01,
         1,
     )
     keep_seconds: float = setting(600.0, "seconds for which stored segments are kept", 0)
-    keep_bytes: int = setting(256 << 20, "largest number of stored bytes that are kept", 0)
-    block_points: int = setting(400_000, "points in one block for the store", 1)
-    block_bytes: int = setting(16 << 20, "bytes of records in one block", 1 << 10)
-    block_delay_seconds: float = setting(0.2, "shortest time for which records gather", 0, 60)
-    insert_threads: int = setting(2, "blocks inserted at once", 1, 64)
+    keep_bytes: int = setting(256 << 20, "maximum of stored bytes that are kept", 0)
+    block_points: int = setting(400_000, "maximum of points in one block for the store", 1)
+    block_bytes: int = setting(16 << 20, "maximum bytes of records in one block", 1 << 10)
+    block_delay_seconds: float = setting(
+        0.2, "minimum seconds for which records are collected into a block", 0, 60
+    )
+    insert_threads: int = setting(2, "maximum of blocks that are inserted at once", 1, 64)
     blob_store: str = setting(
-        "", "folder of the blob store, which hubs read too; empty: blobstore in the data folder"
+        "", "folder of the blob store, which the hub reads too; empty: blobstore in the data folder"
     )
     blob_queue_bytes_max: int = setting(
-        8 << 30, "bytes of blobs that were taken and are not in the blob store yet", 1 << 20
+        8 << 30, "maximum bytes of received blobs that are not in the blob store yet", 1 << 20
     )
     blob_free_bytes_min: int = setting(
-        1 << 30, "free bytes of the data folder's disk that blobs leave to rows", 0
+        1 << 30,
+        "free bytes on the disk of the data folder that are reserved for rows, not used for blobs",
+        0,
     )
     blob_workers: int = setting(1, "processes that encode and hash blobs", 1, 64)
-    blob_worker_memory_bytes: int = setting(2 << 30, "address space of one blob worker", 256 << 20)
+    blob_worker_memory_bytes: int = setting(
+        2 << 30, "memory limit (address space) of one blob worker", 256 << 20
+    )
     blob_seconds: float = setting(120.0, "time limit for one blob in a worker", 1)
     blob_grace_hours: float = setting(
         168.0, "hours after which a blob without a reference is deleted; 0: never", 0
@@ -127,42 +139,47 @@ class DaemonConfig:
         choices=("embedded", "clickhouse", "gateway"),
     )
     clickhouse_hosts: str = setting("127.0.0.1", "HOST[:PORT] of servers, separated by commas")
-    clickhouse_database: str = setting("stepwell", "the database; made if it is missing")
+    clickhouse_database: str = setting("stepwell", "the database; it is created if it is missing")
     clickhouse_user: str = setting("default", "the user")
     clickhouse_password_file: str = setting("", "file with the user's password")
     clickhouse_cluster: str = setting(
         "", "name of the cluster, for replicated tables on all its shards; empty: one server"
     )
     clickhouse_insert_quorum: int = setting(
-        0, "replicas that must have a block before it counts as stored; 0: one", 0, 64
+        0, "replicas that must confirm a block before it counts as stored; 0: one", 0, 64
     )
     clickhouse_timeout_seconds: float = setting(
-        60.0, "seconds of silence after which a server that owes an answer is given up", 1
+        60.0,
+        "seconds without data after which the connection to a server is closed while an "
+        "answer is due",
+        1,
     )
     clickhouse_tls: str = setting(
-        "auto", "on, off, or auto: on beyond loopback", choices=("auto", "on", "off")
+        "auto", "on, off, or auto: on for hosts other than loopback", choices=("auto", "on", "off")
     )
-    clickhouse_ca_file: str = setting("", "authorities that may sign the servers' certificates")
-    clickhouse_cert_file: str = setting("", "certificate for servers that ask for one")
+    clickhouse_ca_file: str = setting("", "CA certificates for the servers' certificates")
+    clickhouse_cert_file: str = setting("", "client certificate, if the servers require one")
     clickhouse_key_file: str = setting("", "key of clickhouse_cert_file")
     gateway_address: str = setting("", "host:port of the gateway, for sink = gateway")
     gateway_token_file: str = setting("", "file with the token for the gateway")
-    gateway_ca_file: str = setting("", "authorities that may sign the gateway's certificate")
-    gateway_cert_file: str = setting("", "certificate for a gateway that asks for one")
+    gateway_ca_file: str = setting("", "CA certificates for the gateway's certificate")
+    gateway_cert_file: str = setting("", "client certificate, if the gateway requires one")
     gateway_key_file: str = setting("", "key of gateway_cert_file")
     gateway_timeout_seconds: float = setting(
-        30.0, "seconds of silence after which the gateway is connected again", 1
+        30.0, "seconds without an answer after which the daemon connects to the gateway again", 1
     )
-    gateway_listen: str = setting("", "host:port for daemons that relay to this one; empty: none")
+    gateway_listen: str = setting(
+        "", "host:port on which this daemon accepts other daemons as their gateway; empty: none"
+    )
     gateway_listen_cert_file: str = setting(
-        "", "certificate of gateway_listen; required beyond loopback"
+        "", "certificate of gateway_listen; required for addresses other than loopback"
     )
     gateway_listen_key_file: str = setting("", "key of gateway_listen_cert_file")
     gateway_listen_client_ca_file: str = setting(
-        "", "authorities that may sign daemons' certificates; empty: no certificate is required"
+        "", "CA certificates for the certificates of daemons; empty: no certificate is required"
     )
     gateway_tokens_file: str = setting(
-        "", "file of tokens, one a line; empty: no token is required"
+        "", "file of accepted tokens, one on each line; empty: no token is required"
     )
     socket_group: str = setting("", "group that may use the socket; empty: the daemon's user only")
     hub: str = setting(
@@ -177,15 +194,20 @@ class DaemonConfig:
         0,
         65_535,
     )
-    hub_url: str = setting("", "the address of the page for browsers, if it is another one")
+    hub_url: str = setting(
+        "", "address of the page in links for browsers, if it differs from hub_host and hub_port"
+    )
     hub_control_key_file: str = setting(
         "",
-        "file with the key of the hub at hub_url, for a daemon without a hub of its own; it stops "
-        "trials and commits artifacts through that hub; empty: agents stop trials, artifacts wait",
+        "file with the key of the hub at hub_url, for a daemon without its own hub: through "
+        "that hub the daemon stops trials and commits artifacts; empty: agents stop trials, "
+        "artifacts wait",
     )
-    hub_cert_file: str = setting("", "certificate of the page; required beyond loopback")
+    hub_cert_file: str = setting(
+        "", "certificate of the page; required for addresses other than loopback"
+    )
     hub_key_file: str = setting("", "key of hub_cert_file")
-    hub_proxy: str = setting("", "addresses of the proxy that ends TLS, separated by commas")
+    hub_proxy: str = setting("", "addresses of the proxy that terminates TLS, separated by commas")
     hub_catalog: str = setting(
         "", "postgresql://… of the hub's catalog; empty: a file beside the store"
     )
@@ -210,7 +232,7 @@ class DaemonConfig:
         for text in named:
             if not text.startswith("/"):
                 raise DaemonConfigError(
-                    f"journal_roots names {text!r}; expected absolute paths, separated by colons"
+                    f"journal_roots is {text!r}; expected absolute paths, separated by colons"
                 )
         return tuple(map(Path, named))
 
@@ -291,7 +313,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _READER.add_arguments(parser)
     parser.add_argument(
-        "--check-config", action="store_true", help="print the settings in force and exit"
+        "--check-config", action="store_true", help="print the effective settings and exit"
     )
     parser.add_argument(
         "--personal",

@@ -89,7 +89,7 @@ class Control:
                 await self._spool.settled()
                 await self._forwarder.reach(self._target(request.run_id))
         except TimeoutError:
-            reasons = self._facts.problems() or ["the store has not caught up"]
+            reasons = self._facts.problems() or ["the store has not yet stored all rows"]
             return FlushReply(
                 stored=False,
                 pending_bytes=self._spool.unforwarded_bytes,
@@ -119,7 +119,7 @@ class Control:
                 async with asyncio.timeout(seconds):
                     await held.enter_async_context(self._forwarder.held())
             except TimeoutError:
-                reasons = self._facts.problems() or ["the store takes long over a block"]
+                reasons = self._facts.problems() or ["storing the current block takes long"]
                 yield HoldReply(detail=f"not held after {seconds:g} s: {'; '.join(reasons)}")
                 return
             await self._spool.freed()

@@ -94,14 +94,14 @@ class SinkHealth:
 
     def failed(self, error: Exception) -> None:
         if self.healthy:
-            logger.warning("the sink takes nothing now, retrying: %s", error)
+            logger.warning("the sink accepts no blocks now, retrying: %s", error)
         self.healthy = False
         self.last_error = str(error)
         self.last_error_kind = kind_of(error)
 
     def succeeded(self) -> None:
         if not self.healthy:
-            logger.info("the sink takes blocks again")
+            logger.info("the sink accepts blocks again")
         self.healthy = True
 
 
@@ -160,7 +160,7 @@ class Delivery:
         place = (extent.segment, extent.start, extent.end)
         self._rejected.begin(place)
         if blocks is None:
-            await self._halve(extent.segment, extent.frames, None, "cannot be decoded")
+            await self._halve(extent.segment, extent.frames, None, "the extent cannot be decoded")
         else:
             await self._insert_all(place, extent.frames, blocks)
         if extent.layout < BLOCK_LAYOUT:
@@ -180,7 +180,7 @@ class Delivery:
         series = _series_of(extent.frames)
         of_nodes = _node_series_of(extent.frames)
         count = len(series) + len(of_nodes)
-        logger.info("making rollups again of an extent of an older release series=%d", count)
+        logger.info("computing the rollups of an older release's extent again series=%d", count)
         while True:
             try:
                 await loop.run_in_executor(self._executor, recompute, self._store, series)
@@ -285,7 +285,7 @@ class Delivery:
                 self._executor, build_blocks, part, self._store.shard_of
             )
         except BAD_DATA as error:
-            await self._halve(segment, part, table, f"cannot be decoded: {error!r}")
+            await self._halve(segment, part, table, f"decoding failed: {error!r}")
             return
         place = (segment, part[0].record.offset, part[-1].record.end)
         chosen = [block for block in blocks if table is None or block.table == table]

@@ -44,8 +44,8 @@ class SpoolUnavailableError(DaemonError):
 
     def __init__(self, path: Path, reason: OSError, done: int = 0) -> None:
         super().__init__(
-            f"{path}: cannot write ({reason.strerror or reason}); nothing is acknowledged until "
-            "it can: free space or repair the disk, the daemon keeps trying"
+            f"{path}: writing failed ({reason.strerror or reason}), so frames are not "
+            "acknowledged; free disk space or repair the disk, the daemon keeps trying"
         )
         self.path = path
         self.reason = reason
@@ -58,9 +58,9 @@ class SpoolNotOpenedError(DaemonError):
     def __init__(self, folder: Path, reason: OSError) -> None:
         super().__init__(
             f"{reason.filename or folder}: opening the spool failed "
-            f"({reason.strerror or reason}); free space, or repair the disk or the permissions of "
-            f"{folder}, and start the daemon again. The spool is unchanged, writers keep "
-            "their journals"
+            f"({reason.strerror or reason}); free disk space, or repair the disk or the "
+            f"permissions of {folder}, and start the daemon again. The spool is unchanged, "
+            "and writers keep their journals"
         )
 
 
@@ -85,8 +85,8 @@ class NewerSpoolError(DaemonError):
 
     def __init__(self, path: Path, version: int, known: int) -> None:
         super().__init__(
-            f"{path}: written in version {version} of the format, this release reads up to "
-            f"{known}; start the later release again, or move the folder away to begin an empty "
-            "spool. Nothing was changed"
+            f"{path}: format version {version}, but this release reads versions up to "
+            f"{known}; start the later release again, or move the folder away to begin an "
+            "empty spool. Nothing was changed"
         )
         self.path = path

@@ -23,50 +23,50 @@ from stepwell_daemon.errors import DaemonConfigError
 VARIABLE: Final = "STEPWELL_FAILPOINT"
 
 FAILPOINTS: Final[Mapping[str, str]] = {
-    "receive.read": "a message was read from a connection; nothing has looked at it",
+    "receive.read": "a message was read from a connection and not yet processed",
     "receive.taken": "a frame was checked and waits in memory for the next group",
     "ack.before": "a group is on disk; its ack is about to be sent",
     "ack.after": "an ack was handed to the connection",
-    "group.before-write": "a group of frames is packed and not written",
+    "group.before-write": "a group of frames is packed and not yet written",
     "group.mid-record": "the first half of a group's bytes is written",
     "group.written": "a group is written and not synced",
-    "group.synced": "a group is synced; no writer has its acknowledgement",
+    "group.synced": "a group is synced; its writers have no acknowledgement yet",
     "segment.given-up": "a write or sync failed; the segment is closed at its last durable byte",
-    "segment.before-seal": "a full segment is about to lose its reserved space",
+    "segment.before-seal": "the reserved space of a full segment is about to be released",
     "segment.sealed": "a full segment was closed; the next does not exist",
     "segment.created": "a new segment exists under its temporary name, empty",
     "segment.mid-write": "half of a new segment's first bytes is written",
-    "segment.written": "a new segment's page and first records are written and not synced",
+    "segment.written": "the page and first records of a new segment are written and not synced",
     "segment.synced": "a new segment is synced under its temporary name",
     "segment.renamed": "a new segment has its name; its folder is not synced",
-    "segment.durable": "a new segment has its durable name; no writer has an acknowledgement",
+    "segment.durable": "the name of a new segment is durable; acknowledgements are not sent yet",
     "cursor.before-write": "a cursor slot is about to be written",
     "cursor.mid-write": "half of a cursor slot is written",
     "cursor.written": "a cursor slot is written and not synced",
-    "cursor.synced": "a cursor slot is synced; the forwarder does not know",
+    "cursor.synced": "a cursor slot is synced; the forwarder has not been notified",
     "cursor.created": "a new cursor file exists under its temporary name, written and synced",
     "cursor.renamed": "a new cursor file has its name; its folder is not synced",
-    "file.created": "a small file (identity, writers table, dead-lettered frame) is there, empty",
+    "file.created": "a small file (identity, writers table, dead-lettered frame) is created, empty",
     "file.written": "a small file is written under its temporary name and not synced",
     "file.synced": "a small file is synced under its temporary name",
     "file.renamed": "a small file has its name; its folder is not synced",
-    "free.before-unlink": "the writers table is durable; a stored segment is about to go",
+    "free.before-unlink": "the writers table is durable; a stored segment is about to be deleted",
     "free.unlinked": "a stored segment was unlinked; its folder is not synced",
     "free.done": "stored segments are deleted",
-    "recover.temporary-removed": "an opening spool removed a file that never got its name",
-    "recover.before-salvage": "an opening spool is about to rewrite the rest of a torn segment",
-    "recover.salvaged": "an opening spool has rewritten the rest of a torn segment",
-    "journal.before-remove": "all of a dead writer's journal is durable; the journal is there",
-    "journal.removed": "a dead writer's journal is gone",
-    "blob.taken": "a staged blob is durable in the queue; no writer has an acknowledgement",
+    "recover.temporary-removed": "a temporary file was removed while the spool opened",
+    "recover.before-salvage": "the rest of a torn segment is about to be rewritten at a start",
+    "recover.salvaged": "the rest of a torn segment was rewritten at a start",
+    "journal.before-remove": "a dead writer's journal is durable in the spool and not yet deleted",
+    "journal.removed": "the journal of a dead writer is deleted",
+    "blob.taken": "a staged blob is durable in the queue; its writer has no acknowledgement yet",
     "blob.made": "a worker has encoded and hashed a blob; it is not in the blob store",
-    "blob.kept": "a blob is in the blob store; no event says so",
+    "blob.kept": "a blob is in the blob store; its event is not written yet",
     "blob.noted": "the event of a blob is durable; its staged file waits in the queue",
-    "artifact.taken": "a draft of an artifact is durable; no writer has an acknowledgement",
-    "artifact.committed": "the hub has committed a version; the daemon has noted nothing",
+    "artifact.taken": "a draft of an artifact is durable; its writer has no acknowledgement yet",
+    "artifact.committed": "the hub has committed a version; the daemon has not stored the outcome",
     "artifact.noted": "the outcome of a draft is stored; the draft still exists",
-    "forward.before-extent": "an extent is chosen; the cursor file does not name it",
-    "forward.extent-named": "the cursor file names an extent; nothing of it is inserted",
+    "forward.before-extent": "an extent is chosen; the cursor file does not contain it",
+    "forward.extent-named": "the cursor file contains an extent; none of its blocks is inserted",
     "forward.before-insert": "a block is about to be sent to the store",
     "forward.inserted": "the store has acknowledged a block",
     "forward.delivered": "an extent is stored; the cursor is before it",
@@ -140,7 +140,7 @@ def _parse(text: str) -> _Point:
     verb, _, argument = action.partition("=")
     if name not in FAILPOINTS:
         nearest = difflib.get_close_matches(name, FAILPOINTS, n=1, cutoff=0.0)[0]
-        raise DaemonConfigError(f"{VARIABLE}: no fail-point {name!r}; did you mean {nearest}?")
+        raise DaemonConfigError(f"{VARIABLE}: unknown fail-point {name!r}; did you mean {nearest}?")
     if not (
         action == "kill"
         or (verb == "error" and argument in (*_ERRNO, _REJECTED))
@@ -154,7 +154,9 @@ def _parse(text: str) -> _Point:
     if when:
         digits = when.removesuffix("+")
         if not digits.isascii() or not digits.isdigit() or int(digits) < 1:
-            raise DaemonConfigError(f"{VARIABLE}: {text}: expected N or N+ from 1 on, not {when!r}")
+            raise DaemonConfigError(
+                f"{VARIABLE}: {text}: expected N or N+ with N of at least 1, not {when!r}"
+            )
         point.first = int(digits)
         point.last = None if when.endswith("+") else point.first
     return point

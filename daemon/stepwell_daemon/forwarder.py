@@ -190,7 +190,7 @@ class Forwarder:
         (segment, offset), end, layout = self._spool.progress
         if not end:
             return None
-        logger.info("sending again segment=%d start=%d end=%d", segment, offset, end)
+        logger.info("sending an extent again segment=%d start=%d end=%d", segment, offset, end)
         prepared = await self._prepare(Location(segment, offset), end, exactly=True)
         prepared.extent.layout = layout
         return prepared
@@ -205,7 +205,9 @@ class Forwarder:
                 continue
             await self._linger()
             found = self._available()
-            assert found is not None, "what was there cannot go: only this task moves the cursor"
+            assert found is not None, (
+                "only this task moves the cursor, so the data is still available"
+            )
             return await self._prepare(*found)
 
     async def _linger(self) -> None:

@@ -47,13 +47,13 @@ def check_bytes(frame: Frame | RelayFrame, mark: int) -> None:
     if size > FRAME_BYTES_MAX:
         raise StreamRefusedError(
             LIMIT,
-            f"a frame of {size} bytes; at most {FRAME_BYTES_MAX} are taken, send less at a time",
+            f"a frame of {size} bytes; the maximum is {FRAME_BYTES_MAX}, send smaller frames",
             mark,
             bound="frame_bytes",
         )
     if zlib.crc32(frame.records) != frame.crc32:
         raise StreamRefusedError(
-            MALFORMED, f"frame at {frame.position}: the checksum does not fit its bytes", mark
+            MALFORMED, f"frame at {frame.position}: the bytes do not match their checksum", mark
         )
 
 
@@ -66,7 +66,9 @@ def new_part(state: WriterState, frame: Frame | RelayFrame, mark: int) -> Taken:
     position = frame.position
     if position > mark:
         raise StreamRefusedError(
-            GAP, f"frame at {position}: everything up to {mark} is here; go on there", mark
+            GAP,
+            f"frame at {position}: the daemon has everything up to {mark}; continue there",
+            mark,
         )
     known = min(mark - position, len(frame.records))
     if known == len(frame.records):
@@ -114,8 +116,9 @@ def check_count(state: WriterState, schemas: Mapping[int, tuple[str, ...]]) -> N
     if size > NAMES_BYTES_MAX:
         raise StreamRefusedError(
             LIMIT,
-            f"names of {size} bytes in all sets of one writer; at most {NAMES_BYTES_MAX} are "
-            "possible: use fewer or shorter names, or fewer sets of them",
+            f"{size} bytes of metric names in all schemas of one writer; the maximum is "
+            f"{NAMES_BYTES_MAX}: use fewer or shorter names, or fewer different sets of "
+            "names",
             state.accepted,
             bound="metrics_per_writer",
         )
@@ -123,8 +126,8 @@ def check_count(state: WriterState, schemas: Mapping[int, tuple[str, ...]]) -> N
     if len(state.names) + len(added) > METRICS_PER_WRITER_MAX:
         raise StreamRefusedError(
             LIMIT,
-            f"{len(state.names) + len(added)} metrics in one writer; at most "
-            f"{METRICS_PER_WRITER_MAX} are possible: use fewer names",
+            f"{len(state.names) + len(added)} metrics in one writer; the maximum is "
+            f"{METRICS_PER_WRITER_MAX}: use fewer names",
             state.accepted,
             bound="metrics_per_writer",
         )
@@ -138,8 +141,8 @@ def check_names(schemas: Mapping[int, tuple[str, ...]], position: int = 0) -> No
             if len(key) * 4 > METRIC_NAME_BYTES_MAX and len(key.encode()) > METRIC_NAME_BYTES_MAX:
                 raise StreamRefusedError(
                     LIMIT,
-                    f"a metric's name of {len(key.encode())} bytes ({key[:40]}…); at most "
-                    f"{METRIC_NAME_BYTES_MAX} are possible",
+                    f"a metric name of {len(key.encode())} bytes ({key[:40]}…); the maximum "
+                    f"is {METRIC_NAME_BYTES_MAX}",
                     position,
                     bound="metric_name_bytes",
                 )
@@ -150,7 +153,7 @@ def check_schemas(state: WriterState, schemas: Schemas) -> None:
     for number, keys in schemas.items():
         if state.schemas.get(number, keys) != keys:
             raise StreamRefusedError(
-                MALFORMED, f"schema {number} was defined with other names before", state.durable
+                MALFORMED, f"schema {number} was defined before with other names", state.durable
             )
     check_count(state, schemas)
 

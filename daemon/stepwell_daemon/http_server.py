@@ -58,7 +58,7 @@ class HttpServer:
             if error.errno != errno.EADDRINUSE or not may_move:
                 raise
             self._server = await asyncio.start_server(self._serve, host, 0, limit=_HEAD_BYTES_MAX)
-            logger.warning("port %d is taken, metrics are on another port", port)
+            logger.warning("port %d is in use, metrics are on another port", port)
         address = self._server.sockets[0].getsockname()
         shown = f"[{address[0]}]" if ":" in address[0] else address[0]
         self.url = f"http://{shown}:{address[1]}"
@@ -94,7 +94,7 @@ class HttpServer:
         route = self._routes.get(target)
         if route is None:
             known = "\n".join(sorted(self._routes))
-            answer = Answer(f"nothing here; there is\n{known}\n".encode(), status=404)
+            answer = Answer(f"not found; the paths are\n{known}\n".encode(), status=404)
         else:
             answer = route()
         return _packed(answer, with_body=method == b"GET")

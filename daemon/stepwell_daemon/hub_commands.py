@@ -142,13 +142,16 @@ class HubCommands:
                 self._take(answer)
             except HubSilentError as error:
                 if not backoff.failures:
-                    logger.warning("the hub says no commands for trials, again later: %s", error)
+                    logger.warning(
+                        "reading commands for trials from the hub failed, trying again later: %s",
+                        error,
+                    )
                 delay = backoff.next_delay()
                 await self._sleep(_OLD_HUB_SECONDS if error.status == 404 else delay)
                 self._cursor = ""
                 continue
             if backoff.failures:
-                logger.info("the hub says commands for trials again")
+                logger.info("commands for trials are read from the hub again")
                 backoff.reset()
 
     def _take(self, answer: Mapping[str, Any]) -> None:
@@ -163,7 +166,7 @@ class HubCommands:
                 (each["project"], each["run_id"], _command_of(each)) for each in answer["commands"]
             ]
         except (KeyError, TypeError, ValueError) as error:
-            raise HubSilentError(f"an answer that cannot be read: {error!r}") from error
+            raise HubSilentError(f"an invalid answer: {error!r}") from error
         self._cursor = cursor
         now = self._clock()
         for project, run_id, command in found:
@@ -207,7 +210,7 @@ async def ask_hub(place: ControlPlace, cursor: str) -> Mapping[str, Any]:
     try:
         answer: Mapping[str, Any] = json.loads(body)
     except ValueError as error:
-        raise HubSilentError(f"{place.named}: no JSON") from error
+        raise HubSilentError(f"{place.named}: the answer is not JSON") from error
     return answer
 
 

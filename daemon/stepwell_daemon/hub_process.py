@@ -92,7 +92,9 @@ class HubProcess:
             return
         if missing := [name for name in NEEDED if find_spec(name) is None]:
             logger.warning(
-                "no page: %s, missing packages: %s", install_command("hub"), ", ".join(missing)
+                "no page, packages are missing (run `%s`): %s",
+                install_command("hub"),
+                ", ".join(missing),
             )
             return
         try:
@@ -106,13 +108,13 @@ class HubProcess:
         except OSError as error:
             raise DaemonConfigError(
                 f"hub_host {config.hub_host} port {config.hub_port}: cannot listen "
-                f"({error.strerror}); choose others with `stepwell up --host` and `--port`, or "
-                "`stepwelld --hub-host` and `--hub-port`; port 0 is any free one, and "
-                "STEPWELLD_HUB=off is no page"
+                f"({error.strerror}); choose others with `stepwell up --host` and `--port`, "
+                "or `stepwelld --hub-host` and `--hub-port`. Port 0 means any free port, "
+                "STEPWELLD_HUB=off means no page"
             ) from error
         port = self._listener.getsockname()[1]
         if config.hub_port not in (0, port):
-            logger.warning("port %d is taken, the page is on port %d", config.hub_port, port)
+            logger.warning("port %d is in use, the page is on port %d", config.hub_port, port)
             with suppress(OSError):  # Then the next one is different.
                 (hub_dir(config.data) / _PORT_FILE).write_text(f"{port}\n")
         self.url = config.hub_address().base_url(port)
@@ -151,13 +153,13 @@ class HubProcess:
             delay = backoff.next_delay()
             self.restarts += 1
             logger.warning(
-                "the hub ended unasked, restarting code=%s delay_seconds=%.1f: %s",
+                "the hub ended unexpectedly, restarting code=%s delay_seconds=%.1f: %s",
                 code,
                 delay,
                 _last_words(self._log_path()),
             )
             log = self._log_path()
-            self.problem = f"the hub ended with code {code} and is started again; {log} says why"
+            self.problem = f"the hub ended with code {code} and is started again; see {log}"
             await asyncio.sleep(delay)
 
     def control_place(self) -> ControlPlace | None:
@@ -183,22 +185,22 @@ class HubProcess:
 
     def _give_up(self) -> None:
         self.problem = f"no page: {_last_words(self._log_path())}"
-        logger.error("the hub refuses its settings and is not started again: %s", self.problem)
+        logger.error("the hub rejected its settings, not restarting it: %s", self.problem)
         self.close()
 
     async def _wait_for_folder(self) -> None:
         """Return when no other hub uses the folder."""
         words = _last_words(self._log_path())
-        self.problem = f"no page of this daemon: {words}; it starts when that one has ended"
+        self.problem = f"no page of this daemon: {words}; it starts when the other hub ends"
         logger.warning(
-            "another hub uses the folder, waiting for its end folder=%s: %s",
+            "another hub uses the folder, waiting until it ends folder=%s: %s",
             hub_dir(self._config.data),
             words,
         )
         lock = hub_dir(self._config.data) / LOCK_FILE
         while True:  # The end of a foreign process sends no event, so its lock is polled.
             if not await asyncio.to_thread(_is_locked, lock):
-                logger.info("the other hub has ended, starting ours")
+                logger.info("the other hub ended, starting the hub")
                 return
             await asyncio.sleep(_TAKEN_POLL_SECONDS)
 
@@ -244,7 +246,7 @@ class HubProcess:
                 async with asyncio.timeout(limit):
                     beats = await loop.sock_recv(control, 64)
             except TimeoutError:
-                logger.error("the hub hangs, killing it pid=%d", process.pid)
+                logger.error("the hub does not respond, killing it pid=%d", process.pid)
                 process.kill()
                 break
             except OSError:
@@ -254,7 +256,7 @@ class HubProcess:
             if READY in beats:
                 limit = self._silent_seconds
                 self.problem = ""
-                logger.info("the hub runs pid=%d url=%s", process.pid, self.url)
+                logger.info("the hub started pid=%d url=%s", process.pid, self.url)
             if IN_USE in beats:
                 self._on_use()
             await asyncio.to_thread(bound_log, self._log_path())

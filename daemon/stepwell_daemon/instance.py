@@ -49,10 +49,10 @@ class Instance:
             if (other := self._lock(data / DATA_LOCK, str(socket_path))) is not None:
                 if other.more and os.path.realpath(other.more) != os.path.realpath(socket_path):
                     raise DataHeldError(
-                        f"the data folder {data} is in use by the daemon on {other.more} (pid "
-                        f"{other.pid}); use it with STEPWELL_SOCKET={other.more}, stop it with "
-                        f"`stepwell down --socket {other.more}`, or choose another folder with "
-                        "STEPWELL_DATA or --data"
+                        f"the data folder {data} is in use by the daemon on {other.more} "
+                        f"(pid {other.pid}); use it with STEPWELL_SOCKET={other.more}, stop "
+                        f"it with `stepwell down --socket {other.more}`, or choose another "
+                        "folder with STEPWELL_DATA or --data"
                     )
                 raise AlreadyRunningError(_taken(f"the data folder {data}", other))
             make_private_folder(socket_path.parent)
@@ -85,7 +85,7 @@ class Instance:
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise DaemonConfigError(f"{path}: cannot be opened ({error.strerror})") from error
+            raise DaemonConfigError(f"{path}: opening failed ({error.strerror})") from error
         self._descriptors.append(descriptor)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -102,7 +102,7 @@ class Instance:
         except FileNotFoundError:
             return
         if not stat.S_ISSOCK(mode):
-            raise DaemonConfigError(f"{path}: is there and is no socket; {_OTHER_SOCKET}")
+            raise DaemonConfigError(f"{path}: exists and is not a socket; {_OTHER_SOCKET}")
         if socket_answers(path):
             raise AlreadyRunningError(_taken(f"the socket {path}", LockNote("", "")))
         path.unlink(missing_ok=True)
@@ -110,8 +110,8 @@ class Instance:
 
 def _taken(what: str, other: LockNote) -> str:
     return (
-        f"another daemon (pid {other.pid or '?'}) has {what}; use it, stop it with `stepwell "
-        "down`, or choose another with --data and --socket"
+        f"another daemon (pid {other.pid or '?'}) uses {what}; use that daemon, stop it with "
+        "`stepwell down`, or choose another with --data and --socket"
     )
 
 
@@ -133,7 +133,7 @@ def make_private_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except FileExistsError as error:
         raise DaemonConfigError(
-            f"{folder}: is no folder; name a folder, or one that is not there yet"
+            f"{folder}: not a folder; choose a folder, or a path that does not exist yet"
         ) from error
     except OSError as error:
         raise DaemonConfigError(f"{folder}: cannot be made ({error.strerror})") from error
@@ -148,7 +148,9 @@ def group_number(group: str) -> int:
     try:
         return grp.getgrnam(group).gr_gid
     except KeyError:
-        raise DaemonConfigError(f"socket_group {group}: there is no such group") from None
+        raise DaemonConfigError(
+            f"socket_group {group}: no such group; create it, or correct the setting"
+        ) from None
 
 
 def open_to_group(socket_path: Path, group: str) -> None:
@@ -168,8 +170,8 @@ def open_to_group(socket_path: Path, group: str) -> None:
             folder.chmod(stat.S_IMODE(found.st_mode) | stat.S_IRGRP | stat.S_IXGRP)
     except OSError as error:
         raise DaemonConfigError(
-            f"socket_group {group}: {socket_path} could not be given to it ({error.strerror}); the "
-            "daemon's user must be a member"
+            f"socket_group {group}: changing the group of {socket_path} failed "
+            f"({error.strerror}); the daemon's user must be a member"
         ) from error
 
 

@@ -45,16 +45,17 @@ class JournalPlaces:
         if not any(real.is_relative_to(os.path.realpath(root)) for root in self._roots):
             named = ", ".join(map(str, self._roots))
             raise JournalRefusedError(
-                f"{folder.path}: a journal of user {folder.owner}, and the daemon runs as user "
-                f"{self._user}; those of other users are taken in from {named} only. What a kill "
-                f"leaves there waits for `stepwell sync`: set STEPWELL_DIR to a folder in there, "
-                "or add its folder to the daemon's setting journal_roots"
+                f"{folder.path}: the owner of the journal is user {folder.owner}, but the "
+                f"daemon runs as user {self._user} and imports journals of other users only "
+                f"from {named}. Run `stepwell sync` as that user to send it; set "
+                "STEPWELL_DIR to a folder below one of these, or add the journal's folder "
+                "to the daemon's setting journal_roots, to have it imported"
             )
         if folder.mode & _OTHERS_MAY_WRITE:
             raise JournalRefusedError(
                 f"{folder.path}: every user may write into this journal (mode "
-                f"{folder.mode:03o}), so its content can be anybody's; take that away with "
-                "`chmod o-w`"
+                f"{folder.mode:03o}), so the daemon does not import it; remove that right "
+                "with `chmod o-w`"
             )
 
     def allows(self, folder: JournalFolder) -> bool:

@@ -20,11 +20,14 @@ def check_log_file(path: Path) -> None:
         DaemonConfigError: It cannot.
     """
     if path.is_dir():
-        raise DaemonConfigError(f"log_file: {path} is a folder; name a file in it")
+        raise DaemonConfigError(f"log_file: {path} is a folder; set the path of a file")
     if not path.exists():
         check_can_be_made(path, "log_file")
     elif not os.access(path, os.W_OK):
-        raise DaemonConfigError(f"log_file: {path} cannot be written: no permission at {path}")
+        raise DaemonConfigError(
+            f"log_file: writing {path} failed: permission denied; set another path, or give this "
+            "user the right to write it"
+        )
 
 
 def check_can_be_made(path: Path, name: str) -> None:
@@ -40,13 +43,15 @@ def check_can_be_made(path: Path, name: str) -> None:
     while not os.path.lexists(place) and place != place.parent:
         place = place.parent
     if not place.is_dir():
-        raise DaemonConfigError(f"{name}: {path} cannot be made: {place} is no folder")
+        raise DaemonConfigError(
+            f"{name}: creating {path} failed: {place} is not a folder; set another path"
+        )
     try:
         os.rmdir(tempfile.mkdtemp(prefix=".stepwell-check-", dir=place))
     except OSError as error:
         raise DaemonConfigError(
-            f"{name}: {path} cannot be made in {place} ({error.strerror}); name another place, or "
-            "give this user the right to write there"
+            f"{name}: creating {path} failed in {place} ({error.strerror}); set another "
+            "path, or give this user the right to write there"
         ) from error
 
 
@@ -65,7 +70,9 @@ def configure_logging(log_file: str, level: str) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             handler = WatchedFileHandler(path)
         except OSError as error:
-            raise DaemonConfigError(f"{path}: cannot write the log ({error.strerror})") from error
+            raise DaemonConfigError(
+                f"{path}: opening the log failed ({error.strerror}); set another log_file"
+            ) from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     root = logging.getLogger()
     root.handlers[:] = [handler]

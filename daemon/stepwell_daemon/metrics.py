@@ -24,25 +24,25 @@ from stepwell_wire.ingest_pb2 import RefusalCode
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 _COUNTERS: Final = (
-    ("points_received", "Points taken from writers."),
-    ("points_stored", "Points that the store has taken."),
-    ("frames_received", "Frames taken from writers."),
-    ("bytes_received", "Bytes of new records taken from writers."),
-    ("duplicate_bytes", "Bytes that were sent again and were known."),
-    ("skipped_bytes", "Bytes that writers went past: not held by this spool."),
+    ("points_received", "Points received from writers."),
+    ("points_stored", "Points stored by the store."),
+    ("frames_received", "Frames received from writers."),
+    ("bytes_received", "Bytes of new records received from writers."),
+    ("duplicate_bytes", "Bytes that were received again and ignored."),
+    ("skipped_bytes", "Bytes that writers skipped, which this spool does not contain."),
     ("filled_bytes", "Skipped bytes that arrived later through another daemon."),
     ("dead_letter_records", "Frames that the store rejected, kept for replay."),
     ("quarantined_records", "Damaged records of the spool, kept in quarantine."),
-    ("recovered_journals", "Journals of dead writers that were taken in."),
-    ("commits", "Groups of frames made durable."),
-    ("commit_failures", "Groups that could not be made durable at once."),
+    ("recovered_journals", "Imported journals of dead writers."),
+    ("commits", "Groups of frames that became durable."),
+    ("commit_failures", "Groups of frames that needed several attempts to become durable."),
     ("inserts", "Blocks inserted into the store."),
-    ("insert_failures", "Inserts that failed and were tried again."),
-    ("blobs_stored", "Blobs brought to the blob store."),
-    ("blobs_known", "Of these, those that it had already."),
-    ("blobs_failed", "Blobs that could not be used."),
-    ("upstream_changes", "How often the gateway had another spool than before."),
-    ("handler_errors", "Connections that ended by a fault of the daemon."),
+    ("insert_failures", "Inserts that failed and were retried."),
+    ("blobs_stored", "Blobs put into the blob store."),
+    ("blobs_known", "Blobs of these that were in the blob store before."),
+    ("blobs_failed", "Blobs that could not be converted."),
+    ("upstream_changes", "Number of times that the gateway had a new spool."),
+    ("handler_errors", "Connections that ended because of an error in the daemon."),
 )
 
 _NO_REFUSALS: Final = dict.fromkeys(
@@ -71,19 +71,23 @@ class DaemonCollector(Collector):
             refused.add_metric([reason], float(count))
         yield refused
         for name, text, label, counts in (
-            ("bounds_reached", "Refusals and waits at a bound.", "bound", counters.bounds_reached),
-            ("dropped_rows", "Rows that are gone, by reason.", "reason", counters.dropped_rows),
-            ("dropped_points", "Points that are gone.", "reason", counters.dropped_points),
+            ("bounds_reached", "Refusals and waits at a limit.", "bound", counters.bounds_reached),
+            ("dropped_rows", "Lost rows, by reason.", "reason", counters.dropped_rows),
+            ("dropped_points", "Lost points.", "reason", counters.dropped_points),
         ):
             family = CounterMetricFamily(f"stepwell_{name}", text, labels=[label])
             for key, count in counts.items():
                 family.add_metric([key], float(count))
             yield family
         yield _histogram(
-            "stepwell_spool_sync_seconds", "Time of one sync of the spool.", counters.sync_seconds
+            "stepwell_spool_sync_seconds",
+            "Duration of one sync of the spool.",
+            counters.sync_seconds,
         )
         yield _histogram(
-            "stepwell_insert_seconds", "Time of one insert into the store.", counters.insert_seconds
+            "stepwell_insert_seconds",
+            "Duration of one insert into the store.",
+            counters.insert_seconds,
         )
         yield from self._gauges()
         yield from sampler_metrics(facts.samplers)
@@ -92,33 +96,51 @@ class DaemonCollector(Collector):
         facts, spool = self._facts, self._facts.spool
         blobs = facts.blobs.status() if facts.blobs is not None else {}
         info = GaugeMetricFamily(
-            "stepwell_daemon_info", "The daemon.", labels=["version", "daemon_id"]
+            "stepwell_daemon_info",
+            "Version and identity of the daemon.",
+            labels=["version", "daemon_id"],
         )
         info.add_metric([__version__, spool.daemon_id], 1.0)
         yield info
         for name, text, value in (
-            ("start_time_seconds", "When the daemon started, since 1970 UTC.", facts.started_at),
+            ("start_time_seconds", "Start time of the daemon, since 1970 UTC.", facts.started_at),
             ("ready", "1 if frames are accepted and made durable, else 0.", facts.ready),
-            ("problems", "How many problems the status names.", len(facts.problems())),
-            ("writers_connected", "Writers connected.", len(spool.registry.connected())),
-            ("spool_bytes", "Bytes that the spool takes on disk.", spool.disk_bytes),
+            ("problems", "Number of problems in the status.", len(facts.problems())),
+            ("writers_connected", "Connected writers.", len(spool.registry.connected())),
+            ("spool_bytes", "Size of the spool on disk.", spool.disk_bytes),
             (
                 "spool_bytes_max",
-                "Limit of the bytes that wait for the store.",
+                "Limit of the spooled bytes that are not stored.",
                 spool.settings.bytes_max,
             ),
-            ("spool_segments", "Segments of the spool.", spool.segment_count),
-            ("spool_unforwarded_bytes", "Spooled, not yet stored.", spool.unforwarded_bytes),
+            ("spool_segments", "Number of segments in the spool.", spool.segment_count),
+            (
+                "spool_unforwarded_bytes",
+                "Spooled bytes that are not stored.",
+                spool.unforwarded_bytes,
+            ),
             (
                 "spool_oldest_unforwarded_seconds",
-                "How long the oldest record waits for the store.",
+                "Age of the oldest record that is not stored.",
                 facts.oldest_unforwarded_seconds(),
             ),
-            ("spool_in_flight_bytes", "Taken, not yet durable.", spool.in_flight_bytes),
+            (
+                "spool_in_flight_bytes",
+                "Received bytes that are not yet durable.",
+                spool.in_flight_bytes,
+            ),
             ("blobs_waiting", "Blobs that are not in the blob store yet.", blobs.get("waiting", 0)),
-            ("blobs_waiting_bytes", "Their bytes.", blobs.get("waiting_bytes", 0)),
-            ("blobs_bytes_max", "Limit of these bytes.", blobs.get("bytes_max", 0)),
-            ("relaying_daemons", "Daemons that relay to this one.", len(facts.relaying())),
+            (
+                "blobs_waiting_bytes",
+                "Bytes of the blobs that are not in the blob store yet.",
+                blobs.get("waiting_bytes", 0),
+            ),
+            ("blobs_bytes_max", "Limit of the bytes of these blobs.", blobs.get("bytes_max", 0)),
+            (
+                "relaying_daemons",
+                "Connected daemons that relay to this one.",
+                len(facts.relaying()),
+            ),
             (
                 "sink_healthy",
                 "1 if the store accepts blocks, else 0.",

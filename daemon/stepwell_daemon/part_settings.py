@@ -41,8 +41,8 @@ def load_config(
         raise DaemonConfigError(str(error)) from error
     if not is_host(config.host):
         raise DaemonConfigError(
-            f"host: expected an address or a name, not {config.host!r}; 127.0.0.1 is this machine "
-            "only, 0.0.0.0 every address that it has"
+            f"host: expected an address or a host name, not {config.host!r}; 127.0.0.1 means "
+            "this machine only, 0.0.0.0 all its addresses"
         )
     if config.log_file:
         check_log_file(Path(config.log_file).expanduser().absolute())
@@ -58,7 +58,7 @@ def load_config(
     if config.sink == "clickhouse":
         server_settings(config)
     if config.block_bytes > config.in_flight_bytes_max:
-        raise DaemonConfigError("block_bytes is larger than in_flight_bytes_max; make it smaller")
+        raise DaemonConfigError("block_bytes is larger than in_flight_bytes_max; reduce it")
     return config
 
 
@@ -88,7 +88,7 @@ def unused_settings(config: DaemonConfig) -> str:
         if names and not is_used:
             return (
                 f"{', '.join(names)}: no effect without {needed}; set that too, or remove "
-                f"{'it' if len(names) == 1 else 'them'}"
+                f"{('it' if len(names) == 1 else 'them')}"
             )
     return ""
 
@@ -110,8 +110,8 @@ def _check_ports(config: DaemonConfig) -> None:
     hosts = {config.host, config.hub_host}
     if "hub_port" in config.named and (len(hosts) == 1 or hosts & {"0.0.0.0", "::", ""}):
         raise DaemonConfigError(
-            f"metrics_port and hub_port are both {config.hub_port}; expected two ports, or 0 for "
-            "any free one"
+            f"metrics_port and hub_port are both {config.hub_port}; set two different ports, "
+            "or 0 for any free one"
         )
 
 
@@ -141,7 +141,7 @@ def check_blob_store(config: DaemonConfig) -> None:
     if not folder.exists():
         check_can_be_made(folder, "blob_store")
     elif not folder.is_dir():
-        raise DaemonConfigError(f"blob_store: {folder} is no folder; name a folder")
+        raise DaemonConfigError(f"blob_store: {folder} is not a folder; set a folder")
 
 
 def spool_settings(config: DaemonConfig) -> SpoolSettings:

@@ -101,7 +101,7 @@ class Receiver:
             async with asyncio.timeout(timeout_seconds):
                 await self._spool.settled()
         except TimeoutError:
-            logger.warning("frames in memory could not be made durable; their writers keep them")
+            logger.warning("frames in memory could not be made durable, their writers keep them")
         for state in self._spool.registry.connected():
             if state.session is not None:
                 state.session.refuse(self._busy("the daemon is shutting down", state))
@@ -128,7 +128,7 @@ class Receiver:
             await self._send_refusal(refused.refusal, context)
         except Exception:
             self._counters.handler_errors += 1
-            logger.exception("a connection failed; its writer will connect again")
+            logger.exception("a connection failed, its writer will connect again")
             await context.abort(grpc.StatusCode.INTERNAL, "the daemon failed; see its log")
         finally:
             self._connections -= 1
@@ -144,7 +144,7 @@ class Receiver:
         except TimeoutError as error:
             raise StreamRefusedError(
                 LIMIT,
-                f"no hello within {self._hello_seconds:g} seconds; connect anew and say it",
+                f"no hello within {self._hello_seconds:g} seconds; connect again",
                 bound="hello_seconds",
             ) from error
         if data is grpc.aio.EOF:
@@ -156,8 +156,8 @@ class Receiver:
         if self._connections > self._connections_max:
             raise StreamRefusedError(
                 BUSY,
-                f"more than {self._connections_max} connections; raise connections_max, or close "
-                "some",
+                f"more than {self._connections_max} connections; close some, or raise "
+                "connections_max",
                 bound="connections_max",
             )
         return message.hello
@@ -169,7 +169,8 @@ class Receiver:
         if session.skipped_bytes:
             self._counters.skipped_bytes += session.skipped_bytes
             logger.warning(
-                "a writer goes on later than it was acknowledged writer=%s position=%d bytes=%d",
+                "a writer continues beyond its acknowledged position, the bytes between are "
+                "missing writer=%s position=%d bytes=%d",
                 state.info.writer_id,
                 state.accepted,
                 session.skipped_bytes,
@@ -222,7 +223,7 @@ class Receiver:
                 await self._spool.room()
                 message = parse_message(data)
                 if message.WhichOneof("body") != "frame":
-                    raise StreamRefusedError(MALFORMED, "after the hello only frames may follow")
+                    raise StreamRefusedError(MALFORMED, "expected a frame after the hello")
                 if session.refusal is not None:
                     break
                 self.check_ready(session.state)
@@ -285,17 +286,18 @@ class Receiver:
         if self._spool.is_full:
             raise StreamRefusedError(
                 BUSY,
-                f"the spool holds {self._spool.unforwarded_bytes} bytes that the store has not "
-                "taken yet, its limit: see why the store is behind, or raise spool_bytes_max",
+                f"the spool is full: it holds {self._spool.unforwarded_bytes} bytes that are "
+                "not stored; see `stepwell status` for the problem of the store, or raise "
+                "spool_bytes_max",
                 position,
                 bound="spool_bytes_max",
             )
         if state is not None and self._spool.is_over_its_share(state):
             raise StreamRefusedError(
                 BUSY,
-                f"the spool fills, and {state.waiting_bytes} of {self._spool.waiting_bytes} bytes "
-                "that wait are this writer's, more than writer_share_max: the rest is left to "
-                "others until the store has caught up",
+                f"this writer has {state.waiting_bytes} of the {self._spool.waiting_bytes} "
+                "waiting bytes, more than its share (writer_share_max) while the spool is "
+                "more than three quarters full; it waits until more rows are stored",
                 position,
                 bound="writer_share_max",
             )
@@ -322,4 +324,6 @@ def parse_message(data: bytes) -> ClientMessage:
     try:
         return ClientMessage.FromString(data)
     except DecodeError as error:
-        raise StreamRefusedError(MALFORMED, f"{len(data)} bytes that are no message") from error
+        raise StreamRefusedError(
+            MALFORMED, f"{len(data)} bytes that are not a valid ClientMessage"
+        ) from error

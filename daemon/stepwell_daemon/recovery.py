@@ -113,18 +113,18 @@ class JournalRecovery:
                 if len(refused) < _REFUSED_MAX:
                     refused[path] = str(error)
                     if path not in self.refused:
-                        logger.error("a dead writer's journal is not taken in: %s", error)
+                        logger.error("a dead writer's journal is not imported: %s", error)
             except (JournalError, StreamRefusedError, BlobRefusedError, OSError) as error:
                 if _mark(path) == _GONE:
                     continue  # Another process was quicker.
-                logger.error("a dead writer's journal cannot be recovered path=%s: %s", path, error)
+                logger.error("importing a dead writer's journal failed path=%s: %s", path, error)
                 where = "" if str(error).startswith(str(path)) else f"{path}: "
                 self.problems[path] = f"{where}{error}{_remedy(error)}"
                 self._problem_marks[path] = mark
         self.refused = refused
         for state in list(self._spool.registry.states.values()):
             if self._is_gone(state):
-                logger.info("a writer is gone without a word run=%s", state.info.run_id)
+                logger.info("writer disappeared without finish run=%s", state.info.run_id)
                 self._append_end(state)
 
     def _forget_mended(self) -> None:
@@ -185,15 +185,15 @@ class JournalRecovery:
             return  # There is no room for blobs now; the rows are safe, and the journal stays.
         self._counters.recovered_journals += 1
         logger.info(
-            "recovered a journal run=%s writer=%s bytes=%d",
+            "imported a journal run=%s writer=%s bytes=%d",
             info.run_id,
             info.writer_id,
             state.durable - first,
         )
         if reader.unverified_bytes:
             logger.warning(
-                "the end of a journal cannot be believed after a restart of the machine, kept "
-                "path=%s bytes=%d",
+                "the end of a journal may be damaged by a restart of the machine, keeping "
+                "it path=%s bytes=%d",
                 reader.path,
                 reader.unverified_bytes,
             )

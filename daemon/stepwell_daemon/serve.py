@@ -250,7 +250,7 @@ class Daemon:
         try:
             loaded = self._load()
         except DaemonConfigError as error:
-            logger.error("the configuration was not reloaded: %s", error)
+            logger.error("reloading the configuration failed: %s", error)
             return
         config, applied, refused = check_reload(self._config, loaded)
         if refused:
@@ -260,7 +260,7 @@ class Daemon:
             self._sampling.change(config.sample_seconds)
         self._config = self._facts.config = config
         self._upkeep.due.set()
-        logger.info("configuration reloaded changed=%s", ",".join(applied) or "nothing")
+        logger.info("configuration reloaded changed=%s", ",".join(applied) or "none")
 
     # ------------------------------------------------------------------ start and stop
 
@@ -317,7 +317,9 @@ class Daemon:
                 await forwarder.reach(facts.spool.end)
         except TimeoutError:
             # Not a loss: spooled frames are forwarded after the next start.
-            logger.warning("stopping undrained spooled_bytes=%d", facts.spool.unforwarded_bytes)
+            logger.warning(
+                "stopping before all is stored spooled_bytes=%d", facts.spool.unforwarded_bytes
+            )
 
     async def _close(self, forwarder: Forwarder) -> None:
         self._departures.close()
@@ -376,7 +378,9 @@ class Daemon:
                 try:
                     await self._recovery.look()
                 except SCARCE as error:
-                    logger.error("cannot look for journals of dead writers, again later: %s", error)
+                    logger.error(
+                        "looking for journals of dead writers failed, trying again later: %s", error
+                    )
                 self._facts.journal_problems = self._recovery.problems | self._recovery.refused
             self._looked.set()
             self._facts.spool.registry.forget_idle(now=time.time(), monotonic=time.monotonic())
@@ -412,7 +416,7 @@ class Daemon:
                 continue
             if not receiver.connections:
                 if spool.is_forwarded and self._blobs.is_idle:
-                    logger.info("nothing to do for idle_exit=%g seconds", seconds)
+                    logger.info("idle, stopping idle_exit=%g", seconds)
                     self.stop.set()
                     return
                 wait = min(1.0, seconds)  # Only the last sample is not stored yet.

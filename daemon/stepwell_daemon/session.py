@@ -99,8 +99,8 @@ def open_session(hello: Hello, registry: Registry, *, writers_max: int) -> Sessi
     if hello.protocol_major != PROTOCOL_MAJOR:
         raise StreamRefusedError(
             UNSUPPORTED_VERSION,
-            f"protocol {hello.protocol_major} is spoken, this daemon speaks {PROTOCOL_MAJOR}; "
-            "install the same major version of stepwell on both sides",
+            f"the client uses protocol {hello.protocol_major}, this daemon protocol "
+            f"{PROTOCOL_MAJOR}; install the same major version of stepwell on both sides",
         )
     schemas = check_hello(hello)
     info = WriterInfo.of(hello)
@@ -110,8 +110,8 @@ def open_session(hello: Hello, registry: Registry, *, writers_max: int) -> Sessi
         if connected >= writers_max:
             raise StreamRefusedError(
                 BUSY,
-                f"{connected} writers are connected and writers_max is {writers_max}; raise it, "
-                "or log from fewer processes",
+                f"{connected} writers are connected and writers_max is {writers_max}; raise "
+                "it, or log from fewer processes",
                 bound="writers_max",
             )
         state = WriterState(info, accepted=hello.position, durable=hello.position)
@@ -121,7 +121,9 @@ def open_session(hello: Hello, registry: Registry, *, writers_max: int) -> Sessi
     state.learn(schemas, beside=True)
     if state.session is not None:
         state.session.refuse(
-            Refusal(BUSY, "the writer has connected anew; this stream is the older", state.durable)
+            Refusal(
+                BUSY, "the writer connected again; this older connection is closed", state.durable
+            )
         )
     skipped = state.skip_to(hello.position)
     session = Session(state, sweep_id=hello.sweep_id, skipped_bytes=skipped)
@@ -144,8 +146,8 @@ def check_identity(state: WriterState, info: WriterInfo) -> None:
     ):
         raise StreamRefusedError(
             MALFORMED,
-            f"writer {info.writer_id} belongs to run {known.project}/{known.run_id}; a writer id "
-            "is used once",
+            f"writer {info.writer_id} belongs to run {known.project}/{known.run_id}; use a "
+            "new writer id for another run",
             state.durable,
         )
 
@@ -164,24 +166,22 @@ def check_hello(hello: Hello) -> Schemas:
         if size > IDENTIFIER_BYTES_MAX:
             raise StreamRefusedError(
                 LIMIT,
-                f"{name} has {size} bytes; at most {IDENTIFIER_BYTES_MAX} are possible",
+                f"{name} has {size} bytes; the maximum is {IDENTIFIER_BYTES_MAX}",
                 bound="identifier_bytes",
             )
     if hello.scope not in ("", *_SCOPES):
         raise StreamRefusedError(
-            MALFORMED, f"scope {hello.scope!r}; known are {', '.join(_SCOPES)}"
+            MALFORMED, f"unknown scope {hello.scope!r}; expected one of {', '.join(_SCOPES)}"
         )
     if len(hello.host.encode()) > _HOST_BYTES_MAX:
         raise StreamRefusedError(LIMIT, f"host has more than {_HOST_BYTES_MAX} bytes")
     journal_dir = hello.journal_dir
     if len(journal_dir.encode()) > _PATH_BYTES_MAX or "\0" in journal_dir:
-        raise StreamRefusedError(LIMIT, "journal_dir is no path that can be")
+        raise StreamRefusedError(LIMIT, "journal_dir is not a valid path")
     if hello.position & 7:
-        raise StreamRefusedError(MALFORMED, f"position {hello.position} is no multiple of 8")
+        raise StreamRefusedError(MALFORMED, f"position {hello.position} is not a multiple of 8")
     if hello.position > POSITION_MAX:
-        raise StreamRefusedError(
-            LIMIT, f"position {hello.position}; at most {POSITION_MAX} is possible"
-        )
+        raise StreamRefusedError(LIMIT, f"position {hello.position}; the maximum is {POSITION_MAX}")
     if len(hello.schemas) > SCHEMAS_PER_WRITER_MAX:
         raise StreamRefusedError(
             LIMIT, f"more than {SCHEMAS_PER_WRITER_MAX} schemas", bound="schemas_per_writer"
@@ -191,9 +191,11 @@ def check_hello(hello: Hello) -> Schemas:
     for schema in hello.schemas:
         keys = tuple(schema.keys)
         if not 1 <= schema.id <= SCHEMAS_PER_WRITER_MAX or not 1 <= len(keys) <= SCHEMA_KEYS_MAX:
-            raise StreamRefusedError(MALFORMED, f"schema {schema.id} with {len(keys)} names")
+            raise StreamRefusedError(
+                MALFORMED, f"invalid schema {schema.id} with {len(keys)} names"
+            )
         if schemas.setdefault(schema.id, keys) != keys:
-            raise StreamRefusedError(MALFORMED, f"schema {schema.id} is there twice")
+            raise StreamRefusedError(MALFORMED, f"schema {schema.id} is defined twice")
         names.update(keys)
     if len(names) > METRICS_PER_WRITER_MAX:
         raise StreamRefusedError(

@@ -61,19 +61,19 @@ class Facts:
             found.append(str(self.spool.failure))
         if self.spool.is_full:
             found.append(
-                f"the spool is full ({self.spool.unforwarded_bytes} bytes not yet stored): see why "
-                "the store is behind, or raise spool_bytes_max"
+                f"the spool is full ({self.spool.unforwarded_bytes} bytes not yet stored): "
+                "see the problems of the store, or raise spool_bytes_max"
             )
         if self.store_problem:
             found.append(self.store_problem)
         elif not self.health.healthy:
             found.append(
-                f"the sink takes nothing now, records wait in the spool: {self.health.last_error}"
+                f"the sink accepts no rows now, they wait in the spool: {self.health.last_error}"
             )
         if self.counters.dead_letter_records:
             found.append(
-                f"{self.counters.dead_letter_records} frames were refused by the store and kept "
-                f"in {self.spool.folder / 'dead_letter'}; the .reason files say why"
+                f"the store rejected {self.counters.dead_letter_records} frames, kept in "
+                f"{self.spool.folder / 'dead_letter'}; the .reason files have the reasons"
             )
         if self.counters.quarantined_records:
             found.append(

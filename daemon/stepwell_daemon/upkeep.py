@@ -79,11 +79,11 @@ class Upkeep:
             try:
                 deleted = await loop.run_in_executor(self._executor, apply)
             except (StoreError, *SCARCE) as error:
-                logger.warning("retention could not be applied, again tomorrow: %s", error)
+                logger.warning("applying retention failed, trying again tomorrow: %s", error)
                 continue
             for run in deleted:
                 forget_notes(self._config, run.project, run.run_id)
-                logger.info("deleted a run that outlived retention run=%s", run)
+                logger.info("deleted a run older than its retention run=%s", run)
 
     async def collect_blobs(self) -> None:
         """Delete blobs that no row or manifest names, every few hours, if there is a store."""

@@ -40,7 +40,7 @@ def unpack_description(content: bytes) -> tuple[WriterState, Schemas]:
         schemas = {int(number): tuple(keys) for number, keys in fields.pop("schemas").items()}
         return _state(fields), schemas
     except (ArithmeticError, AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"no description of a writer: {error}") from error
+        raise ValueError(f"an invalid description of a writer: {error}") from error
 
 
 class Mark(NamedTuple):

@@ -149,8 +149,9 @@ def _check_table(store: Store, blobs: BlobStore) -> None:
     table_id = _table_id(store)
     if not table_id or not blobs.is_of_table(table_id):
         raise EmptyTableError(
-            "no row names any blob, and the blob store holds some: nothing is deleted, as the two "
-            "may not belong together; check blob_store and the database"
+            "nothing was deleted: the blob store has blobs, but no row of the database "
+            "refers to any, so they may not belong together; check blob_store and the "
+            "database"
         )
 
 
@@ -162,8 +163,8 @@ def _named_by_manifests(blobs: BlobStore) -> _Named:
             named.update(map(bytes.fromhex, parse_manifest(data).blobs()))
         except ManifestError as error:
             raise ManifestUnreadableError(
-                f"{blobs.place}: the manifest {manifest_id} cannot be read, so nothing is deleted: "
-                f"{error}; restore it, or move it away if its version is not needed"
+                f"{blobs.place}: reading the manifest {manifest_id} failed, so nothing was "
+                f"deleted: {error}; restore it, or move it away if its version is not needed"
             ) from error
     return lambda digests: {each for each in digests if bytes.fromhex(each) in named}
 

@@ -302,7 +302,9 @@ class FolderBlobStore:
 
     def _manifest_path(self, manifest_id: str) -> Path:
         if not _MANIFEST_ID.fullmatch(manifest_id):
-            raise ValueError(f"{manifest_id[:80]!r} is no id: expected 32 hexadecimal digits")
+            raise ValueError(
+                f"invalid manifest id {manifest_id[:80]!r}: expected 32 hexadecimal digits"
+            )
         return self.root / _MANIFESTS / manifest_id
 
     def _in_shard(self, shard: str) -> Iterator[StoredBlob]:
@@ -319,7 +321,7 @@ class FolderBlobStore:
         # A string: artifacts need ten thousands of them, and a Path costs as much as the file
         # access.
         if not is_digest(digest):
-            raise ValueError(f"{digest[:80]!r} is no digest: expected 64 hexadecimal digits")
+            raise ValueError(f"invalid digest {digest[:80]!r}: expected 64 hexadecimal digits")
         return f"{self._root}/{digest[:_PREFIX_DIGITS]}/{digest[_PREFIX_DIGITS:]}"
 
     def _scratch_path(self, name: str = "") -> Path:

@@ -52,8 +52,8 @@ def send_message(
     header = json.dumps(fields, separators=(",", ":")).encode()
     if len(header) + len(body) > MESSAGE_BYTES_MAX:
         raise ValueError(
-            f"a message of {len(header) + len(body)} bytes; at most {MESSAGE_BYTES_MAX} are "
-            "possible: ask for less at once"
+            f"a message of {len(header) + len(body)} bytes; the maximum is "
+            f"{MESSAGE_BYTES_MAX}: request less data at once"
         )
     data = _SIZES.pack(len(header), len(body)) + header + bytes(body)
     sent = socket.send_fds(peer, [data], list(descriptors)) if descriptors else peer.send(data)
@@ -75,12 +75,15 @@ def receive_message(peer: socket.socket) -> Message | None:
         _fill(peer, held, _SIZES.size)
         header_bytes, body_bytes = _SIZES.unpack_from(held)
         if header_bytes + body_bytes > MESSAGE_BYTES_MAX:
-            raise ChannelError(f"a message of {header_bytes + body_bytes} bytes was announced")
+            raise ChannelError(
+                f"the header announces a message of {header_bytes + body_bytes} bytes; the "
+                f"maximum is {MESSAGE_BYTES_MAX}"
+            )
         end = _SIZES.size + header_bytes
         _fill(peer, held, end + body_bytes)
         fields = json.loads(held[_SIZES.size : end])
         if not isinstance(fields, dict) or len(held) != end + body_bytes:
-            raise ChannelError("not one message at a time")
+            raise ChannelError("received more than one message at once")
     except BaseException:
         for descriptor in descriptors:
             os.close(descriptor)

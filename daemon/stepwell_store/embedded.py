@@ -219,7 +219,9 @@ class EmbeddedStore:
 
     def _insert(self, block: Block, token: str) -> None:
         if not TOKEN.fullmatch(token):
-            raise ValueError(f"{token!r} is no token: 1 to 256 letters, digits and _.:/@+=- only")
+            raise ValueError(
+                f"invalid token {token!r}: expected 1 to 256 letters, digits and _.:/@+=- only"
+            )
         request = {
             "op": "insert",
             "table": block.table,
@@ -294,7 +296,7 @@ def _own(data_dir: Path, memory_bytes_max: int, lock_wait_seconds: float) -> Emb
         data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreUnavailableError(
-            f"{data_dir}: cannot be made ({error.strerror}); choose another data folder"
+            f"{data_dir}: creating the folder failed ({error.strerror}); choose another data folder"
         ) from error
 
     def start(wait_seconds: float) -> EngineProcess:

@@ -62,15 +62,15 @@ class EngineConnections:
                 peer.close()
                 late = QueryTimeoutError if request["op"] == "query" else StoreUnavailableError
                 raise late(
-                    f"{self._path}: no answer to {request['op']} within "
-                    f"{timeout_seconds:g} s; try again, or ask for less"
+                    f"{self._path}: no answer to {request['op']} within {timeout_seconds:g} "
+                    "s; try again, or request less data"
                 ) from error
             except OSError as error:
                 peer.close()
                 if is_fresh:
                     raise StoreUnavailableError(
-                        f"{self._path}: the store engine broke off during "
-                        f"{request['op']} ({error}); it is started again, then try once more"
+                        f"{self._path}: the store engine ended during {request['op']} "
+                        f"({error}) and is started again; try again in a few seconds"
                     ) from error
                 continue
             except BaseException:
@@ -93,7 +93,7 @@ class EngineConnections:
         with self._lock:
             if self._closed:
                 raise StoreUnavailableError(
-                    f"{self._path.parent}: this store was closed; open it again"
+                    f"{self._path.parent}: this store is closed; open it again"
                 )
             if self._idle:
                 return self._idle.pop(), False

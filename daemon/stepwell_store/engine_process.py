@@ -52,8 +52,8 @@ class EngineProcess:
         except OSError as error:
             ours.close()
             raise StoreUnavailableError(
-                f"{data_dir}: starting the store engine failed: {error}; "
-                "make the folder writable or choose another one"
+                f"{data_dir}: starting the store engine failed: {error}; make the folder "
+                "writable, or choose another one"
             ) from error
         self._control = ours
         self._wait_until_ready(lock_wait_seconds)
@@ -100,14 +100,14 @@ class EngineProcess:
         self._control.close()
         if word == BUSY:
             raise StoreBusyError(
-                f"{self._data_dir}: another process (pid {_lock_holder(self._data_dir)}) keeps "
-                f"the store open and did not end within {lock_wait_seconds:g} s; "
-                "stop it, or choose another data folder"
+                f"{self._data_dir}: another process (pid {_lock_holder(self._data_dir)}) "
+                f"uses the store and did not end within {lock_wait_seconds:g} s; stop it, or "
+                "choose another data folder"
             )
         raise StoreUnavailableError(
             f"{self._data_dir}: the store engine ended with code {self._process.returncode} "
-            f"while it started; its last words: {_last_words(self._data_dir / LOG_FILE)}; "
-            f"more in {self._data_dir / LOG_FILE}"
+            f"while it started: {_last_words(self._data_dir / LOG_FILE)}; see "
+            f"{self._data_dir / LOG_FILE}"
         )
 
 

@@ -59,8 +59,8 @@ class CursorError(QueryError):
     def __init__(self, cursor: str, reason: str) -> None:
         shown = cursor if len(cursor) <= 60 else f"{cursor[:60]}…"
         super().__init__(
-            f"cursor {shown!r}: {reason}; use next_cursor of the page before, with the same "
-            "filter and sort, or no cursor to start again"
+            f"cursor {shown!r}: {reason}; use next_cursor of the previous page with the same "
+            "filter and sort, or start again without a cursor"
         )
         self.cursor = cursor
 
@@ -86,7 +86,7 @@ class SchemaTooNewError(StoreError):
 
     def __init__(self, found: int, newest: int) -> None:
         super().__init__(
-            f"the store has schema version {found}, but this stepwell knows versions up to "
+            f"the store has schema version {found}, but this stepwell reads versions up to "
             f"{newest}; nothing was changed: upgrade stepwell to read or write this store"
         )
         self.found = found
@@ -98,9 +98,10 @@ class SchemaTooOldError(StoreError):
 
     def __init__(self, found: int, newest: int) -> None:
         super().__init__(
-            f"the store has schema version {found}, and this stepwell reads version {newest}: an "
-            "older daemon holds the store. Restart the daemon with this release, it upgrades the "
-            "tables (`stepwell down`, then `stepwell up`; or restart its service)"
+            f"the store has schema version {found}, but this stepwell reads version "
+            f"{newest}: an older daemon uses the store. Restart the daemon with this "
+            "release, which upgrades the tables (`stepwell down`, then `stepwell up`; or "
+            "restart its service)"
         )
         self.found = found
         self.newest = newest
@@ -111,8 +112,9 @@ class SocketMissingError(StoreUnavailableError):
 
     def __init__(self, path: Path, reason: object) -> None:
         super().__init__(
-            f"{path}: no store engine answers there ({reason}); start `stepwell up` or "
-            "`stepwell daemon`, or open the data directory with a command that starts one"
+            f"{path}: no store engine answers on this socket ({reason}); run `stepwell up` "
+            "or `stepwell daemon`, or open the data directory with a command that starts an "
+            "engine"
         )
         self.path = path
 
@@ -126,7 +128,7 @@ class RunNotFoundError(StoreError):
         if is_project:
             hint = "it is a project; "
             remedy = f"`stepwell runs --project {shlex.quote(reference)}` lists its runs"
-        super().__init__(f"no run is called {reference!r}; {hint}{remedy}")
+        super().__init__(f"there is no run {reference!r}; {hint}{remedy}")
         self.reference = reference
         self.nearest = nearest
 
@@ -149,7 +151,7 @@ class AmbiguousRunError(StoreError):
     def __init__(self, reference: str, candidates: list[str]) -> None:
         shown = ", ".join(candidates[:10]) + (", …" if len(candidates) > 10 else "")
         super().__init__(
-            f"{len(candidates)} runs are called {reference!r}: {shown}; say which as PROJECT/RUN-ID"
+            f"{len(candidates)} runs are called {reference!r}: {shown}; use PROJECT/RUN-ID"
         )
         self.reference = reference
         self.candidates = candidates
@@ -217,16 +219,17 @@ def insert_error(table: str, code: int, message: str) -> StoreError:
     """
     if code in _SCHEMA:
         return TableMissingError(
-            f"insert into {table}: {message}; the tables must be made again", code
+            f"insert into {table}: {message}; the tables must be created again", code
         )
     if code in _POISON:
         return StoreRejectedError(
-            f"insert into {table}: {message}; these rows will never be taken", code
+            f"insert into {table}: {message}; the store rejects these rows also in later attempts",
+            code,
         )
     if code == _NO_SPACE:
-        message = "the store's disk is full, or nearly; make room"
+        message = "the store's disk is full or almost full; free disk space"
     return StoreUnavailableError(
-        f"insert into {table}: {message}; tried again until it works", code
+        f"insert into {table}: {message}; retrying until it succeeds", code
     )
 
 
@@ -234,14 +237,18 @@ def query_error(code: int, message: str) -> StoreError:
     """Return the error for a query that failed with ``code``."""
     if code in _SCHEMA:
         return TableMissingError(
-            f"query: {message}; check the name; a daemon that starts makes the tables", code
+            f"query: {message}; check the name; a daemon that starts creates missing tables", code
         )
     if code in _TIMEOUTS:
-        return QueryTimeoutError(f"query: {message}; ask for less, or allow more time", code)
+        return QueryTimeoutError(f"query: {message}; request less data, or allow more time", code)
     if code == _TOO_LARGE:
-        return QueryTooLargeError(f"query: {message}; ask for less, or allow more memory", code)
+        return QueryTooLargeError(
+            f"query: {message}; request less data, or allow more memory", code
+        )
     if code == _CANCELLED:
         return QueryCancelledError(f"query: {message}", code)
     if code in _RETRYABLE:
-        return StoreUnavailableError(f"query: {message}; try again later or ask for less", code)
+        return StoreUnavailableError(
+            f"query: {message}; try again later, or request less data", code
+        )
     return QueryError(f"query: {message}; correct the query", code)

@@ -79,4 +79,4 @@ def from_row(row: Mapping[str, Any]) -> StoredHistogram:
 
 def _check(holds: bool) -> None:
     if not holds:
-        raise ValueError("no histogram: counts of 0 or more between edges that ascend")
+        raise ValueError("not a histogram: expected ascending edges, and counts of 0 or more")

@@ -52,7 +52,7 @@ def _make_rollups_of_points(schema: StoreSchema) -> None:
     for number, count, piece in _pieces_left(schema, 3):
         schema.fill(rollups_of_piece(piece, "migration-3"))
         if number % _PIECES_A_LINE == 0 or number == count:
-            logger.info("making rollups of points piece=%d pieces=%d", number, count)
+            logger.info("computing rollups of points piece=%d pieces=%d", number, count)
 
 
 def _fill_statistics_by_run(schema: StoreSchema) -> None:
@@ -68,7 +68,7 @@ def _make_rollups_of_nodes(schema: StoreSchema) -> None:
     for number, count, piece in _pieces_left(schema, 8, NODE_POINTS):
         schema.fill(node_rollups_of_piece(piece, "migration-8"))
         if number % _PIECES_A_LINE == 0 or number == count:
-            logger.info("making rollups of nodes piece=%d pieces=%d", number, count)
+            logger.info("computing rollups of nodes piece=%d pieces=%d", number, count)
 
 
 MIGRATIONS: Final = (

@@ -184,7 +184,9 @@ def _read_column(
             start = end
         found.setdefault(name, []).append(lists)
         return offset
-    raise UnknownTypeError(f"column {name} has type {type_name}, which is not read; cast it")
+    raise UnknownTypeError(
+        f"column {name} has the unsupported type {type_name}; cast it to another type"
+    )
 
 
 def split_types(inner: str) -> list[str]:

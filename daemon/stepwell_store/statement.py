@@ -63,7 +63,7 @@ _TOKEN: Final = re.compile(
       | (?P<sign>[^\s'"`])""",
     re.DOTALL | re.VERBOSE,
 )
-_UNSURE: Final = dict.fromkeys("$‘’“”\0", "is not taken outside of quotes")
+_UNSURE: Final = dict.fromkeys("$‘’“”\0", "is not supported outside of quotes")
 
 
 class StatementError(ValueError):
@@ -100,7 +100,7 @@ def reading_statement(statement: str, table_functions: Iterable[str]) -> str:
     for token, following in zip(tokens, [*tokens[1:], None], strict=True):
         if token.text == ";":
             raise StatementError(
-                f"character {token.position + 1}: more than one statement; give them one by one"
+                f"character {token.position + 1}: more than one statement; run them one by one"
             )
         _check_name(token)
         if following is None:
@@ -134,16 +134,16 @@ def _check_first(tokens: list[Token]) -> None:
     word = first.text.lower()
     if word in _READING:
         return
-    reading = "SELECT, WITH, SHOW, DESCRIBE, EXPLAIN and EXISTS do"
+    reading = "SELECT, WITH, SHOW, DESCRIBE, EXPLAIN and EXISTS"
     if word in _CHANGING:
         raise StatementError(
-            f"{first.text!r} does not only read; {reading}. `stepwell rm` deletes runs"
+            f"{first.text!r} can change data; allowed are {reading}. `stepwell rm` deletes runs"
         )
     nearest = difflib.get_close_matches(word, (*_READING[:7], *_CHANGING), n=1)
-    hint = f"did you mean {nearest[0].upper()}?" if nearest else f"statements that read: {reading}"
+    hint = f"did you mean {nearest[0].upper()}?" if nearest else f"allowed are {reading}"
     raise StatementError(
-        f"syntax error at character {first.position + 1}: {first.text!r} begins no statement; "
-        f"{hint.removesuffix(' do')}"
+        f"syntax error at character {first.position + 1}: {first.text!r} is not the "
+        f"beginning of a statement; {hint}"
     )
 
 
@@ -154,7 +154,7 @@ def _check_name(token: Token) -> None:
     """
     if token.kind == "quoted" and "\\" in token.text:
         raise StatementError(
-            f"character {token.position + 1}: a name is not taken with backslashes in it"
+            f"character {token.position + 1}: backslashes in a name are not supported"
         )
     name = _name(token)
     if name.lower() in _FUNCTIONS_REFUSED or _asks_service(name):
@@ -170,8 +170,8 @@ def _check_call(token: Token, refused: set[str]) -> None:
 
 def _reaches_out(token: Token) -> StatementError:
     return StatementError(
-        f"character {token.position + 1}: the function {token.text} may read or write outside "
-        "of the store; `stepwell sql` reads the store alone"
+        f"character {token.position + 1}: the function {token.text} may read or write "
+        "outside of the store; `stepwell sql` reads only the store"
     )
 
 
@@ -193,15 +193,11 @@ def _tokens(statement: str) -> Iterator[Token]:
     while position < len(statement):
         found = _TOKEN.match(statement, position)
         if found is None:
-            raise StatementError(
-                f"syntax error at character {position + 1}: a quote that is not closed"
-            )
+            raise StatementError(f"syntax error at character {position + 1}: a quote is not closed")
         kind, text = str(found.lastgroup), found.group()
         if kind == "space":
             if text.startswith("/*") and "/*" in text[2:]:
-                raise StatementError(
-                    f"character {position + 1}: a comment in a comment is not taken"
-                )
+                raise StatementError(f"character {position + 1}: nested comments are not supported")
         elif kind == "sign" and (text in _UNSURE or statement.startswith("/*", position)):
             reason = _UNSURE.get(text, "begins a comment that is not closed")
             raise StatementError(f"syntax error at character {position + 1}: {text!r} {reason}")

@@ -110,11 +110,11 @@ class Supervisor:
             if self._stop.is_set():
                 return
             if not self._answers(engine):
-                logger.error("store engine hangs, killing it pid=%d", engine.pid)
+                logger.error("store engine does not respond, killing it pid=%d", engine.pid)
                 engine.kill()
                 return
         if not self._stop.is_set():
-            logger.warning("store engine ended unasked, restarting pid=%d", engine.pid)
+            logger.warning("store engine ended unexpectedly, restarting pid=%d", engine.pid)
 
     def _answers(self, engine: EngineProcess) -> bool:
         """Return False only if the engine exists and does not answer in time."""
@@ -136,7 +136,7 @@ class Supervisor:
             engine = self._start()
         except StoreError as error:
             self._problem = str(error)
-            logger.error("store engine does not start: %s", error)
+            logger.error("starting the store engine failed: %s", error)
             return
         self._engine = engine
         self._problem = ""

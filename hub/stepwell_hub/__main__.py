@@ -58,7 +58,7 @@ def _rotate_key(config: HubConfig) -> int:
         path = rotate_key(config.folder)
     except HubKeyError as error:
         return _complain(error, FAILED)
-    print(f"{path} has a new key; `stepwell open` makes a link that logs in")
+    print(f"{path} has a new key; `stepwell open` makes a login link")
     return OK
 
 
@@ -68,7 +68,7 @@ def _announce(config: HubConfig, url: str) -> None:
         print(f"page     {url}/", flush=True)
         return
     print(f"page     {login_link(f'{url}/', read_key(config.folder), now=time.time())}")
-    print("Ctrl-C stops it; `stepwell open` makes another link", flush=True)
+    print("Ctrl-C stops the hub; `stepwell open` makes another link", flush=True)
 
 
 def _configure_logging(config: HubConfig) -> None:

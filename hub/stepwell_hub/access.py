@@ -119,7 +119,7 @@ class Access:
             return None
         if method not in ("GET", "HEAD"):
             return failure_answer(
-                Failure(405, "method_wrong", f"a page is got, not asked by {method}")
+                Failure(405, "method_wrong", f"requests of pages use GET or HEAD, not {method}")
             )
         if path.startswith(FREE):
             return None

@@ -36,7 +36,7 @@ def plain(value: Any) -> Any:
         return {name: plain(getattr(value, name)) for name in names}
     if hasattr(value, "item"):  # A numpy number.
         return plain(value.item())
-    raise TypeError(f"{type(value).__name__} is nothing that is answered")
+    raise TypeError(f"the type {type(value).__name__} has no JSON form")
 
 
 def answer(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -64,12 +64,12 @@ def create_app(
         }
         if allowed:
             names = ", ".join(sorted(allowed))
-            message = f"{request.method} {request.url.path}: allowed are {names}"
+            message = f"{request.method} {request.url.path}: expected {names}"
             answer = failure_answer(Failure(405, "method_wrong", message))
             answer.headers["Allow"] = names
             return answer
         return failure_answer(
-            Failure(404, "not_found", f"{request.url.path}: no such thing; see /api/openapi.json")
+            Failure(404, "not_found", f"{request.url.path}: path not found; see /api/openapi.json")
         )
 
     @asynccontextmanager

@@ -53,7 +53,7 @@ class Asker:
             StoreError: The query failed.
         """
         if self._turns.locked() and self._waiting >= self._waiting_max:
-            raise ApiError(503, "busy", "too many queries wait already; try again in a moment")
+            raise ApiError(503, "busy", "too many queries are waiting; try again in a few seconds")
         self._waiting += 1
         try:
             await self._turns.acquire()

@@ -36,8 +36,8 @@ class Rules:
         return Failure(
             400,
             "host_unknown",
-            f"the hub is not called {name or 'nothing'!r}; use one of its own addresses, or set "
-            "url (hub_url of a daemon) to the name that browsers use",
+            f"{name or 'nothing'!r} is not a name of this hub; use one of its addresses, or "
+            "set url (hub_url of a daemon) to the name that browsers use",
         )
 
     def peer_failure(self, peer: str) -> Failure | None:
@@ -46,7 +46,9 @@ class Rules:
             return None
         if self.is_proxy(peer):
             return None
-        return Failure(403, "proxy_needed", "use the proxy's address: this port speaks no TLS")
+        return Failure(
+            403, "proxy_needed", "this port does not speak TLS; use the address of the proxy"
+        )
 
     def is_proxy(self, peer: str) -> bool:
         """Return whether ``peer`` is the proxy that the settings name."""
@@ -78,11 +80,13 @@ class Rules:
             if method in SAFE_METHODS or has_bearer(headers):
                 return None
             return Failure(
-                403, "origin_missing", "a changing request needs Origin, or the key as a bearer"
+                403,
+                "origin_missing",
+                "a request that changes data needs the Origin header, or the key as a bearer token",
             )
         if self._is_own_origin(origin, headers):
             return None
-        return Failure(403, "origin_foreign", "the request comes from another site")
+        return Failure(403, "origin_foreign", "the request was sent by a page of another site")
 
     def key_failure(self, headers: Mapping[str, str], *, now: float) -> Failure | None:
         """Return why the request is not let in, None where it shows the key."""
@@ -90,13 +94,13 @@ class Rules:
             token = headers["authorization"].split(None, 1)[1].strip()
             if hmac.compare_digest(token.encode(), self.key.encode()):
                 return None
-            return Failure(401, "key_wrong", "this is not the hub's key; it is in its key file")
+            return Failure(401, "key_wrong", "wrong key; the hub's key is in its key file")
         if self.has_cookie(headers, now=now):
             return None
         return Failure(
             401,
             "key_missing",
-            "the key is needed: `stepwell open` makes a link for a browser, programs send "
+            "the key is missing: `stepwell open` makes a link for a browser, programs send "
             "Authorization: Bearer KEY",
         )
 

@@ -26,7 +26,7 @@ PREFIX: Final = "STEPWELLHUB_"
 class HubConfig:
     """Everything that can be set, read once at start and passed down."""
 
-    data: Path = setting(Path(), "data folder; its hub/ has the key and the catalog")
+    data: Path = setting(Path(), "data folder; its folder hub/ has the key and the catalog")
     host: str = setting("127.0.0.1", "address of the page")
     port: int = setting(
         HUB_PORT_DEFAULT,
@@ -34,10 +34,14 @@ class HubConfig:
         0,
         65_535,
     )
-    url: str = setting("", "the address of the page for browsers, if it is another one")
-    cert_file: str = setting("", "certificate of the page; required beyond loopback")
+    url: str = setting(
+        "", "address of the page in links for browsers, if it differs from host and port"
+    )
+    cert_file: str = setting(
+        "", "certificate of the page; required for addresses other than loopback"
+    )
     key_file: str = setting("", "key of cert_file")
-    proxy: str = setting("", "addresses of the proxy that ends TLS, separated by commas")
+    proxy: str = setting("", "addresses of the proxy that terminates TLS, separated by commas")
     log_level: str = setting(
         "info", "debug, info, warning or error", choices=("debug", "info", "warning", "error")
     )
@@ -48,38 +52,45 @@ class HubConfig:
         choices=("embedded", "clickhouse"),
     )
     journals: str = setting(
-        "", "folders of journals, separated by colons; deleting a run deletes its notes there"
+        "",
+        "folders of journals, separated by colons; the hub deletes a run's notes there when "
+        "it deletes the run",
     )
     blob_store: str = setting(
         "", "folder of the blob store that the daemons write; empty: blobstore in the data folder"
     )
     daemon_status: str = setting("", "address of the daemon's /status.json, for the status page")
-    query_seconds: float = setting(30.0, "time limit of a query", 0.1, 3600)
+    query_seconds: float = setting(30.0, "time limit of a query, in seconds", 0.1, 3600)
     query_memory_bytes: int = setting(1 << 30, "memory limit of a query", 16 << 20)
     queries_max: int = setting(4, "queries at once", 1, 64)
-    table_workers: int = setting(2, "processes that search logged tables", 1, 16)
-    queries_waiting_max: int = setting(64, "queries that may wait; others are refused", 0, 10_000)
+    table_workers: int = setting(2, "processes that read logged tables", 1, 16)
+    queries_waiting_max: int = setting(
+        64, "maximum of waiting queries; others are rejected", 0, 10_000
+    )
     sweep_lease_seconds: float = setting(
         LEASE_SECONDS,
         "seconds without a heartbeat after which an agent of a sweep loses its trial",
         1,
         3600,
     )
-    listeners_max: int = setting(256, "live connections at once", 1, 10_000)
-    request_bytes_max: int = setting(4 << 20, "size of a request's body", 1 << 10, 1 << 30)
+    listeners_max: int = setting(256, "maximum of live connections", 1, 10_000)
+    request_bytes_max: int = setting(4 << 20, "maximum bytes of a request's body", 1 << 10, 1 << 30)
     clickhouse_hosts: str = setting("127.0.0.1", "HOST[:PORT] of servers, separated by commas")
     clickhouse_database: str = setting("stepwell", "the database")
     clickhouse_user: str = setting("default", "the user")
     clickhouse_password_file: str = setting("", "file with the user's password")
     clickhouse_cluster: str = setting("", "name of the cluster; empty: one server")
     clickhouse_timeout_seconds: float = setting(
-        60.0, "seconds of silence after which a server that owes an answer is given up", 1
+        60.0,
+        "seconds without data after which the connection to a server is closed while an "
+        "answer is due",
+        1,
     )
     clickhouse_tls: str = setting(
-        "auto", "on, off, or auto: on beyond loopback", choices=("auto", "on", "off")
+        "auto", "on, off, or auto: on for hosts other than loopback", choices=("auto", "on", "off")
     )
-    clickhouse_ca_file: str = setting("", "authorities that may sign the servers' certificates")
-    clickhouse_cert_file: str = setting("", "certificate for servers that ask for one")
+    clickhouse_ca_file: str = setting("", "CA certificates for the servers' certificates")
+    clickhouse_cert_file: str = setting("", "client certificate, if the servers require one")
     clickhouse_key_file: str = setting("", "key of clickhouse_cert_file")
 
     named: frozenset[str] = frozenset()
@@ -131,7 +142,7 @@ _READER: Final = SettingsReader(HubConfig, prefix=PREFIX)
 def build_parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
         prog="stepwell hub",
-        description="The hub: the page and the HTTP API over a store.",
+        description="The hub serves the page and the HTTP API of a store.",
         epilog=f"Every setting can also be in the TOML file, or in a variable {PREFIX}NAME.",
     )
     _READER.add_arguments(parser)
@@ -139,13 +150,16 @@ def build_parser() -> argparse.ArgumentParser:
         "--rotate-key",
         action="store_true",
         help="make a new key and exit. A running hub uses it at once; cookies, links and tokens "
-        "of the old key end",
+        "of the old key become invalid",
     )
     # How a daemon starts a hub; none of these is a setting.
     for name, text in (
-        ("--listen-fd", "a listening socket that was inherited"),
-        ("--control-fd", "a socket to the owner; the hub ends when it is closed"),
-        ("--owner-pid", "the owner"),
+        ("--listen-fd", "file descriptor of an inherited listening socket"),
+        (
+            "--control-fd",
+            "file descriptor of a socket to the owner; the hub ends when it is closed",
+        ),
+        ("--owner-pid", "process id of the owner"),
     ):
         parser.add_argument(name, type=int, default=None, help=f"for the daemon: {text}")
     return parser
@@ -172,8 +186,8 @@ def load_config(
         server_settings(config)
     if config.catalog and not config.catalog.startswith(("postgresql://", "postgresql+psycopg://")):
         raise HubConfigError(
-            "catalog: expected postgresql://[USER@]HOST[:PORT]/DATABASE, or nothing for a file of "
-            "the hub's own"
+            "catalog: expected postgresql://[USER@]HOST[:PORT]/DATABASE, or empty for a "
+            "file of the hub"
         )
     return config
 
@@ -189,13 +203,14 @@ def check_data(config: HubConfig, *, rotates_key: bool = False) -> None:
     """
     if config.data.is_dir():
         return
-    problem = f"data: {config.data} is no folder"
+    problem = f"data: {config.data} is not a folder"
     if rotates_key:
-        raise HubConfigError(f"{problem}; name the hub's data folder")
+        raise HubConfigError(f"{problem}; set data to the hub's data folder")
     if config.store == "embedded":
         raise HubConfigError(
-            f"{problem}; log a run first (`stepwell up` starts a daemon with a page), name another "
-            "folder with --data or STEPWELL_DATA, or read servers with --store clickhouse"
+            f"{problem}; log a run first (`stepwell up` starts a daemon with a page), choose "
+            "another folder with --data or STEPWELL_DATA, or read servers with --store "
+            "clickhouse"
         )
 
 

@@ -150,9 +150,7 @@ def _served(each: Endpoint, context: Context) -> Callable[[Request], Awaitable[R
         except Exception:
             logger.exception("a request failed method=%s path=%s", each.method, each.path)
             context.failures += 1
-            return failure_answer(
-                Failure(500, "hub_failed", "the hub made a mistake; its log has the details")
-            )
+            return failure_answer(Failure(500, "hub_failed", "the hub failed; see its log"))
         if isinstance(given, Response):
             return given
         if each.answer is None:
@@ -195,7 +193,7 @@ async def _left(request: Request) -> None:
 async def _checked(each: Endpoint, request: Request, context: Context) -> Call:
     for name, value in request.path_params.items():
         if not value or len(value) > NAME_CHARACTERS_MAX:
-            message = f"{name}: 1 to {NAME_CHARACTERS_MAX} characters"
+            message = f"{name}: expected 1 to {NAME_CHARACTERS_MAX} characters"
             raise ApiError(400, "name_invalid", message, field=name)
     query = _query_of(each.query, request)
     bytes_max = max(each.body_bytes_max, context.config.request_bytes_max)
@@ -209,9 +207,9 @@ async def _checked(each: Endpoint, request: Request, context: Context) -> Call:
         except msgspec.ValidationError as error:
             raise _invalid("body", error) from error
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ApiError(400, "json_invalid", f"the body is no JSON: {error}") from error
+            raise ApiError(400, "json_invalid", f"the body is not JSON: {error}") from error
         except RecursionError as error:
-            message = "the body has too many objects or lists in each other; some hundred are read"
+            message = "the body has too many nested objects or lists; reduce its depth"
             raise ApiError(400, "json_invalid", message) from error
     return Call(request, context, query, body)
 
@@ -226,7 +224,7 @@ def _query_of(form: type[Form] | None, request: Request) -> Form | None:
             raise ApiError(
                 400,
                 "parameter_unknown",
-                f"{name}: no such parameter; known are {known}",
+                f"{name}: unknown parameter; expected one of {known}",
                 field=name,
             )
         many = get_origin(kinds[name]) in (tuple, list)
@@ -244,7 +242,7 @@ async def _body_of(request: Request, bytes_max: int) -> bytes:
     async for chunk in request.stream():
         data += chunk
         if len(data) > bytes_max:
-            raise ApiError(413, "body_too_large", f"a body has at most {bytes_max} bytes")
+            raise ApiError(413, "body_too_large", f"the body has more than {bytes_max} bytes")
     return bytes(data)
 
 

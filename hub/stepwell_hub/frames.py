@@ -67,7 +67,7 @@ def decode_frames(data: bytes) -> Iterator[tuple[dict[str, Any], bytes]]:
         body_at = header_at + header_bytes
         start = body_at + body_bytes
         if start > len(data):
-            raise FrameError(f"the frame at byte {header_at - _PREFIX.size} is cut")
+            raise FrameError(f"the frame at byte {header_at - _PREFIX.size} is truncated")
         yield json.loads(data[header_at:body_at]), data[body_at:start]
 
 

@@ -33,7 +33,7 @@ class KeyFile:
                 self._key = read_key(self._folder)
                 logger.info("the key was rotated")
             except HubKeyError as error:
-                logger.error("all requests are refused until the key is readable: %s", error)
+                logger.error("rejecting all requests until the key is readable: %s", error)
                 self._key = secrets.token_urlsafe(32)
             self._signature = signature
         return self._key

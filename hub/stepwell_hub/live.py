@@ -76,7 +76,7 @@ class Feeds:
         """
         found = self._listening.get(subscription_id)
         if found is None:
-            raise ApiError(404, "not_found", "no such subscription; connect to the feed again")
+            raise ApiError(404, "not_found", "subscription not found; connect to the feed again")
         found.interest = interest_of(found.interest.project)
 
     @contextmanager
@@ -89,7 +89,9 @@ class Feeds:
             ApiError: There are too many, or the hub is ending.
         """
         if self._stopped or len(self._listening) >= self._listeners_max:
-            raise ApiError(503, "busy", "too many live connections; close some pages")
+            raise ApiError(
+                503, "busy", "too many live connections; close some pages, or raise listeners_max"
+            )
         subscription = self._resumed(interest, last_event_id)
         self._listening[subscription.id] = subscription
         subscription.rung.set()
@@ -151,10 +153,10 @@ class Feeds:
         try:
             look = await self._look_at(interest)
         except (StoreError, ApiError) as error:
-            logger.debug("a live feed could not look project=%s: %s", project, error)
+            logger.debug("polling for a live feed failed project=%s: %s", project, error)
             return  # The store is unavailable or busy: ask again later.
         except Exception:
-            logger.exception("a live feed could not look project=%s", project)
+            logger.exception("polling for a live feed failed project=%s", project)
             return  # An error would end the poll: no more events for its listeners.
         for each in listeners:
             each.note(look)

@@ -16,7 +16,7 @@ _IN_PATH: Final = re.compile(r"\{(\w+)\}")
 _REF: Final = "#/components/schemas/{name}"
 _NUMBERS: Final = {
     "Number": {
-        "description": "A number; one that is not finite by its name.",
+        "description": "A number. NaN and the infinities are objects with their name.",
         "anyOf": [
             {"type": "number"},
             {
@@ -27,7 +27,7 @@ _NUMBERS: Final = {
         ],
     },
     "Integer": {
-        "description": "An integer; beyond 2^53 as text.",
+        "description": "An integer. Beyond 2^53 it is an object with its digits as text.",
         "anyOf": [
             {"type": "integer"},
             {
@@ -90,7 +90,7 @@ def describe(endpoints: list[Endpoint]) -> dict[str, Any]:
         "info": {
             "title": "stepwell hub",
             "version": __version__,
-            "description": "Runs, series and everything else that the page shows.",
+            "description": "Runs, series and all other data of the page.",
         },
         "paths": paths,
         "security": [{"key": []}],
@@ -129,7 +129,7 @@ def _operation(
         content = {JSON: {"schema": by_form[each.body]}}
         operation["requestBody"] = {"required": True, "content": content}
     failure = {
-        "description": "What was wrong.",
+        "description": "The error.",
         "content": {JSON: {"schema": {"$ref": _REF.format(name="Failure")}}},
     }
     for status in (*_COMMON_FAILURES, *each.failures):

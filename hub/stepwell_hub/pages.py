@@ -35,9 +35,12 @@ def login_page(*, host: str, code_was_bad: bool = False) -> HTMLResponse:
     Its words are those of the built page (``pages/SignedOut.tsx``).
     """
     first = (
-        "This link was used before or is too old: each opens the page once, within 12 hours."
+        (
+            "This link was used before, or it is too old. Each link opens the page once, within "
+            "12 hours."
+        )
         if code_was_bad
-        else "The hub shows runs only to who can read its key."
+        else "The hub shows runs only to users who can read its key."
     )
     return _page(
         "This browser is not signed in",
@@ -78,10 +81,10 @@ def not_built_page() -> HTMLResponse:
     """Return the page that is shown if this installation has no built page."""
     return _page(
         "The page is not built",
-        "<p>The hub runs, but this installation was made from source and has no page. In the "
-        "source folder, type <code>make setup</code> and load this address again. An installation "
-        "that is not editable, such as <code>pip install '/path/to/stepwell[all]'</code>, has the "
-        "page in it.</p>",
+        "<p>The hub runs, but it was installed from source, without the built page. In the "
+        "source folder, run <code>make setup</code> and load this address again. An "
+        "installation that is not editable, such as <code>pip install "
+        "'/path/to/stepwell[all]'</code>, contains the page.</p>",
         status=503,
     )
 

@@ -119,7 +119,7 @@ class RunColors:
 
     def _leave(self, problem: str) -> None:
         if self._problem != problem:
-            logger.warning("colours are made of run ids for now: %s", problem)
+            logger.warning("using colours computed from run ids for now: %s", problem)
         self._problem = problem
         self._away_until = self._clock() + AWAY_SECONDS
 
@@ -134,7 +134,7 @@ class RunColors:
         try:
             gone = await self.sweep()
         except (CatalogUnavailableError, StoreError, ApiError) as error:
-            logger.info("slots of deleted runs were not collected: %s", error)
+            logger.info("collecting the slots of deleted runs failed: %s", error)
             return
         if gone:
-            logger.info("slots of deleted runs were collected count=%d", gone)
+            logger.info("collected slots of deleted runs count=%d", gone)

@@ -302,7 +302,7 @@ def listen(config: HubConfig) -> socket.socket:
         ) from error
     port = listener.getsockname()[1]
     if config.port and port != config.port:
-        logger.warning("port %d is taken, the page is on another port=%d", config.port, port)
+        logger.warning("port %d is in use, the page is on another port=%d", config.port, port)
     return listener
 
 
@@ -315,8 +315,8 @@ def _claimed(folder: Path) -> Iterator[None]:
     except BlockingIOError as error:
         os.close(descriptor)
         raise AlreadyRunningError(
-            f"another hub uses {folder}; use it (`stepwell open`), stop it, or choose another "
-            "--data"
+            f"another hub uses {folder}; use it (`stepwell open`), stop it, or choose "
+            "another folder with --data"
         ) from error
     try:
         yield

@@ -59,9 +59,9 @@ def test_what_fails_makes_the_exit_code(call: Call, daemon: FakeDaemon) -> None:
     assert told.code == 1
     assert "fail  sink       embedded: no space left" in told.out
     daemon.status["problems"] = [
-        "the sink takes nothing now, records wait in the spool: no space left",
-        "3 frames were refused by the store and kept in "
-        f"{daemon.status['data_dir']}/spool/dead_letter; the .reason files say why",
+        "the sink accepts no rows now, they wait in the spool: no space left",
+        "the store rejected 3 frames, kept in "
+        f"{daemon.status['data_dir']}/spool/dead_letter; the .reason files have the reasons",
         "something else",
     ]
     told = call("doctor")

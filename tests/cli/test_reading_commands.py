@@ -73,7 +73,7 @@ def test_tables_of_an_older_daemon_are_said_to_be_too_old(
     finally:
         store.query("ALTER TABLE gaps RENAME COLUMN former TO kind")
     assert shown.code == 3
-    assert f"schema version {found}, and this stepwell reads version {found + 1}" in shown.err
+    assert f"schema version {found}, but this stepwell reads version {found + 1}" in shown.err
     assert "Restart the daemon" in shown.err
 
 

@@ -129,7 +129,7 @@ def test_a_lost_segment_stays_noted_when_nothing_misses_it_any_more(
     asyncio.run(store_all())
     verified = call("spool", "verify", "--data", data)
     assert (verified.code, "\nwhole\n" in verified.out) == (0, True)
-    assert f"UTC: {segment_path(folder, 1)}: missing; what the store has not" in verified.out
+    assert f"UTC: {segment_path(folder, 1)}: missing; its unforwarded records" in verified.out
     (found,) = losses.kept(data)
     assert "1 loss of segments, noted in" in found.message
 
@@ -141,7 +141,10 @@ def test_a_spool_without_its_number_is_read_all_the_same(call: Call, data: Path)
     assert (found["spool"], found["frames"]) == (before["spool"], before["frames"])
     (damage,) = found["damage"]
     assert damage["file"].endswith("spool.id")
-    assert damage["what"] == "missing or damaged; a start takes the number from the segments"
+    assert (
+        damage["what"]
+        == "missing or damaged; a daemon that starts reads the spool's number from the segments"
+    )
     assert call("spool", "dump", "--data", data, "--limit", "1").out
     assert call("spool", "repair", "--data", data, "--yes").out.endswith("repaired\n")
     assert call("spool", "verify", "--data", data).code == 0
@@ -151,7 +154,10 @@ def test_a_cursor_that_is_gone_is_told(call: Call, data: Path) -> None:
     (data / "spool" / "cursor").unlink()
     outcome = call("spool", "verify", "--data", data)
     assert outcome.code == 1
-    assert f"{data / 'spool' / 'cursor'}: missing; a start sends everything again" in outcome.out
+    assert (
+        f"{data / 'spool' / 'cursor'}: missing; a daemon that starts sends everything again"
+        in outcome.out
+    )
     assert call("spool", "repair", "--data", data, "--yes").code == 0
     assert call("spool", "verify", "--data", data).code == 0
 

@@ -162,7 +162,7 @@ def test_a_draft_with_a_trouble_of_its_own_lets_other_names_go_first(bench: Benc
     bench.run(lambda: broken not in bench.shelf or other not in bench.shelf)
     assert bench.worker.asked == [broken, broken, broken, other]
     assert bench.shelf.keys == [broken, next_of_name]
-    assert bench.committer.problem == "broken: 0: Input/output error, 3 times"
+    assert bench.committer.problem == "broken: 0: Input/output error (3 attempts)"
     assert bench.artifacts.problems()
     bench.now = math.inf
     del bench.worker.answers[broken]

@@ -188,7 +188,7 @@ def test_a_file_that_no_draft_has_is_refused(desk: Desk, name: str) -> None:
     assert desk.intake.accept(whole, 1, WHO).outcome == REFUSED
     outcome = desk.shelf.outcomes.find("ab" * 16)
     assert outcome is not None
-    assert "no file of a draft" in outcome["reason"]
+    assert "not a valid name of a file of a draft" in outcome["reason"]
 
 
 @pytest.mark.parametrize("has_come", [False, True])

@@ -121,7 +121,7 @@ def test_one_that_is_refused_over_the_socket_is_recorded_as_failed_once(tmp_path
             assert (await found.intake.accept(blob_id, len(payload), "w")).outcome == REFUSED
         ((failed, why),) = found.failed
         assert failed == blob_id
-        assert "the daemon refuses it" in why
+        assert "the daemon rejected the blob" in why
         found.intake.refused("2" * 32, "w", "a blob of many bytes")
         found.intake.refused("no id", "w", "")
         found.intake.refused("3" * 32, "a stranger", "")

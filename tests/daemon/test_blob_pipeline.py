@@ -125,7 +125,7 @@ def test_a_bad_blob_is_told_once_however_many_good_ones_come_between(
         told = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
         assert len(told) == 1, told
         assert bad in told[0]
-        assert "kept again" not in caplog.text
+        assert "stored again" not in caplog.text
 
     with caplog.at_level("INFO", "stepwell_daemon"):
         run(tmp_path, work)

@@ -51,13 +51,16 @@ def test_places_come_from_the_variables_that_every_part_knows() -> None:
         ("block_point = 1", "did you mean block_points?"),
         ("[spool]\nsegment_bytes = 1", "[spool]: unknown table; put its settings"),
         ("spool_bytes_max = 1", "expected 1,048,576 or more, not 1"),
-        ("host = ''", "host: expected an address or a name, not ''"),
-        ("host = ' '", "127.0.0.1 is this machine only"),
-        ("host = 'not a host'", "host: expected an address or a name, not 'not a host'"),
+        ("host = ''", "host: expected an address or a host name, not ''"),
+        ("host = ' '", "127.0.0.1 means this machine only"),
+        ("host = 'not a host'", "host: expected an address or a host name, not 'not a host'"),
         ("hub_host = '-x'", "hub_host: expected an address or a host name, not '-x'"),
-        ("hub_port = 9464", "metrics_port and hub_port are both 9464; expected two ports, or 0"),
+        (
+            "hub_port = 9464",
+            "metrics_port and hub_port are both 9464; set two different ports, or 0",
+        ),
         ("hub_port = 9\nmetrics_port = 9\nhost = '0.0.0.0'", "are both 9"),
-        ("socket_group = 'no-such-group-here'", "there is no such group"),
+        ("socket_group = 'no-such-group-here'", "no such group; create it"),
         ("block_points = 'many'", "a whole number"),
         ("block_points = 1.5", "a whole number"),
         ("block_points = true", "a whole number"),
@@ -73,8 +76,8 @@ def test_places_come_from_the_variables_that_every_part_knows() -> None:
         ("spool_bytes_max = '8GB'", "a whole number of bytes without a unit, such as 8000000000"),
         ("idle_exit = '5'", "expected a number, without quotes, not '5'"),
         ("log_file = '/'", "log_file: / is a folder"),
-        ("log_file = '/dev/null/stepwell.log'", "/dev/null is no folder"),
-        ("log_file = '/proc/nope/x.log'", "log_file: /proc/nope/x.log cannot be made"),
+        ("log_file = '/dev/null/stepwell.log'", "/dev/null is not a folder"),
+        ("log_file = '/proc/nope/x.log'", "log_file: creating /proc/nope/x.log failed"),
         ("retention_run_days = 99999999", "run_days"),
         ("block_points", "invalid TOML"),
     ],
@@ -89,7 +92,7 @@ def test_what_cannot_be_is_refused_with_its_place(tmp_path: Path, text: str, mes
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_log_file_without_permission_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(DaemonConfigError, match=f"cannot be made in {tmp_path}"):
+    with pytest.raises(DaemonConfigError, match=f"failed in {tmp_path}"):
         load("--log-file", str(tmp_path / "stepwell.log"))
 
 
@@ -128,9 +131,9 @@ def test_check_config_prints_what_holds(capsys: pytest.CaptureFixture[str], tmp_
 @pytest.mark.parametrize(
     ("folder", "message"),
     [
-        ("/proc/nope/blobs", "blob_store: /proc/nope/blobs cannot be made"),
-        ("/dev/null", "blob_store: /dev/null is no folder"),
-        ("/dev/null/blobs", "blob_store: /dev/null/blobs cannot be made"),
+        ("/proc/nope/blobs", "blob_store: creating /proc/nope/blobs failed"),
+        ("/dev/null", "blob_store: /dev/null is not a folder"),
+        ("/dev/null/blobs", "blob_store: creating /dev/null/blobs failed"),
     ],
 )
 def test_check_config_looks_at_the_blob_store_and_a_start_does_not(
@@ -212,7 +215,9 @@ def test_what_the_sink_is_called_is_known_before_it_is_opened() -> None:
 
 def test_an_unknown_sampler_is_refused() -> None:
     assert load("--samplers", "host").samplers == "host"
-    with pytest.raises(DaemonConfigError, match="'tpus' is unknown; known are host, disks"):
+    with pytest.raises(
+        DaemonConfigError, match="unknown name 'tpus'; the samplers are host, disks"
+    ):
         load("--samplers", "host,tpus")
 
 

@@ -295,7 +295,7 @@ def test_beyond_loopback_tls_and_a_proof_of_who_calls_are_required(address: str)
         "gateway-listen-cert-file": "/c",
         "gateway-listen-key-file": "/k",
     }
-    with pytest.raises(DaemonConfigError, match="every client could write"):
+    with pytest.raises(DaemonConfigError, match="every host on the network could write"):
         config(**secure)
     assert config(**secure, **{"gateway-tokens-file": "/t"}).listen_settings() is not None
     assert config(**secure, **{"gateway-listen-client-ca-file": "/t"}).listen_settings()

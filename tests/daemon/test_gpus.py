@@ -216,7 +216,7 @@ def test_an_upgraded_driver_asks_for_a_restart_of_the_daemon(gpus: Gpus) -> None
         patch.setattr(pynvml, "nvmlInit", mismatch)
         (condition,) = gpus.sample().conditions
     assert condition.state == "driver_replaced"
-    assert "restart the daemon" in condition.text
+    assert "Restart the daemon" in condition.text
 
 
 def test_xid_events_are_counted_by_code_logged_and_a_critical_one_is_a_problem(

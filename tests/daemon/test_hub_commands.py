@@ -153,7 +153,9 @@ def test_a_hub_that_is_silent_is_told_once_and_asked_again(
 
     asyncio.run(scenario())
     told = [record.message for record in caplog.records if "commands for trials" in record.message]
-    assert told[0].startswith("the hub says no commands for trials, again later: here: gone")
+    assert told[0].startswith(
+        "reading commands for trials from the hub failed, trying again later: here: gone"
+    )
     assert len(told) <= 2
 
 

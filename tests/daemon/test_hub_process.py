@@ -85,7 +85,7 @@ def test_a_killed_hub_comes_back_at_the_same_address(process: Process) -> None:
     assert ask(process, "/api/v1/status")[0] == 200
     wait_until(lambda: state_of(process)["pid"] != before["pid"], "another hub")
     assert state_of(process)["url"] == before["url"]
-    assert "the hub ended unasked" in process.log.read_text()
+    assert "the hub ended unexpectedly" in process.log.read_text()
 
 
 def test_a_second_hub_on_the_folder_is_waited_for_and_named_once(process: Process) -> None:

@@ -238,7 +238,7 @@ def test_the_same_user_may_keep_journals_anywhere(tmp_path: Path) -> None:
 def test_an_ordinary_users_daemon_leaves_the_journals_of_root(tmp_path: Path) -> None:
     folder = JournalFolder(make_journal(tmp_path / "root", "w1", STREAM))
     places = JournalPlaces(tmp_path / "journals", user=STRANGER)
-    with pytest.raises(JournalError, match="journal of user 0"):
+    with pytest.raises(JournalError, match="owner of the journal is user 0"):
         places.check(folder)
     folder.close()
 
@@ -255,5 +255,5 @@ def test_roots_are_absolute(tmp_path: Path) -> None:
         return load_config(words, {"HOME": str(tmp_path)}).further_journal_roots()
 
     assert load("/scratch:/home") == (Path("/scratch"), Path("/home"))
-    with pytest.raises(DaemonConfigError, match="journal_roots names 'here'"):
+    with pytest.raises(DaemonConfigError, match="journal_roots is 'here'"):
         load("here")

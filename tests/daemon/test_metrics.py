@@ -183,7 +183,7 @@ def test_a_taken_port_gives_way_to_a_free_one(caplog: pytest.LogCaptureFixture) 
         await second.close()
 
     asyncio.run(run())
-    assert "is taken" in caplog.text
+    assert "is in use" in caplog.text
 
 
 def test_a_histogram_counts_up_to_each_bound() -> None:

@@ -248,5 +248,5 @@ def test_a_socket_folder_that_everybody_may_write_is_refused(process: Process) -
 
 def test_a_file_in_place_of_a_folder_is_said_to_be_none(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("")
-    with pytest.raises(DaemonConfigError, match="/x: is no folder; name a folder"):
+    with pytest.raises(DaemonConfigError, match="/x: not a folder; choose a folder"):
         make_private_folder(tmp_path / "x")

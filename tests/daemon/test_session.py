@@ -213,7 +213,7 @@ def test_all_sets_of_a_writer_together_are_bounded() -> None:
     for number in range(2, 2 + room):
         check_count(state, {number: tuple(keys)})
         state.learn({number: tuple(keys)})
-    with pytest.raises(StreamRefusedError, match="in all sets of one writer"):
+    with pytest.raises(StreamRefusedError, match="in all schemas of one writer"):
         check_count(state, {2 + room: tuple(keys)})
 
 

@@ -182,7 +182,7 @@ def test_the_images_commands_make_a_daemon_with_a_page_that_its_health_check_lik
     )
     try:
         assert daemon.stderr is not None
-        assert any("the hub runs" in line for line in daemon.stderr)
+        assert any("the hub started" in line for line in daemon.stderr)
         for address, code in ((port, 0), (free_port(), 1)):
             url = f"http://127.0.0.1:{address}/healthz"
             done = subprocess.run(

@@ -109,8 +109,8 @@ def test_when_says_at_which_hits() -> None:
         ("group.written:explode", "not 'explode'"),
         ("group.written:error=EPERM", "expected kill"),
         ("group.written:sleep=soon", "sleep=SECONDS"),
-        ("group.written:kill:0", "from 1 on"),
-        ("group.written:kill:two", "from 1 on"),
+        ("group.written:kill:0", "of at least 1"),
+        ("group.written:kill:two", "of at least 1"),
     ],
 )
 def test_what_cannot_be_is_refused(text: str, says: str) -> None:

@@ -48,4 +48,4 @@ def test_a_full_disk_ends_the_start_with_one_line(tmp_path: Path) -> None:
     line = refused(data, "unshare", rights, "sh", "-c", _FULL, str(data))
     assert str(data / "spool") in line
     assert "No space left on device" in line
-    assert "free space" in line
+    assert "free disk space" in line

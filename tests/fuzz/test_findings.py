@@ -241,7 +241,7 @@ def test_a_writers_file_that_no_daemon_could_use_is_refused(tmp_path: Path, text
 @pytest.mark.parametrize("number", [float("inf"), float("-inf")])
 def test_a_description_with_an_infinite_mark_is_none(number: float) -> None:
     fields = msgpack.unpackb(new_description(), strict_map_key=False)
-    with pytest.raises(ValueError, match="no description"):
+    with pytest.raises(ValueError, match="invalid description"):
         unpack_description(msgpack.packb({**fields, "durable": number}))
     unpack_description(msgpack.packb(fields))
 
@@ -290,7 +290,7 @@ def test_hellos_cannot_add_up_to_more_metrics_than_a_writer_may_have(tmp_path: P
             assert refused.value.refusal.code == LIMIT
             state.names, state.names_bytes = {}, NAMES_BYTES_MAX - 1
             with pytest.raises(
-                StreamRefusedError, match=r"names of \d+ bytes in all sets of one writer"
+                StreamRefusedError, match=r"\d+ bytes of metric names in all schemas"
             ):
                 open_session(more, spool.registry, writers_max=1)
             state.session = None

@@ -158,7 +158,7 @@ def test_while_the_key_cannot_be_read_nobody_is_let_in(
     else:
         path.chmod(0o644)
     assert hub.program.get("/api/v1/status").status_code == 401
-    assert "all requests are refused" in caplog.text
+    assert "rejecting all requests" in caplog.text
     rotate_key(hub.config.folder)
     headers = {"Authorization": f"Bearer {read_key(hub.config.folder)}"}
     assert hub.browser.get("/api/v1/status", headers=headers).status_code == 200

@@ -275,7 +275,7 @@ def test_something_else_in_place_of_a_held_file_spoils_the_draft(bench: Bench, k
         held.mkdir()
     else:
         os.mkfifo(held)
-    with pytest.raises(DraftSpoiledError, match=r"a: .*no regular file"):
+    with pytest.raises(DraftSpoiledError, match=r"a: .*not a regular file"):
         commit(bench.job(draft))
 
 

@@ -391,7 +391,7 @@ def test_metadata_of_many_levels_is_refused_in_words(hub: Hub, levels: int, stat
     answer = hub.program.post(ROOT, content=body, headers=headers)
     assert answer.status_code == status, answer.text
     if status == 400:
-        assert "objects or lists in each other" in answer.json()["error"]["message"]
+        assert "nested objects or lists" in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("part", ["_run_ids", "_writers"])

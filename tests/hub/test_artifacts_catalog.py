@@ -148,7 +148,7 @@ def test_a_key_stands_for_one_version(catalog: Catalog) -> None:
     given = new("a")
     found = artifacts.begin(catalog, given, now=NOW)
     assert artifacts.begin(catalog, given, now=NOW + 9) == found
-    with pytest.raises(ApiError, match="a key of its own"):
+    with pytest.raises(ApiError, match="use a new key"):
         artifacts.begin(catalog, new("b", key=given.key), now=NOW)
     commit(catalog, found.id)
     assert artifacts.begin(catalog, given, now=NOW).version == "v0"
@@ -171,7 +171,7 @@ def test_what_failed_is_not_committed_and_what_is_committed_does_not_fail(
     with pytest.raises(ApiError, match=r"a\.bin changed"):
         commit(catalog, failed)
     commit(catalog, done)
-    with pytest.raises(ApiError, match="is committed"):
+    with pytest.raises(ApiError, match="is already committed"):
         artifacts.fail(catalog, done, reason="late")
 
 

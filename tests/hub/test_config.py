@@ -12,7 +12,7 @@ from stepwell_hub.errors import HubConfigError
         (["--clickhouse-hosts", "a,b"], "several clickhouse_hosts need clickhouse_cluster"),
         (["--clickhouse-hosts", "a:x"], "clickhouse_hosts is 'a:x'"),
         (["--clickhouse-database", "a-b"], "clickhouse_database is 'a-b'"),
-        (["--clickhouse-cert-file", "/c"], "cert_file and clickhouse_key_file go together"),
+        (["--clickhouse-cert-file", "/c"], "cert_file and clickhouse_key_file together"),
         (["--clickhouse-password-file", "/nothing/there"], "/nothing/there: cannot be read"),
         (["--catalog", "mysql://x"], "catalog: expected postgresql"),
     ],

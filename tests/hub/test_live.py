@@ -324,7 +324,7 @@ def test_a_listener_narrows_what_it_looks_at() -> None:
             world.feeds.change(listener.id, lambda _project: narrow)
             await turns()
             assert world.asked[-1] == narrow
-            with pytest.raises(ApiError, match="no such subscription"):
+            with pytest.raises(ApiError, match="subscription not found"):
                 world.feeds.change("other", lambda _project: narrow)
 
     in_loop(test)

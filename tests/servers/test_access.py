@@ -64,7 +64,7 @@ def test_a_password_is_read_for_each_connection(server: ClickHouseServer, tmp_pa
     settings = settings_of(server, user="writer", read_password=lambda: held["password"])
     store = open_server(settings)
     with pytest.raises(
-        StoreUnavailableError, match=r"(?s)no ClickHouse server can be used.*user"
+        StoreUnavailableError, match=r"(?s)connecting to ClickHouse failed.*user"
     ) as told:
         store.migrate()
     assert kind_of(told.value) == "auth"
@@ -86,7 +86,9 @@ def test_a_password_file_that_is_taken_away_is_a_server_that_is_away(
     settings = server_settings(load_config(build_parser().parse_args(words), {}))
     logs_and_reads(settings)
     path.unlink()
-    with pytest.raises(StoreUnavailableError, match=f"no password.*{path}: cannot be read"):
+    with pytest.raises(
+        StoreUnavailableError, match=f"reading the password.*{path}: cannot be read"
+    ):
         logs_and_reads(settings)
 
 
@@ -131,7 +133,7 @@ def test_tls_with_certificates_of_both_sides(tmp_path: Path) -> None:
             key_file=key,
         )
         logs_and_reads(secure)
-        with pytest.raises(StoreUnavailableError, match="no ClickHouse server can be used"):
+        with pytest.raises(StoreUnavailableError, match="connecting to ClickHouse failed"):
             logs_and_reads(replace(secure, cert_file=None, key_file=None))
         stranger = make_authority(tmp_path / "other", "other")
         with pytest.raises(StoreUnavailableError, match=r"(?i)certificate"):
@@ -178,13 +180,13 @@ def test_a_schema_of_a_newer_stepwell_is_left_alone(server: ClickHouseServer) ->
     [
         (
             ["--clickhouse-hosts", "a:x"],
-            r"clickhouse_hosts is 'a:x': 'a:x' is no HOST or HOST:PORT",
+            r"clickhouse_hosts is 'a:x': 'a:x' is not HOST or HOST:PORT",
         ),
-        (["--clickhouse-hosts", " "], "no host is named"),
+        (["--clickhouse-hosts", " "], "no host is given"),
         (["--clickhouse-hosts", "a,b"], "several clickhouse_hosts need clickhouse_cluster"),
         (["--clickhouse-database", "a-b"], "expected letters, digits and _ only"),
         (["--clickhouse-cluster", "a;b"], "expected letters, digits and _ only"),
-        (["--clickhouse-cert-file", "/x"], "go together"),
+        (["--clickhouse-cert-file", "/x"], "together, or neither"),
         (["--clickhouse-password-file", "/nowhere"], "/nowhere: cannot be read"),
         (["--clickhouse-tls", "maybe"], "expected one of auto, on, off"),
     ],

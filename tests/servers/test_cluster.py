@@ -243,6 +243,6 @@ def test_a_cluster_that_got_another_number_of_shards_asks_for_a_new_start(
 ) -> None:
     store = opened(cluster)
     monkeypatch.setattr(store.servers, "settings", replace(store.settings, cluster="half"))
-    with pytest.raises(StoreUnavailableError, match="has 1 shards now, and had 2"):
+    with pytest.raises(StoreUnavailableError, match="has 1 shards, but had 2"):
         store.servers.look()
     store.close()

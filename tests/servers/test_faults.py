@@ -119,7 +119,7 @@ def test_an_insert_that_was_done_and_not_answered_is_not_done_again(proxy: Proxy
         wait_until_stored(node)
         stored = stored_points(node)["s", "x"]
         assert stored == one_each(2000, lambda step: random.Random(step).random())
-        assert "already there" in node.log()
+        assert "stored already" in node.log()
 
 
 @pytest.mark.holds("kill-server")
@@ -239,7 +239,7 @@ def test_a_server_that_is_not_there_at_the_start_is_waited_for(tmp_path: Path) -
             with training(node) as trainer:
                 with DaemonClient(node.socket) as daemon:
                     wait_until(
-                        lambda: "no ClickHouse server can be used" in str(daemon.status()),
+                        lambda: "connecting to ClickHouse failed" in str(daemon.status()),
                         "the daemon to say why",
                     )
                 server.start()

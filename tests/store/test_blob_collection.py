@@ -128,7 +128,7 @@ def test_a_store_that_names_nothing_deletes_nothing(blobs: FolderBlobStore, tmp_
     empty = open_embedded(tmp_path / "data", memory_bytes_max=1 << 30)
     try:
         empty.migrate()
-        with pytest.raises(EmptyTableError, match="nothing is deleted"):
+        with pytest.raises(EmptyTableError, match="nothing was deleted"):
             collect_blobs(empty, blobs, before=CUTOFF)
     finally:
         empty.close()

@@ -75,7 +75,7 @@ def test_a_run_is_found_by_id_name_and_path(store: Store):
     tell(store, writer(other, f"pair-{other}-2"), start(f"pair-{other}"))
     for reference in (f"{project}/id-{project}", f"name-{project}", f"{project}/name-{project}"):
         assert str(find_run(store, reference)) == f"{project}/id-{project}"
-    with pytest.raises(AmbiguousRunError, match="say which as PROJECT/RUN-ID") as ambiguous:
+    with pytest.raises(AmbiguousRunError, match="use PROJECT/RUN-ID") as ambiguous:
         find_run(store, f"id-{project}")
     assert len(ambiguous.value.candidates) == 2
     with pytest.raises(AmbiguousRunError):

@@ -132,7 +132,7 @@ def test_a_change_in_place_fails_with_what_to_do(shared: Node) -> None:
         run.finish()
         """,
     )
-    assert "w.pt: changed in place after it was added (5 bytes, and it had 3)" in out
+    assert "w.pt: changed in place after it was added (5 bytes, expected 3)" in out
     assert "rename it" in out
     assert "changed: w.pt" in artifacts_of(shared)["last_failure"]
 

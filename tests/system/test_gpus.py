@@ -103,7 +103,7 @@ def test_a_gpu_that_hangs_does_not_keep_the_daemon_from_stopping(
     node.variables.update(played.variables)
     played.play(2, "gpu 1 hang 1")
     node.start_daemon("--sample-seconds", "0.2")
-    wait_until(lambda: "GPUs are sampled" in node.log() or gpus_of(node)["state"] == "hung", "GPUs")
+    wait_until(lambda: "sampling GPUs" in node.log() or gpus_of(node)["state"] == "hung", "GPUs")
     assert node.stop_daemon() == 0
 
 

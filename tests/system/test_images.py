@@ -101,7 +101,7 @@ run.finish()
     assert done.returncode == 0, done.stderr
     wait_for_blobs(node, "a", 2)
     states = sorted((row["state"], row["reason"]) for row in blobs_of(node, "a").values())
-    assert states == [("failed", "the file is no picture that is known"), ("ready", "")]
+    assert states == [("failed", "not a picture in a known format"), ("ready", "")]
     assert len(list((node.data / "blobs" / "failed").iterdir())) == 1
 
 

@@ -33,8 +33,7 @@ _TRIES_MAX: Final = 3
 """After this many failures for a reason of its own, a draft lets others go first."""
 _BEHIND_SECONDS: Final = 60.0
 _NO_HUB: Final = (
-    "this daemon has no hub of its own; name one with hub_url and hub_control_key_file, artifacts "
-    "wait for it"
+    "this daemon has no hub, and its artifacts wait for one; set hub_url and hub_control_key_file"
 )
 
 
@@ -130,7 +129,7 @@ class Committer:
         why = f"{self._shelf.draft(key).name}: {why}"
         known = self._behind.get(key)
         if known is None or known.why != why:
-            logger.warning("committing an artifact failed, others are tried first: %s", why)
+            logger.warning("committing an artifact failed, trying others first: %s", why)
         self._behind[key] = _Behind(self._clock() + _BEHIND_SECONDS, why)
         self._note_problem("")
 
@@ -173,7 +172,11 @@ class Committer:
             try:
                 await self._worker.clean()
             except WorkerEndedError as error:  # Its files are only hashed again next time.
-                logger.warning("digests of an artifact's files are not noted: %s", error)
+                logger.warning(
+                    "digests of an artifact's files not stored, next time they are computed "
+                    "again: %s",
+                    error,
+                )
         self._behind.pop(key, None)
         await self._patiently(self._shelf.remove, key)
 
@@ -215,7 +218,7 @@ class Committer:
             if "behind" in answer:
                 tries += 1
                 if tries >= _TRIES_MAX:
-                    self._put_behind(key, f"{answer['behind']}, {tries} times")
+                    self._put_behind(key, f"{answer['behind']} ({tries} attempts)")
                     return None
             else:
                 self._note_problem(str(answer["later"]))
@@ -270,7 +273,7 @@ class Committer:
         if outcome["state"] == "committed":
             self.committed += 1
             number = outcome["version"]["version"]
-            logger.info("an artifact is committed name=%s version=%s", name, number)
+            logger.info("artifact committed name=%s version=%s", name, number)
             return
         self.failed += 1
         self.last_failure = f"{name}: {outcome['reason']}"

@@ -78,7 +78,7 @@ def commit(job: Job) -> dict[str, Any]:
     except (DraftError, ManifestError) as error:
         raise DraftSpoiledError(str(error)) from error
     except HubRefusesError as error:
-        raise DraftSpoiledError(f"the hub refuses it ({error.code}): {error}") from error
+        raise DraftSpoiledError(f"the hub rejects the artifact ({error.code}): {error}") from error
 
 
 def clean(job: Job) -> None:
@@ -93,7 +93,9 @@ def _manifest_again(job: Job) -> bytes:
     except HubAwayError as error:
         if error.status != _NOT_FOUND:
             raise
-        raise DraftSpoiledError("the version that is logged again is not there any more") from error
+        raise DraftSpoiledError(
+            "the version to log again was deleted; add the files to a new artifact"
+        ) from error
 
 
 def _manifest_of(job: Job) -> tuple[bytes, dict[str, Hashed]]:
@@ -149,7 +151,8 @@ def _committed(job: Job, manifest: bytes, by_digest: dict[str, Hashed]) -> dict[
             return version
         if version["state"] != "pending":
             raise DraftSpoiledError(
-                f"the version is {version['state']} at the hub: {version['reason'] or 'see there'}"
+                f"the hub has the version as {version['state']}: "
+                f"{version['reason'] or 'see the page'}"
             )
         if begun["missing"]:
             _keep_missing(job, begun["missing"], by_digest)
@@ -164,7 +167,9 @@ def _committed(job: Job, manifest: bytes, by_digest: dict[str, Hashed]) -> dict[
             begun = hub.missing(version["id"])
             version = begun["version"]
     raise HubAwayError(
-        "the hub misses blobs that it was given; does it use the same blob store?", is_alone=True
+        "the hub does not find blobs that were stored; set blob_store of the daemon and of "
+        "the hub to the same blob store",
+        is_alone=True,
     )
 
 
@@ -175,7 +180,10 @@ def _keep_missing(job: Job, digests: list[str], by_digest: dict[str, Hashed]) ->
         for digest in digests:
             hashed = by_digest.get(digest)
             if hashed is None:
-                raise DraftSpoiledError(f"bytes of an earlier version are gone: {digest}")
+                raise DraftSpoiledError(
+                    f"the bytes of blob {digest} of an earlier version are missing; add the file "
+                    "and log the artifact again"
+                )
             if job.store is not None:
                 bytes_.keep(digest, hashed)
                 continue

@@ -79,7 +79,7 @@ def _read_file(folder: int, name: str, bytes_max: int) -> bytes:
 def check_file_name(name: str) -> None:
     """Raise BlobRefusedError unless ``name`` is a valid name for a file of a draft."""
     if name not in (DRAFT_FILE, ENTRIES_FILE) and not (name.isascii() and name.isdigit()):
-        raise BlobRefusedError(f"{name[:80]!r} is no file of a draft")
+        raise BlobRefusedError(f"{name[:80]!r} is not a valid name of a file of a draft")
 
 
 def set_times(folder: Path) -> None:

@@ -123,7 +123,7 @@ class Bytes:
         finally:
             os.close(descriptor)
         if digest != hashed.digest:
-            raise DraftSpoiledError(_changed(path, "other bytes than when it was hashed"))
+            raise DraftSpoiledError(_changed(path, "its bytes differ from the hashed ones"))
 
     def copy(self, path: str, hashed: Hashed, target: Path) -> None:
         """Copy the bytes of a file to ``target``; raises as `keep`."""
@@ -138,7 +138,7 @@ class Bytes:
             os.close(descriptor)
         if digest != hashed.digest:
             _unlink(target)
-            raise DraftSpoiledError(_changed(path, "other bytes than when it was hashed"))
+            raise DraftSpoiledError(_changed(path, "its bytes differ from the hashed ones"))
 
     def flush(self) -> None:
         """Make the hashed files durable in the store.
@@ -163,19 +163,19 @@ class Bytes:
             return open_regular(f"{self._folder}/{held.number}", os.O_RDONLY | os.O_NOFOLLOW)
         except FileNotFoundError as error:
             raise DraftSpoiledError(
-                f"{path}: the file that was held is gone; add it and log the artifact again"
+                f"{path}: the held file is missing; add it and log the artifact again"
             ) from error
         except PermissionError as error:
             raise DraftSpoiledError(
-                f"{path}: the daemon may not read it; give it to the user of the daemon, or allow "
-                "reading, and log the artifact again"
+                f"{path}: the daemon has no right to read it; change its owner or mode, and "
+                "log the artifact again"
             ) from error
         except OSError as error:
             if error.errno not in _NO_FILE:
                 raise
             raise DraftSpoiledError(
-                f"{path}: the held file was replaced by something that is no regular file; log "
-                "the artifact again"
+                f"{path}: the held file was replaced by something that is not a regular "
+                "file; log the artifact again"
             ) from error
 
     def _known(self, held: Held, found: os.stat_result, *, is_linked: bool) -> str:
@@ -345,17 +345,18 @@ def _unlinked(path: str, held: Held) -> FileMarks | None:
 
 def _check(path: str, held: Held, found: os.stat_result, *, is_linked: bool) -> None:
     if found.st_size != held.size:
-        what = f"{found.st_size} bytes, and it had {held.size}"
+        what = f"{found.st_size} bytes, expected {held.size}"
         if is_linked:
             raise DraftSpoiledError(_changed(path, what))
         raise DraftSpoiledError(
-            f"{path}: the held copy has {what}: the machine may have lost power; log it again"
+            f"{path}: the held copy has {what}: the machine may have lost power; log the "
+            "artifact again"
         )
     if not held.held_ctime_ns:
         return  # It is a copy since it was added.
     apart_ns = abs(found.st_mtime_ns - held.mtime_ns)
     if apart_ns > (0 if is_linked else _COPIED_TIME_NS):
-        raise DraftSpoiledError(_changed(path, "written since"))
+        raise DraftSpoiledError(_changed(path, "a later modification time"))
 
 
 def _changed(path: str, what: str) -> str:

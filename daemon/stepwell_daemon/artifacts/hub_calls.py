@@ -99,7 +99,10 @@ class HubCalls:
         try:
             return json.loads(data) if data else None
         except ValueError as error:
-            raise HubAwayError(f"{self._place.named}: no JSON, so no hub of ours") from error
+            raise HubAwayError(
+                f"{self._place.named}: the answer is not JSON, so it is not a stepwell hub; "
+                "check hub_url"
+            ) from error
 
     def close(self) -> None:
         if self._connection is not None:

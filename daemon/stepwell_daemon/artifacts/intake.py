@@ -75,7 +75,7 @@ class DraftIntake:
         if here is None:
             return BlobReply(name=name, outcome=TAKEN)
         if here != size:
-            detail = f"{here} of {size} bytes have come"
+            detail = f"{here} of {size} bytes were received"
             return BlobReply(name=name, outcome=LATER, offset=here, detail=detail)
         if file == DRAFT_FILE:
             try:
@@ -106,6 +106,6 @@ def check_writer(who: WriterInfo, held: Draft | StagedHeader) -> None:
     if named != (who.project, who.run_id, who.writer_id):
         what = f"artifact {held.key}" if isinstance(held, Draft) else f"blob {held.id}"
         raise BlobRefusedError(
-            f"{what} names writer {held.writer_id} of {held.project}/{held.run_id}, and writer "
-            f"{who.writer_id} of {who.project}/{who.run_id} offers it"
+            f"{what} belongs to writer {held.writer_id} of {held.project}/{held.run_id}, but "
+            f"writer {who.writer_id} of {who.project}/{who.run_id} offers it"
         )

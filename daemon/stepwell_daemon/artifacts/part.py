@@ -81,7 +81,7 @@ class Artifacts:
             except Exception:
                 self._counters.handler_errors += 1
                 logger.exception(
-                    "handling an artifact failed; the others continue, it is tried again"
+                    "handling an artifact failed, trying again; other artifacts continue"
                 )
             await asyncio.sleep(backoff.next_delay())
 
@@ -101,12 +101,14 @@ class Artifacts:
         try:
             question = ArtifactQuestion.FromString(data)
         except DecodeError:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the bytes are no question")
+            await context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT, "the request is not a valid ArtifactQuestion"
+            )
         if question.protocol_major != PROTOCOL_MAJOR or len(question.keys) > _KEYS_MAX:
             await context.abort(
                 grpc.StatusCode.INVALID_ARGUMENT,
-                f"protocol {question.protocol_major} and {len(question.keys)} keys; expected "
-                f"protocol {PROTOCOL_MAJOR} and at most {_KEYS_MAX}",
+                f"protocol {question.protocol_major} with {len(question.keys)} keys; "
+                f"expected protocol {PROTOCOL_MAJOR} and at most {_KEYS_MAX} keys",
             )
         keys = list(question.keys) or self._waiting(question.project, question.name)
         loop = asyncio.get_running_loop()
@@ -146,10 +148,10 @@ class Artifacts:
         """Return the problems, one phrase each."""
         problem = self.committer.problem
         count = len(self.shelf.keys)
-        found = [f"{count} artifacts wait, committing them failed: {problem}"] if problem else []
+        found = [f"{count} artifacts wait because committing failed: {problem}"] if problem else []
         unread = list(self.shelf.unread.values())
         if unread:
-            found.append(f"{len(unread)} artifacts wait, reading them failed: {unread[0]}")
+            found.append(f"{len(unread)} artifacts wait because reading them failed: {unread[0]}")
         return found
 
     def status(self) -> dict[str, Any]:

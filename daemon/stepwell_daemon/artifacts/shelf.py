@@ -98,7 +98,7 @@ class Shelf:
                 self.remove(key)
         except OSError as error:
             self.unread[key] = f"{self._waiting / key}: {error.strerror or error}"
-            logger.warning("reading a draft failed, it is skipped: %s", self.unread[key])
+            logger.warning("reading a draft failed, skipping it: %s", self.unread[key])
         else:
             self.unread.pop(key, None)
 
@@ -153,8 +153,8 @@ class Shelf:
             owner = os.fstat(descriptor).st_uid
             if owner != folder.owner:
                 raise BlobRefusedError(
-                    f"{folder.path / name}: user {owner} owns it and user {folder.owner} the "
-                    "journal; give all to one user"
+                    f"{folder.path / name}: its owner is user {owner}, the owner of the "
+                    f"journal is user {folder.owner}; change the owner of one of them"
                 )
             try:
                 draft = read_draft_at(descriptor, key)
@@ -202,7 +202,7 @@ class Shelf:
         try:
             os.rename(self._waiting / key, folder_name(key), dst_dir_fd=folder.descriptor)
         except OSError as error:
-            logger.warning("%s: putting a draft back failed: %s", self._waiting / key, error)
+            logger.warning("%s: moving a draft back failed: %s", self._waiting / key, error)
 
     def _copy(self, descriptor: int, key: str) -> None:
         """Copy a draft into ``arriving``: the regular files of its folder, links not followed."""
@@ -245,7 +245,7 @@ class Shelf:
         if free - size < self._free_bytes_min:
             raise BlobsWaitError(
                 f"{self.folder}: {free} bytes are free, and blob_free_bytes_min "
-                f"({self._free_bytes_min}) are left to rows: free some space"
+                f"({self._free_bytes_min}) reserves space for rows: free disk space"
             )
 
     # ------------------------------------------------------------------ over the socket
@@ -261,7 +261,7 @@ class Shelf:
             return
         check_file_name(name)
         if zlib.crc32(data) != crc32:
-            raise BlobRefusedError(f"a chunk of {name} at {offset} does not fit its checksum")
+            raise BlobRefusedError(f"a chunk of {name} at {offset} does not match its checksum")
         self.check_room(len(data))
         folder = self._arriving / key
         folder.mkdir(exist_ok=True)
@@ -272,7 +272,9 @@ class Shelf:
             if not data:
                 return
             if here != offset or offset + len(data) > size:
-                raise BlobsWaitError(f"a chunk of {name} at {offset}; {here} bytes are here")
+                raise BlobsWaitError(
+                    f"a chunk of {name} at offset {offset}, but {here} bytes were received"
+                )
             os.lseek(descriptor, offset, os.SEEK_SET)
             write_whole(descriptor, data)
         finally:

@@ -103,8 +103,9 @@ class Worker:
             free = shutil.disk_usage(room_at).free
             if free - size < free_bytes_min:
                 raise HubAwayError(
-                    f"{room_at}: {free} bytes are free, {size} are needed, and blob_free_bytes_min "
-                    f"({free_bytes_min}) are left to rows: free some space"
+                    f"{room_at}: {free} bytes are free, {size} are needed, and "
+                    f"blob_free_bytes_min ({free_bytes_min}) reserves space for rows: free "
+                    "disk space"
                 )
 
         return committing.Job(

@@ -71,4 +71,4 @@ def _damage(path: Path) -> str:
         return str(error)
     finally:
         os.close(descriptor)
-    return "" if crc32 == header.payload_crc32 else f"{path}: the bytes do not fit their checksum"
+    return "" if crc32 == header.payload_crc32 else f"{path}: the bytes do not match their checksum"

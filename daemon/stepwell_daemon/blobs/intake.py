@@ -33,7 +33,7 @@ Failed = Callable[[WriterInfo, str, str], None]
 """Receives a writer, a blob's id, and the reason why its bytes are lost."""
 
 _TOLD_MAX: Final = 10_000
-_DAMAGED: Final = "the staged file is damaged, it is kept in the daemon's blobs/failed"
+_DAMAGED: Final = "the staged file is damaged; the daemon keeps it in blobs/failed"
 
 
 class BlobIntake:
@@ -73,7 +73,7 @@ class BlobIntake:
         """Take the accessible files; return for each blob the sender's next action."""
         state = self._spool.registry.get(offer.writer_id)
         if state is None:
-            why = "the daemon does not know the writer yet; its rows come first"
+            why = "the daemon does not know the writer yet; send its rows first"
             return [BlobReply(name=name, outcome=LATER, detail=why) for name in offer.names]
         path, names = Path(offer.journal_dir), list(offer.names)
         take = partial(self._take_all, path, names, state.info, keep=offer.keep)
@@ -127,7 +127,7 @@ class BlobIntake:
             self.problem = reply.detail if reply.outcome == LATER else ""
             return reply
         if not is_id(name):
-            detail = f"{name[:80]!r} is no blob's id"
+            detail = f"{name[:80]!r} is not a blob id"
             return BlobReply(name=name, outcome=REFUSED, detail=detail)
         if name in self._queue:
             return BlobReply(name=name, outcome=TAKEN)
@@ -148,7 +148,7 @@ class BlobIntake:
             except FileNotFoundError:
                 pass  # It is on another mount of the same path, or was taken before.
             except OSError as error:
-                logger.debug("a staged blob cannot be read from here: %s", error)
+                logger.debug("reading a staged blob failed: %s", error)
         return BlobReply(name=name, outcome=SEND, offset=self._queue.arrived_bytes(name))
 
     # ------------------------------------------------------------------ over the socket
@@ -166,9 +166,9 @@ class BlobIntake:
             await loop.run_in_executor(self._executor, work, name, size, offset, data, crc32)
             return
         if not is_id(name):
-            raise BlobRefusedError(f"{name[:80]!r} is no blob's id")
+            raise BlobRefusedError(f"{name[:80]!r} is not a blob id")
         if size > STAGED_BYTES_MAX:
-            raise BlobRefusedError(f"a blob of {size} bytes; at most {STAGED_BYTES_MAX} are taken")
+            raise BlobRefusedError(f"a blob of {size} bytes; the maximum is {STAGED_BYTES_MAX}")
         await loop.run_in_executor(self._executor, self._receive, name, size, offset, data, crc32)
 
     def _receive(self, name: str, size: int, offset: int, data: bytes, crc32: int) -> None:
@@ -183,7 +183,9 @@ class BlobIntake:
         """Take a file received over the socket when it is complete."""
         state = self._spool.registry.get(writer_id)
         if state is None:
-            return BlobReply(name=name, outcome=LATER, detail="the writer is not known yet")
+            return BlobReply(
+                name=name, outcome=LATER, detail="the daemon does not know the writer yet"
+            )
         loop = asyncio.get_running_loop()
         accept = partial(self._accept, name, size, state)
         if self._drafts is not None and is_file_of_draft(name):
@@ -209,14 +211,14 @@ class BlobIntake:
         self._told[reply.name] = None
         if len(self._told) > _TOLD_MAX:
             self._told.popitem(last=False)
-        self._on_failed(who, reply.name, f"the daemon refuses it: {reply.detail}")
+        self._on_failed(who, reply.name, f"the daemon rejected the blob: {reply.detail}")
 
     def _accept(self, name: str, size: int, state: WriterState) -> BlobReply:
         if name in self._queue:
             return BlobReply(name=name, outcome=TAKEN)
         here = self._queue.arrived_bytes(name)
         if here != size:
-            detail = f"{here} of {size} bytes have come"
+            detail = f"{here} of {size} bytes were received"
             return BlobReply(name=name, outcome=LATER, offset=here, detail=detail)
         try:
             self._queue.accept(name, approve=partial(check_writer, state.info))
@@ -252,8 +254,8 @@ class BlobIntake:
                 size = await loop.run_in_executor(self._executor, _size_of, folder, name)
                 if size is not None:
                     raise PermissionError(
-                        f"{folder.path / _name_of(name)} cannot be read or moved; give it to the "
-                        "journal's owner"
+                        f"{folder.path / _name_of(name)}: the daemon has no right to read or "
+                        "move it; change its owner to the owner of the journal"
                     )
         if refused:
             raise BlobRefusedError(refused)

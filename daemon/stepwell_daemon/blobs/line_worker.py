@@ -71,7 +71,7 @@ class LineWorker:
         """
         process = self._process
         if process is None or process.stdout is None:
-            raise WorkerEndedError("the worker is gone")
+            raise WorkerEndedError("the worker ended")
         try:
             async with asyncio.timeout(seconds):
                 line = await process.stdout.readline()
@@ -80,12 +80,10 @@ class LineWorker:
                 return answer
         except TimeoutError as error:
             await self.close()
-            raise WorkerSilentError(f"the worker said nothing for {seconds:g} s") from error
+            raise WorkerSilentError(f"the worker did not answer within {seconds:g} s") from error
         except ValueError as error:  # The line is too long, or not JSON.
             await self.close()
-            raise WorkerEndedError(
-                f"the worker gave no answer that can be read ({error})"
-            ) from error
+            raise WorkerEndedError(f"the worker gave an invalid answer ({error})") from error
         except BaseException:
             # Otherwise its answer would be read as the answer to the next request.
             await self.close()
@@ -111,7 +109,7 @@ class LineWorker:
             await self.close()
         if code is None:
             return "the worker closed its pipes"
-        ended = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
+        ended = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
         return f"the worker {ended}"
 
     async def _started(self) -> asyncio.subprocess.Process:
@@ -126,13 +124,13 @@ class LineWorker:
                 limit=self._answer_bytes_max,
             )
         except OSError as error:
-            raise WorkerNotStartedError(f"no worker can be started: {error}") from error
+            raise WorkerNotStartedError(f"starting a worker failed: {error}") from error
         process = self._process
         try:
             await self.receive(_START_SECONDS)
         except WorkerEndedError as error:
             raise WorkerNotStartedError(
-                f"a worker cannot start: {error}; the daemon's log says why. "
-                f"`{install_command('daemon')}` installs the packages that it needs"
+                f"starting a worker failed: {error}; see the daemon's log. "
+                f"`{install_command('daemon')}` installs the required packages"
             ) from error
         return process

@@ -72,7 +72,7 @@ def make_pixels(header: StagedHeader, source: IO[bytes], target: Path) -> Made:
             f"to 4 channels, and at most {PIXELS_MAX:,} pixels"
         )
     if not isinstance(name, str) or name not in _ENCODINGS:
-        raise UnusableError(f"format {name!r}; known are {', '.join(_ENCODINGS)}")
+        raise UnusableError(f"format {name!r}; expected one of {', '.join(_ENCODINGS)}")
     encoder, options = _ENCODINGS[name]
     height, width, channels = shape
     picture = Image.frombuffer(
@@ -103,7 +103,7 @@ def make_file(header: StagedHeader, source: IO[bytes], target: Path) -> Made:
     """
     media_type = header.about.get("media_type")
     if not isinstance(media_type, str) or not media_type or len(media_type) > 100:
-        raise UnusableError(f"media type {media_type!r}")
+        raise UnusableError(f"invalid media type {media_type!r}")
     if media_type.startswith("image/"):
         return _make_picture(header, source, target)
     _copy(source, header.payload_bytes, target)
@@ -120,7 +120,7 @@ def make_text(header: StagedHeader, source: IO[bytes], target: Path) -> Made:
             left -= len(data)
             decoder.decode(data, final=not left)
     except UnicodeDecodeError as error:
-        raise UnusableError(f"no UTF-8: {error.reason}") from error
+        raise UnusableError(f"not UTF-8: {error.reason}") from error
     source.seek(0)
     _copy(source, header.payload_bytes, target)
     media_type = header.about.get("media_type")
@@ -136,7 +136,7 @@ def make_table(header: StagedHeader, source: IO[bytes], target: Path) -> Made:
     except ValueError as error:
         raise UnusableError(f"unreadable rows of a table: {error}") from error
     except ImportError as error:
-        raise UnusableError(f"tables need pyarrow: {error}; pip install pyarrow") from error
+        raise UnusableError(f"tables need pyarrow ({error}); run `pip install pyarrow`") from error
     return Made("application/vnd.apache.parquet")
 
 
@@ -156,7 +156,7 @@ def _make_picture(header: StagedHeader, source: IO[bytes], target: Path) -> Made
                 mode = picture.mode if picture.mode in _MODES.values() else "RGB"
                 plain = picture.convert(mode)
     except UnidentifiedImageError as error:
-        raise UnusableError("the file is no picture that is known") from error
+        raise UnusableError("not a picture in a known format") from error
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise UnusableError(str(error)) from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:

@@ -120,10 +120,10 @@ class Blobs:
         try:
             done = await loop.run_in_executor(self._keeping, work)
         except (StoreError, EmptyTableError, ManifestUnreadableError, OSError) as error:
-            logger.warning("unnamed blobs are not deleted, again later: %s", error)
+            logger.warning("deleting unreferenced blobs failed, trying again later: %s", error)
             return
         if done.blobs:
-            logger.info("deleted blobs that nothing names blobs=%d bytes=%d", done.blobs, done.size)
+            logger.info("deleted unreferenced blobs blobs=%d bytes=%d", done.blobs, done.size)
 
     async def note_table(self, store: Store) -> None:
         """Note in the blob store which table names its blobs; see `blob_collection`."""
@@ -131,7 +131,7 @@ class Blobs:
         try:
             await loop.run_in_executor(self._keeping, note_table, store, self.store)
         except (StoreError, OSError) as error:
-            logger.info("the blob store does not know its table yet, again later: %s", error)
+            logger.info("noting the table in the blob store failed, trying again later: %s", error)
 
     def close(self) -> None:
         """Release the threads. Can be called twice."""
@@ -143,9 +143,12 @@ class Blobs:
         """Return the problems, one phrase each."""
         found = []
         if problem := self.pipeline.health.problem:
-            found.append(f"{self.queue.count} blobs wait, storing them failed: {problem}")
+            found.append(f"{self.queue.count} blobs wait because storing them failed: {problem}")
         if problem := self.intake.problem:
-            found.append(f"blobs are not taken now, they wait beside their journals: {problem}")
+            found.append(
+                "blobs wait beside their journals because the daemon has no room or cannot read "
+                f"them: {problem}"
+            )
         return found + self.artifacts.problems()
 
     def status(self) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class StoreKeeper:
         except OSError as error:
             why = error.strerror or str(error)
             raise BlobsWaitError(
-                f"the blob store {self._store.place} cannot be used: {why}"
+                f"using the blob store {self._store.place} failed: {why}"
             ) from error
 
     async def close(self) -> None:
@@ -241,7 +241,7 @@ class BlobPipeline:
                 self._note_problem(str(error))
                 await asyncio.sleep(backoff.next_delay())
         if self._all_wait:
-            logger.info("blobs are kept again")
+            logger.info("blobs are stored again")
             self._all_wait = False
         self.health.problem = ""
         failpoints.hit("blob.kept")
@@ -256,7 +256,7 @@ class BlobPipeline:
 
     def _note_problem(self, problem: str) -> None:
         if not self._all_wait:
-            logger.warning("blobs cannot be kept now, they wait in the queue: %s", problem)
+            logger.warning("storing blobs failed, they wait in the queue: %s", problem)
         self._all_wait = True
         self.health.problem = problem
 
@@ -266,13 +266,13 @@ class BlobPipeline:
         if self._told.get(blob_id) != problem:
             self._told[blob_id] = problem
             logger.warning(
-                "a blob waits and is tried again blob=%s: %s", blob_id, problem, exc_info=error
+                "storing a blob failed, trying again blob=%s: %s", blob_id, problem, exc_info=error
             )
 
     def _failed(self, blob_id: str, reason: str) -> None:
         self._counters.blobs_failed += 1
         self.health.last_failure = f"{blob_id}: {reason}"
-        logger.warning("a blob cannot be kept blob=%s: %s", blob_id, reason)
+        logger.warning("a blob cannot be stored blob=%s: %s", blob_id, reason)
 
     # ------------------------------------------------------------------ events
 

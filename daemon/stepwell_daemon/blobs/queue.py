@@ -117,7 +117,8 @@ class BlobQueue:
         """
         if size > self._bytes_max:
             raise BlobRefusedError(
-                f"a blob of {size} bytes, and blob_queue_bytes_max is {self._bytes_max}: raise it"
+                f"the blob has {size} bytes, more than blob_queue_bytes_max "
+                f"({self._bytes_max}): raise it"
             )
         held = self.bytes_held + self._arriving_bytes()
         if held + size > self._bytes_max:
@@ -125,8 +126,9 @@ class BlobQueue:
             held = self.bytes_held + self._arriving_bytes()
         if held + size > self._bytes_max:
             raise BlobsWaitError(
-                f"the blob queue holds {held} bytes and {size} more exceed blob_queue_bytes_max "
-                f"({self._bytes_max}): see `stepwell status` why they are not stored, or raise it"
+                f"the blob queue holds {held} bytes, and {size} more exceed "
+                f"blob_queue_bytes_max ({self._bytes_max}): raise it, or see `stepwell "
+                "status` for the reason why blobs are not stored"
             )
         self._check_free(size)
 
@@ -135,7 +137,7 @@ class BlobQueue:
         if free - size < self._free_bytes_min:
             raise BlobsWaitError(
                 f"{self._folder}: {free} bytes are free, and blob_free_bytes_min "
-                f"({self._free_bytes_min}) are left to rows: free some space"
+                f"({self._free_bytes_min}) reserves space for rows: free disk space"
             )
 
     def _arriving_bytes(self) -> int:
@@ -169,7 +171,9 @@ class BlobQueue:
         try:
             size = os.fstat(descriptor).st_size
             if size > STAGED_BYTES_MAX:
-                raise BlobRefusedError(f"{folder.path / name}: {size} bytes are too many")
+                raise BlobRefusedError(
+                    f"{folder.path / name}: {size} bytes; the maximum is {STAGED_BYTES_MAX}"
+                )
             self.check_room(size)
             try:
                 header = self._checked(descriptor, blob_id, str(folder.path / name))
@@ -191,7 +195,9 @@ class BlobQueue:
                 else:
                     self._move(folder, name, descriptor, size, target, check)
             except StagedDamagedError as error:
-                raise BlobRefusedError(f"it was changed while it was taken: {error}") from error
+                raise BlobRefusedError(
+                    f"it was changed while the daemon read it: {error}"
+                ) from error
         finally:
             os.close(descriptor)
         self._hold(blob_id, size)
@@ -201,7 +207,7 @@ class BlobQueue:
     def _checked(self, descriptor: int, blob_id: str, where: str) -> StagedHeader:
         header = read_header(descriptor, where)
         if header.id != blob_id:
-            raise StagedDamagedError(where, f"its header names {header.id}")
+            raise StagedDamagedError(where, f"its header has the id {header.id}")
         return header
 
     def _keep_damaged(
@@ -252,7 +258,7 @@ class BlobQueue:
             return False
         if not os.path.samestat(os.lstat(target), os.fstat(descriptor)):
             target.unlink(missing_ok=True)  # Another file was put in its place meanwhile.
-            raise BlobRefusedError(f"{folder.path / name} was replaced while it was taken")
+            raise BlobRefusedError(f"{folder.path / name} was replaced while the daemon read it")
         return True
 
     def _copy(
@@ -303,7 +309,7 @@ class BlobQueue:
             self.check_room(size)
         self._check_free(len(data))
         if zlib.crc32(data) != crc32:
-            raise BlobRefusedError(f"a chunk of {name} at {offset} does not fit its checksum")
+            raise BlobRefusedError(f"a chunk of {name} at {offset} does not match its checksum")
         path = self._arriving / name
         flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(path, flags, 0o640)
@@ -311,9 +317,14 @@ class BlobQueue:
             here = os.fstat(descriptor).st_size
             if here > size:  # Another file was sent under its name.
                 path.unlink(missing_ok=True)
-                raise BlobsWaitError(f"{here} bytes of {size} are here; it is to be sent anew")
+                raise BlobsWaitError(
+                    f"{here} bytes were received, more than the {size} of the file; send it "
+                    "again from the start"
+                )
             if offset != here:
-                raise BlobRefusedError(f"a chunk of {name} at {offset}; {here} bytes are here")
+                raise BlobRefusedError(
+                    f"a chunk of {name} at offset {offset}, but {here} bytes were received"
+                )
             if offset + len(data) > size:
                 raise BlobRefusedError(f"a chunk of {name} goes beyond its {size} bytes")
             os.lseek(descriptor, here, os.SEEK_SET)

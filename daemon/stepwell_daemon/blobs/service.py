@@ -70,7 +70,9 @@ class BlobService:
         try:
             offer = BlobOffer.FromString(data)
         except DecodeError:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the bytes are no offer")
+            await context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT, "the request is not a valid BlobOffer"
+            )
         if offer.protocol_major != PROTOCOL_MAJOR or len(offer.names) > BLOBS_PER_OFFER_MAX:
             await context.abort(
                 grpc.StatusCode.INVALID_ARGUMENT,
@@ -94,12 +96,14 @@ class BlobService:
             while (chunk := await _next(chunks)) is not None:
                 if not name:
                     if chunk.name in self._arriving:
-                        detail = "another call sends it already"
+                        detail = "another call is already sending this blob"
                         return BlobReply(name=chunk.name, outcome=LATER, detail=detail)
                     name, size, writer_id = chunk.name, chunk.size, chunk.writer_id
                     self._arriving.add(name)
                 if chunk.name != name or chunk.size != size or len(chunk.data) > BLOB_CHUNK_BYTES:
-                    raise BlobRefusedError("chunks of different blobs in one call, or too large")
+                    raise BlobRefusedError(
+                        "chunks of several blobs in one call, or a chunk that is too large"
+                    )
                 await self._desk.receive(name, size, chunk.offset, chunk.data, chunk.crc32)
             return await self._desk.accept(name, size, writer_id)
         except BlobsWaitError as error:
@@ -115,15 +119,18 @@ class BlobService:
             return await work
         except OSError as error:
             detail = f"{error.filename or ''}: {error.strerror or error}"
-            logger.warning("taking a blob failed: %s", detail)
+            logger.warning("receiving a blob failed: %s", detail)
             await context.abort(grpc.StatusCode.UNAVAILABLE, detail)
         except TimeoutError:
-            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "no chunk came for a minute")
+            await context.abort(
+                grpc.StatusCode.DEADLINE_EXCEEDED,
+                "no chunk arrived for {_CHUNK_SECONDS_MAX:g} seconds",
+            )
         except (asyncio.CancelledError, grpc.aio.AbortError):
             raise
         except Exception:
             self._counters.handler_errors += 1
-            logger.exception("a call for blobs failed; its sender will try again")
+            logger.exception("a call for blobs failed, its sender will try again")
             await context.abort(grpc.StatusCode.INTERNAL, "the daemon failed; see its log")
 
 
@@ -136,4 +143,4 @@ async def _next(chunks: Any) -> BlobChunk | None:
     try:
         return BlobChunk.FromString(data)
     except DecodeError as error:
-        raise BlobRefusedError("the bytes are no chunk") from error
+        raise BlobRefusedError("the message is not a valid BlobChunk") from error

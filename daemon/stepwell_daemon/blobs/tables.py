@@ -81,10 +81,10 @@ def write_table(source: IO[bytes], size: int, target: Path) -> tuple[int, int]:
 
 def _read_plan(source: IO[bytes], size: int) -> _Plan:
     if _take(source, len(rows.MAGIC), size) != rows.MAGIC:
-        raise ValueError("they do not begin as rows of a table do")
+        raise ValueError("the magic number of a table is missing")
     (head_bytes,) = rows.HEAD.unpack(_take(source, rows.HEAD.size, size))
     if head_bytes > rows.HEAD_BYTES_MAX:
-        raise ValueError(f"a head of {head_bytes} bytes")
+        raise ValueError(f"a header of {head_bytes} bytes; the maximum is {rows.HEAD_BYTES_MAX}")
     head = json.loads(_take(source, head_bytes, size))
     names = head.get("columns") if isinstance(head, dict) else None
     if (
@@ -92,26 +92,26 @@ def _read_plan(source: IO[bytes], size: int) -> _Plan:
         or len(names) > rows.COLUMNS_MAX
         or not all(isinstance(name, str) for name in names)
     ):
-        raise ValueError("the head does not name the columns")
+        raise ValueError("the header has no valid list of columns")
     plan = _Plan(names, 0)
     while source.tell() < size and names:
         plan.groups.append(_read_group(source, size, len(names)))
         plan.rows += plan.groups[-1][0].rows
     if names and plan.rows != head.get("rows"):
-        raise ValueError(f"{plan.rows} rows, and {head.get('rows')} by the head")
+        raise ValueError(f"found {plan.rows} rows, the header says {head.get('rows')}")
     return plan
 
 
 def _read_group(source: IO[bytes], size: int, width: int) -> list[_Block]:
     (count,) = rows.GROUP.unpack(_take(source, rows.GROUP.size, size))
     if count > rows.GROUP_ROWS:
-        raise ValueError(f"a group of {count} rows; at most {rows.GROUP_ROWS}")
+        raise ValueError(f"a group of {count} rows; the maximum is {rows.GROUP_ROWS}")
     group = []
     for _ in range(width):
         code, has_nulls, length = rows.BLOCK.unpack(_take(source, rows.BLOCK.size, size))
         block = _Block(code.decode("latin-1"), bool(has_nulls), source.tell(), length, count)
         if block.code not in rows.CODES or block.offset + length > size:
-            raise ValueError(f"a block of kind {block.code!r} with {length} bytes")
+            raise ValueError(f"an invalid block of kind {block.code!r} with {length} bytes")
         group.append(block)
         source.seek(length, 1)
     return group
@@ -119,7 +119,7 @@ def _read_group(source: IO[bytes], size: int, width: int) -> list[_Block]:
 
 def _take(source: IO[bytes], count: int, size: int) -> bytes:
     if source.tell() + count > size:
-        raise ValueError("they end too early")
+        raise ValueError("unexpected end of the file")
     return source.read(count)
 
 
@@ -181,7 +181,7 @@ def _data(source: IO[bytes], block: _Block) -> tuple[bytes, Any]:
     if not block.has_nulls:
         return data, None
     if len(data) < block.rows:
-        raise ValueError("a block that ends too early")
+        raise ValueError("a block is shorter than its null mask")
     return data[block.rows :], np.frombuffer(data[: block.rows], np.uint8).astype(bool)
 
 
@@ -189,7 +189,7 @@ def _fixed(source: IO[bytes], block: _Block) -> tuple[Any, Any]:
     data, nulls = _data(source, block)
     kind = np.dtype(_NUMPY[block.code])
     if len(data) != block.rows * kind.itemsize:
-        raise ValueError(f"{len(data)} bytes of {block.rows} values")
+        raise ValueError(f"a block has {len(data)} bytes for {block.rows} values")
     return np.frombuffer(data, kind), nulls
 
 
@@ -197,9 +197,9 @@ def _texts(source: IO[bytes], block: _Block) -> list[str | None]:
     data, nulls = _data(source, block)
     found = json.loads(data)
     if not isinstance(found, list) or len(found) != block.rows:
-        raise ValueError(f"no list of {block.rows} texts")
+        raise ValueError(f"expected a list of {block.rows} texts")
     if not all(isinstance(text, str) for text in found):
-        raise ValueError("a list of other things than texts")
+        raise ValueError("expected a list of texts")
     if nulls is None:
         return found
     return [None if gone else text for text, gone in zip(found, nulls.tolist(), strict=True)]
@@ -213,7 +213,7 @@ def _mixed(source: IO[bytes], block: _Block) -> list[tuple[str, str] | None]:
         data, _ = _data(source, block)
         pairs = json.loads(data)
         if not isinstance(pairs, list) or len(pairs) != block.rows:
-            raise ValueError(f"no list of {block.rows} values")
+            raise ValueError(f"expected a list of {block.rows} values")
         return [None if code == rows.NOTHING else _told(code, value) for code, value in pairs]
     if block.code in _NUMPY:
         values, nulls = _fixed(source, block)
@@ -225,7 +225,7 @@ def _mixed(source: IO[bytes], block: _Block) -> list[tuple[str, str] | None]:
 
 def _told(code: str, value: Any) -> tuple[str, str]:
     if code not in _TYPES or code == rows.MIXED:
-        raise ValueError(f"a value of kind {code!r}")
+        raise ValueError(f"unknown kind of value {code!r}")
     kind = _TYPES[code]
     if kind == columns.BOOLEAN:
         return kind, "true" if value else "false"

@@ -43,8 +43,8 @@ def make(source: Path, target: Path) -> dict[str, Any]:
             maker = MAKERS.get(header.kind)
             if maker is None:
                 raise UnusableError(
-                    f"kind {header.kind!r} is not known; known are {', '.join(MAKERS)}: a newer "
-                    "client needs a newer daemon"
+                    f"unknown kind {header.kind!r}, expected one of {', '.join(MAKERS)}: "
+                    "upgrade the daemon to the client's release"
                 )
             made = maker(header, file, target)
         return {
@@ -57,7 +57,7 @@ def make(source: Path, target: Path) -> dict[str, Any]:
     except (UnusableError, StagedDamagedError) as error:
         return {"unusable": str(error)[:_REASON_CHARACTERS_MAX]}
     except MemoryError:
-        return {"unusable": "it needs more memory than blob_worker_memory_bytes allows"}
+        return {"unusable": "more memory is needed than blob_worker_memory_bytes allows"}
     except OSError as error:
         return {"failed": f"{error.filename or target}: {error.strerror or error}"}
     except Exception as error:  # An error in a decoder: the next blob may succeed.
@@ -73,7 +73,9 @@ def _check_payload(descriptor: int, header: StagedHeader) -> None:
         crc32 = zlib.crc32(data, crc32)
         offset += len(data)
     if crc32 != header.payload_crc32:
-        raise UnusableError("the bytes do not fit their checksum; the machine may have lost power")
+        raise UnusableError(
+            "the bytes do not match their checksum; the machine may have lost power"
+        )
 
 
 def main() -> None:

@@ -81,7 +81,7 @@ class WorkerProcess:
             else:
                 return _result_of(answer)
             logger.warning("a worker ended blob=%s: %s", source.name, ended)
-        return Result(reason=f"{ended}, {_ATTEMPTS_MAX} times")
+        return Result(reason=f"{ended} ({_ATTEMPTS_MAX} attempts)")
 
     async def close(self) -> None:
         """End the process. Can be called twice."""

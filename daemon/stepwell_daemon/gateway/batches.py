@@ -222,12 +222,12 @@ def unpack_batch(packed: PackedBatch) -> RelayBatch:
     """
     if packed.raw_bytes > RELAY_BATCH_BYTES_MAX:
         raise ValueError(
-            f"a batch of {packed.raw_bytes} bytes; at most {RELAY_BATCH_BYTES_MAX} are taken"
+            f"a batch of {packed.raw_bytes} bytes; the maximum is {RELAY_BATCH_BYTES_MAX}"
         )
     try:
         raw = lz4.block.decompress(packed.payload, uncompressed_size=packed.raw_bytes)
         if len(raw) != packed.raw_bytes:
-            raise ValueError(f"{len(raw)} bytes unpacked, {packed.raw_bytes} announced")
+            raise ValueError(f"a batch has {len(raw)} bytes, its header says {packed.raw_bytes}")
         return RelayBatch.FromString(raw)
     except (lz4.block.LZ4BlockError, DecodeError) as error:
-        raise ValueError(f"a batch that cannot be unpacked: {error}") from error
+        raise ValueError(f"unpacking a batch failed: {error}") from error

@@ -54,9 +54,9 @@ class GatewayKeeper:
         if reply.outcome == SEND:
             reply = await self._put(result, path, reply.offset)
         if reply.outcome == REFUSED:
-            raise BlobRefusedError(f"the gateway refuses it: {reply.detail}")
+            raise BlobRefusedError(f"the gateway rejected the blob: {reply.detail}")
         if reply.outcome != TAKEN:
-            raise GatewayError(f"the gateway takes no blobs now: {reply.detail}", "busy")
+            raise GatewayError(f"the gateway accepts no blobs now: {reply.detail}", "busy")
         await asyncio.to_thread(path.unlink, missing_ok=True)
         return True
 
@@ -77,7 +77,7 @@ class GatewayKeeper:
         )
         replies = BlobReplies.FromString(await self._answer(call)).blobs
         if len(replies) != 1:
-            raise GatewayError(f"the gateway answered {len(replies)} times to an offer of one blob")
+            raise GatewayError(f"the gateway sent {len(replies)} replies to an offer of one blob")
         return replies[0]
 
     async def _put(self, result: Result, path: Path, offset: int) -> BlobReply:
@@ -148,14 +148,15 @@ class GatewayKeeper:
     async def _silent(self, seconds: float) -> GatewayError:
         await self.close()
         return GatewayError(
-            f"the gateway says nothing about a blob for {seconds:g} seconds", "unreachable"
+            f"the gateway did not answer about a blob within {seconds:g} seconds", "unreachable"
         )
 
     async def _broken(self, error: grpc.aio.AioRpcError) -> GatewayError:
         await self.close()  # The next channel may have other certificates.
         if error.code() is grpc.StatusCode.UNIMPLEMENTED:
             return GatewayError(
-                "the gateway is of a release without blobs; upgrade it, the blobs wait here",
+                "the release of the gateway does not support blobs, which wait here; "
+                "upgrade the gateway",
                 "version",
             )
         return refused(error.code(), error.details())

@@ -101,11 +101,11 @@ class Connection:
         if kind == "refusal":
             reason = RefusalCode.Name(reply.refusal.code).lower()
             raise GatewayError(
-                f"the gateway refuses ({reason}): {reply.refusal.detail}",
+                f"the gateway refused the stream ({reason}): {reply.refusal.detail}",
                 _REFUSALS.get(reply.refusal.code, "other"),
             )
         if kind != body:
-            raise GatewayError(f"the gateway answered {kind} where {body} is due")
+            raise GatewayError(f"the gateway answered {kind}, expected {body}")
         return reply
 
     async def _bounded(self, waiting: Any) -> Any:
@@ -114,15 +114,15 @@ class Connection:
                 return await waiting
         except TimeoutError as error:
             raise GatewayError(
-                f"the gateway says nothing for {self._seconds:g} seconds; see whether it runs and "
-                "whether the network lets it answer",
+                f"the gateway did not answer within {self._seconds:g} seconds; check that it "
+                "runs and that the network lets its answers through",
                 "unreachable",
             ) from error
         except grpc.aio.AioRpcError as error:
             raise refused(error.code(), error.details()) from error
         except (grpc.aio.UsageError, asyncio.InvalidStateError) as error:
             raise GatewayError(
-                f"the stream to the gateway is gone: {error}", "unreachable"
+                f"the stream to the gateway was closed: {error}", "unreachable"
             ) from error
 
 
@@ -199,8 +199,8 @@ def _read(path: Path) -> bytes:
 def refused(code: grpc.StatusCode, details: str | None) -> GatewayError:
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return GatewayError(
-            "the gateway does not know relays: it is older than protocol 1.1 or no stepwell "
-            "daemon; upgrade it, or correct gateway_address",
+            "the server at gateway_address does not accept relays: it is not a stepwell "
+            "daemon, or is older than protocol 1.1; upgrade it, or correct gateway_address",
             "version",
         )
     if code is grpc.StatusCode.UNAUTHENTICATED:

@@ -72,7 +72,7 @@ class Listener:
         await self._server.start()
         host, _ = split_address(address, "gateway_listen")
         logger.info(
-            "daemons may relay to here address=%s:%d tls=%s",
+            "accepting relays of daemons address=%s:%d tls=%s",
             host,
             self.port,
             "no" if self._credentials is None else "yes",

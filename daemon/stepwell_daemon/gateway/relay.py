@@ -95,7 +95,7 @@ class Relay:
         caller = self._tokens.caller(context.invocation_metadata() or ())
         if caller is None:
             self._counters.refused["unauthenticated"] += 1
-            logger.warning("a daemon was refused, its token is not known peer=%s", context.peer())
+            logger.warning("refused a daemon with an unknown token peer=%s", context.peer())
             await context.abort(
                 grpc.StatusCode.UNAUTHENTICATED,
                 "the token is not known here; compare gateway_token_file of the node with "
@@ -115,13 +115,13 @@ class Relay:
             await self._send_refusal(refused.refusal, context)
         except Exception:
             self._counters.handler_errors += 1
-            logger.exception("a relay failed; its daemon will connect again")
+            logger.exception("a relay stream failed, its daemon will connect again")
             await context.abort(grpc.StatusCode.INTERNAL, "the gateway failed; see its log")
         finally:
             self._streams.discard(stream)
             if writers is not None:
                 writers.close()
-                logger.info("a daemon has left daemon=%s", stream.daemon_id)
+                logger.info("a daemon disconnected daemon=%s", stream.daemon_id)
 
     async def _greet(self, stream: _Stream, context: Any) -> RelayedWriters | None:
         try:
@@ -140,11 +140,11 @@ class Relay:
         if hello.protocol_major != PROTOCOL_MAJOR:
             raise StreamRefusedError(
                 UNSUPPORTED_VERSION,
-                f"protocol {hello.protocol_major} is spoken, this daemon speaks {PROTOCOL_MAJOR}; "
-                "install the same major version of stepwell on both sides",
+                f"the client uses protocol {hello.protocol_major}, this daemon protocol "
+                f"{PROTOCOL_MAJOR}; install the same major version of stepwell on both sides",
             )
         if not hello.daemon_id or len(hello.daemon_id.encode()) > IDENTIFIER_BYTES_MAX:
-            raise StreamRefusedError(MALFORMED, "hello without a daemon_id that can be")
+            raise StreamRefusedError(MALFORMED, "the daemon_id of the hello is missing or too long")
         if hello.daemon_id == self._spool.daemon_id:
             raise StreamRefusedError(
                 LIMIT, "this daemon relays to itself; set gateway_address to another one"
@@ -153,11 +153,11 @@ class Relay:
         for other in self._streams:
             if other.daemon_id == hello.daemon_id:
                 other.refuse(
-                    Refusal(BUSY, "the daemon connected again; this is the older connection")
+                    Refusal(BUSY, "the daemon connected again; this older connection is closed")
                 )
         stream.daemon_id = hello.daemon_id
         logger.info(
-            "a daemon relays to here daemon=%s host=%s token=%s",
+            "a daemon connected daemon=%s host=%s token=%s",
             hello.daemon_id,
             hello.host[:255],
             stream.caller.name or "none",
@@ -191,13 +191,11 @@ class Relay:
                     break
                 message = _parse(data)
                 if message.WhichOneof("body") != "batch":
-                    raise StreamRefusedError(MALFORMED, "after the hello only batches may follow")
+                    raise StreamRefusedError(MALFORMED, "expected a batch after the hello")
                 number += 1
                 packed: PackedBatch = message.batch
                 if packed.number != number:
-                    raise StreamRefusedError(
-                        MALFORMED, f"batch {packed.number} where {number} is next"
-                    )
+                    raise StreamRefusedError(MALFORMED, f"batch {packed.number}, expected {number}")
                 try:
                     batch = await loop.run_in_executor(None, unpack_batch, packed)
                 except ValueError as error:
@@ -208,7 +206,11 @@ class Relay:
                 if stream.refusal is not None:
                     break
                 if not self._tokens.still_holds(stream.caller):
-                    raise StreamRefusedError(BUSY, "the token is no longer valid here")
+                    raise StreamRefusedError(
+                        BUSY,
+                        "the token is no longer valid; set a token of the gateway's "
+                        "gateway_tokens_file in gateway_token_file",
+                    )
                 self._receiver.check_ready()
                 ack = BatchAck(number=number, refused=writers.take(batch))
                 stream.waiting.append((self._spool.append_count, ack))
@@ -253,4 +255,6 @@ def _parse(data: bytes) -> RelayRequest:
     try:
         return RelayRequest.FromString(data)
     except DecodeError as error:
-        raise StreamRefusedError(MALFORMED, f"{len(data)} bytes that are no message") from error
+        raise StreamRefusedError(
+            MALFORMED, f"{len(data)} bytes that are not a valid RelayRequest"
+        ) from error

@@ -78,7 +78,7 @@ class RelayedWriters:
         if index not in self._states and len(self._states) >= RELAY_WRITERS_MAX:
             raise StreamRefusedError(
                 LIMIT,
-                f"more than {RELAY_WRITERS_MAX} writers on one stream; begin a new one",
+                f"more than {RELAY_WRITERS_MAX} writers on one stream; open a new one",
                 bound="relay_writers",
             )
         try:
@@ -109,8 +109,8 @@ class RelayedWriters:
         if state.session is not None:
             raise StreamRefusedError(
                 LIMIT,
-                f"writer {info.writer_id} is connected to this daemon itself; let it log to one "
-                "daemon only",
+                f"writer {info.writer_id} is connected to this daemon directly; let it log "
+                "to one daemon only",
             )
         return state
 
@@ -122,17 +122,20 @@ class RelayedWriters:
         state = self._states.get(frame.writer)
         if state is None:
             raise StreamRefusedError(
-                MALFORMED, f"a frame of writer {frame.writer}, never described"
+                MALFORMED, f"a frame of writer {frame.writer}, which was not described before"
             )
         if state.session is not None:
-            raise StreamRefusedError(LIMIT, "the writer is connected to this daemon itself")
+            raise StreamRefusedError(
+                LIMIT,
+                "the writer is connected to this daemon directly; let it log to one daemon only",
+            )
         if self._spool.registry.get(state.info.writer_id) is not state:
             self._spool.registry.add(state)  # The writer was forgotten meanwhile.
         state.note_seen(time.time())
         if frame.position & 7 or frame.position > POSITION_MAX:
             raise StreamRefusedError(
                 MALFORMED,
-                f"frame at {frame.position}: expected a multiple of 8, at most {POSITION_MAX}",
+                f"frame at {frame.position}: expected a multiple of 8 of at most {POSITION_MAX}",
                 state.accepted,
             )
         check_bytes(frame, state.accepted)
@@ -163,8 +166,8 @@ class RelayedWriters:
         skipped_bytes = frame.position - state.accepted
         counters.skipped_bytes += skipped_bytes
         logger.warning(
-            "a relayed writer goes on later than it was acknowledged run=%s writer=%s "
-            "position=%d bytes=%d daemon=%s",
+            "a relayed writer continues beyond its acknowledged position, the bytes between "
+            "are missing run=%s writer=%s position=%d bytes=%d daemon=%s",
             state.info.run_id,
             state.info.writer_id,
             frame.position,
@@ -174,8 +177,8 @@ class RelayedWriters:
         if len(state.missing_ranges) >= MISSING_RANGES_MAX:
             counters.bounds_reached["relay_missing_ranges"] += 1
             logger.warning(
-                "a writer has more than %d missing ranges: the oldest is dropped, its rows are "
-                "not stored if they come later run=%s writer=%s positions=%s",
+                "a writer has more than %d missing ranges, dropping the oldest: its rows "
+                "are not stored if they arrive later run=%s writer=%s positions=%s",
                 MISSING_RANGES_MAX,
                 state.info.run_id,
                 state.info.writer_id,

@@ -45,9 +45,11 @@ class RelayedBlobs:
 
     async def _answer(self, name: str) -> BlobReply:
         if not is_digest(name):
-            return BlobReply(name=name, outcome=REFUSED, detail="no digest")
+            return BlobReply(name=name, outcome=REFUSED, detail=f"{name[:80]!r} is not a digest")
         if name in self._accepting:
-            return BlobReply(name=name, outcome=LATER, detail="it is here and being kept")
+            return BlobReply(
+                name=name, outcome=LATER, detail="the gateway has received it and is storing it"
+            )
         try:
             if await self._keeper.has(name):
                 return BlobReply(name=name, outcome=TAKEN)
@@ -60,9 +62,9 @@ class RelayedBlobs:
     async def receive(self, name: str, size: int, offset: int, data: bytes, crc32: int) -> None:
         """See `Desk.receive`."""
         if not is_digest(name):
-            raise BlobRefusedError(f"{name[:80]!r} is no digest")
+            raise BlobRefusedError(f"{name[:80]!r} is not a digest")
         if size > STAGED_BYTES_MAX:
-            raise BlobRefusedError(f"a blob of {size} bytes; at most {STAGED_BYTES_MAX} are taken")
+            raise BlobRefusedError(f"a blob of {size} bytes; the maximum is {STAGED_BYTES_MAX}")
         loop = asyncio.get_running_loop()
         receive = partial(self._queue.receive, name, size, offset, data, crc32)
         await loop.run_in_executor(self._executor, receive)
@@ -79,19 +81,21 @@ class RelayedBlobs:
     def _accepted(self, name: str, task: asyncio.Task[BlobReply]) -> None:
         del self._accepting[name]
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.info("a relayed blob is not kept yet blob=%s: %s", name, error)
+            logger.info(
+                "storing a relayed blob failed, its daemon will try again blob=%s: %s", name, error
+            )
 
     async def _accept(self, name: str, size: int) -> BlobReply:
         loop = asyncio.get_running_loop()
         path = self._queue.arriving_path(name)
         here = await loop.run_in_executor(self._executor, self._queue.arrived_bytes, name)
         if here != size or not path.exists():
-            detail = f"{here} of {size} bytes have come"
+            detail = f"{here} of {size} bytes were received"
             return BlobReply(name=name, outcome=LATER, offset=here, detail=detail)
         if await asyncio.to_thread(digest_of, path) != name:
-            logger.warning("a relayed blob does not match its digest, it is sent again: %s", name)
+            logger.warning("a relayed blob does not match its digest, receiving it again: %s", name)
             await loop.run_in_executor(self._executor, self._queue.forget_arriving, name)
-            detail = "the bytes do not fit their digest; send them again"
+            detail = "the bytes do not match their digest; send them again"
             return BlobReply(name=name, outcome=LATER, detail=detail)
         try:
             await self._keeper.keep(Result(digest=name, size=size), path)

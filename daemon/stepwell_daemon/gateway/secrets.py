@@ -54,11 +54,9 @@ class WatchedFiles(Generic[Content]):
             try:
                 self._content = self._load()
             except DaemonConfigError as error:
-                logger.error(
-                    "a changed secret is invalid, the former one stays in force: %s", error
-                )
+                logger.error("a changed secret is invalid, the former one stays valid: %s", error)
             else:
-                logger.info("read again: %s", ", ".join(map(str, self._paths)))
+                logger.info("reloaded changed secrets: %s", ", ".join(map(str, self._paths)))
         return self._content
 
     def _stamps(self) -> tuple[tuple[int, int, int] | None, ...]:

@@ -22,7 +22,7 @@ class ListenSettings:
         host, _ = split_address(self.address, "gateway_listen")
         if bool(self.cert_file) != bool(self.key_file):
             raise DaemonConfigError(
-                "gateway_listen_cert_file and gateway_listen_key_file go together"
+                "set gateway_listen_cert_file and gateway_listen_key_file together, or neither"
             )
         if self.client_ca_file and not self.cert_file:
             raise DaemonConfigError("gateway_listen_client_ca_file needs gateway_listen_cert_file")
@@ -30,12 +30,12 @@ class ListenSettings:
             return
         if not self.cert_file:
             raise DaemonConfigError(
-                f"gateway_listen {self.address}: beyond loopback TLS is required; set "
-                "gateway_listen_cert_file and gateway_listen_key_file"
+                f"gateway_listen {self.address}: TLS is required for addresses other than "
+                "loopback; set gateway_listen_cert_file and gateway_listen_key_file"
             )
         if not self.tokens_file and not self.client_ca_file:
             raise DaemonConfigError(
-                f"gateway_listen {self.address}: every client could write; set "
+                f"gateway_listen {self.address}: every host on the network could write; set "
                 "gateway_tokens_file, gateway_listen_client_ca_file or both"
             )
 
@@ -61,10 +61,13 @@ class RelaySettings:
         """Raise DaemonConfigError if the settings contradict each other."""
         split_address(self.address, "gateway_address")
         if bool(self.cert_file) != bool(self.key_file):
-            raise DaemonConfigError("gateway_cert_file and gateway_key_file go together")
+            raise DaemonConfigError(
+                "set gateway_cert_file and gateway_key_file together, or neither"
+            )
         if self.cert_file and not self.secure:
             raise DaemonConfigError(
-                "gateway_cert_file on loopback needs gateway_ca_file: TLS is not spoken else"
+                "gateway_cert_file needs TLS, which loopback uses only with "
+                "gateway_ca_file: set that too"
             )
 
 

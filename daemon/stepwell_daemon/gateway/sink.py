@@ -207,7 +207,7 @@ class GatewaySink:
             elif len(piece.members) > 1:
                 open_pieces += split(piece)
             elif piece.is_gap:
-                logger.warning("the gateway takes no gap: %s", refused.detail)
+                logger.warning("the gateway rejected the record of a gap: %s", refused.detail)
             else:
                 path = await self._dead_letter(extent.segment, piece, refused.detail)
                 event = event_of_missing(piece.members[0], path.name)
@@ -251,8 +251,8 @@ class GatewaySink:
         if self.upstream:
             self._counters.upstream_changes += 1
             logger.warning(
-                "the gateway has another spool than before: what it held and had not stored is "
-                "lost, unless %s is another gateway by intent; going on was=%s is=%s",
+                "the gateway has a new spool; rows that the former spool had not stored are "
+                "lost, unless %s is another gateway by intent; continuing was=%s is=%s",
                 self._settings.address,
                 self.upstream,
                 daemon_id,

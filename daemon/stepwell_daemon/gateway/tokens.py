@@ -96,10 +96,10 @@ def _load(path: Path) -> dict[bytes, str]:
     try:
         text = read_secret(path).decode()
     except UnicodeDecodeError as error:
-        raise DaemonConfigError(f"{path}: is no text") from error
+        raise DaemonConfigError(f"{path}: not a text file") from error
     tokens = parse_tokens(text, str(path))
     if not tokens:
-        raise DaemonConfigError(f"{path}: holds no token; `openssl rand -hex 32` makes one")
+        raise DaemonConfigError(f"{path}: no token found; `openssl rand -hex 32` makes one")
     return tokens
 
 

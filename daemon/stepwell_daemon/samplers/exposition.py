@@ -22,9 +22,9 @@ from stepwell_daemon.samplers.protocol import PROCESS_KIND
 def sampler_metrics(samplers: Sequence[SamplerHealth]) -> Iterator[Metric]:
     """Return the families of all samplers."""
     counters = (
-        ("samples", "Calls of a sampler that gave valid values in time."),
-        ("failures", "Calls of a sampler that failed, or took longer than their limit."),
-        ("points", "Values taken from a sampler."),
+        ("samples", "Calls of a sampler that returned valid values in time."),
+        ("failures", "Calls of a sampler that failed or exceeded their time limit."),
+        ("points", "Values returned by a sampler."),
     )
     for name, text in counters:
         family = CounterMetricFamily(f"stepwell_sampler_{name}", text, labels=["sampler"])
@@ -35,7 +35,9 @@ def sampler_metrics(samplers: Sequence[SamplerHealth]) -> Iterator[Metric]:
         "stepwell_sampler_duration_seconds", "Time of the last call.", labels=["sampler"]
     )
     healthy = GaugeMetricFamily(
-        "stepwell_sampler_healthy", "0 while a sampler fails or hangs.", labels=["sampler"]
+        "stepwell_sampler_healthy",
+        "0 while a sampler fails or does not answer.",
+        labels=["sampler"],
     )
     for sampler in samplers:
         duration.add_metric([sampler.name], sampler.last_seconds)

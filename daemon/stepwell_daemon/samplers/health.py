@@ -84,14 +84,18 @@ class SamplerHealth:
         """
         if self.hung_since is not None:
             return [
-                f"the sampler {self.name} has not answered for {now - self.hung_since:.0f} "
-                "seconds and is not called again before it does: see the kernel's log for its "
-                "device, or leave it out of the setting samplers"
+                (
+                    f"the sampler {self.name} has not answered for {now - self.hung_since:.0f} "
+                    "seconds, and its next call waits for the answer: see the kernel's log for "
+                    "its device, or remove it from the setting samplers"
+                )
             ]
         if self.failed_in_row > 1:
             return [
-                f"the sampler {self.name} fails ({self.last_error}): fix that, or leave it out "
-                "of the setting samplers"
+                (
+                    f"the sampler {self.name} fails ({self.last_error}): fix the cause, or "
+                    "remove it from the setting samplers"
+                )
             ]
         return [each.text for each in self.conditions if each.is_problem]
 

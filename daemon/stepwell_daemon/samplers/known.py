@@ -34,8 +34,10 @@ def chosen_samplers(names: str) -> tuple[SamplerSpec, ...]:
     for name in (part.strip() for part in names.split(",") if part.strip()):
         spec = SAMPLERS.get(name)
         if spec is None:
-            raise ValueError(f"samplers: {name!r} is unknown; known are {', '.join(SAMPLERS)}")
+            raise ValueError(
+                f"samplers: unknown name {name!r}; the samplers are {', '.join(SAMPLERS)}"
+            )
         if spec in chosen:
-            raise ValueError(f"samplers: {name!r} is there twice; name each once")
+            raise ValueError(f"samplers: {name!r} appears twice; name each sampler once")
         chosen.append(spec)
     return tuple(chosen)

@@ -51,17 +51,17 @@ def check_answer(answer: Iterable[Reading | Condition]) -> Checked:
             conditions[condition.device.label, condition.state] = condition
             continue
         if len(found) == DEVICES_MAX:
-            problems.append(f"more than {DEVICES_MAX} devices; the rest is left out")
+            problems.append(f"more than {DEVICES_MAX} devices; ignoring the others")
             break
         if not isinstance(reading, Reading) or not isinstance(reading.device, Device):
-            problems.append(f"{_shown(reading)} is no reading")
+            problems.append(f"{_shown(reading)} is not a Reading")
             continue
         device = reading.device
         if problem := _text_problem("label", device.label, LABEL_BYTES_MAX):
             problems.append(problem)
             continue
         if not isinstance(reading.values, Mapping):
-            problems.append(f"device {device.label!r}: {_shown(reading.values)} is no mapping")
+            problems.append(f"device {device.label!r}: {_shown(reading.values)} is not a mapping")
             continue
         known = found.setdefault(device.label, (_plain(device), {}))[1]
         _take_values(device.label, reading.values, known, problems)
@@ -74,7 +74,7 @@ def _take_values(
 ) -> None:
     for name, value in islice(values.items(), VALUES_MAX + 1):
         if name in known:
-            problems.append(f"device {label!r}: {name!r} is there twice; the first is kept")
+            problems.append(f"device {label!r}: {name!r} appears twice; using the first")
         elif len(known) == VALUES_MAX:
             problems.append(f"device {label!r}: more than {VALUES_MAX} values")
             break
@@ -88,9 +88,9 @@ def _take_values(
 
 def _text_problem(what: str, text: object, bytes_max: int) -> str:
     if not isinstance(text, str):
-        return f"the {what} {_shown(text)} is no text"
+        return f"the {what} {_shown(text)} is not a text"
     if not text.isprintable():  # Lone surrogates are not printable, so the rest has an encoding.
-        return f"the {what} {text[:_SHOWN_CHARACTERS]!r} has characters that cannot be printed"
+        return f"the {what} {text[:_SHOWN_CHARACTERS]!r} has characters that are not printable"
     if len(text.encode()) > bytes_max:
         return f"the {what} {text[:_SHOWN_CHARACTERS]!r} has more than {bytes_max} bytes"
     return ""
@@ -98,7 +98,7 @@ def _text_problem(what: str, text: object, bytes_max: int) -> str:
 
 def _value_problem(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        return f"{_shown(value)} is no number"
+        return f"{_shown(value)} is not a number"
     try:
         finite = math.isfinite(value)
     except OverflowError:  # An integer beyond the range of a float.

@@ -98,6 +98,6 @@ def error_text(error: BaseException) -> str:
     try:
         text = " ".join(str(error).split())
     except BaseException:
-        text = "(its text cannot be made)"
+        text = "(making its text failed)"
     text = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return text[:_ERROR_CHARACTERS].encode("utf-8", "replace").decode()

@@ -74,7 +74,9 @@ class Freeing:
         try:
             self._write_table(marks)
         except OSError as error:
-            logger.warning("cannot save the writers table, more is read at a start: %s", error)
+            logger.warning(
+                "saving the writers table failed, a start will read more segments: %s", error
+            )
 
     def _free(self, held: dict[int, tuple[int, int]], marks: Marks) -> None:
         try:
@@ -87,7 +89,7 @@ class Freeing:
             self._disk.sync_folder(self._folder)
             failpoints.hit("free.done")
         except OSError as error:
-            logger.warning("cannot free segments, again with the next: %s", error)
+            logger.warning("deleting stored segments failed, trying again with the next: %s", error)
             self._not_freed.append(held)
 
     def _write_table(self, marks: Marks) -> None:

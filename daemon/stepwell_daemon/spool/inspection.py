@@ -153,7 +153,7 @@ class _Look:
     def __init__(self, folder: Path, disk: Disk) -> None:
         self.numbers = list_segments(folder)
         if not folder.is_dir() or not ((folder / identity.FILE).exists() or self.numbers):
-            raise FileNotFoundError(2, "no spool is there", str(folder))
+            raise FileNotFoundError(2, "no spool in this folder", str(folder))
         self._folder = folder
         self._disk = disk
         self._spool, self._is_number_held = identity.find_number(folder, disk)
@@ -170,7 +170,10 @@ class _Look:
         except DamagedStateError as error:
             self._damaged(folder / "cursor", str(error), is_repairable=True)
         if self._progress is None and self.numbers and not (folder / "cursor").exists():
-            what = "missing; a start sends everything again, and what is stored is recognised"
+            what = (
+                "missing; a daemon that starts sends everything again, and the store recognises "
+                "duplicates"
+            )
             self._damaged(folder / "cursor", what, is_repairable=True)
         if self._progress is not None:
             report.cursor_segment, report.cursor_offset = self._progress.cursor
@@ -186,7 +189,10 @@ class _Look:
         report.dead_letter_files = len(dead_letter.list_dead_letters(folder))
         report.noted = quarantine.notes(folder)
         if not self._is_number_held and self._spool:
-            what = "missing or damaged; a start takes the number from the segments"
+            what = (
+                "missing or damaged; a daemon that starts reads the spool's number from the "
+                "segments"
+            )
             self._damaged(folder / identity.FILE, what, is_repairable=True)
         # Listed again: a running daemon may make and free segments meanwhile.
         present = {*self.numbers, *list_segments(folder)}
@@ -209,7 +215,7 @@ class _Look:
         except NewerSpoolError as error:
             return _PageFault(str(error), is_readable=False)
         if page is None:
-            return _PageFault("the first page does not check; records are read")
+            return _PageFault("the checksum of the first page does not match; the records are read")
         if self._spool and page.spool != self._spool:
             what = f"belongs to another spool ({page.spool:016x})"
             return _PageFault(what, is_readable=False)
@@ -223,7 +229,7 @@ class _Look:
         self.report.segments += 1
         self.report.bytes += size
         if size < durable < _UNKNOWN_END:
-            self._damaged(path, "the file was cut: so much was written", size, durable)
+            self._damaged(path, "the file was truncated, it had more bytes", size, durable)
         if number >= self.report.cursor_segment:
             is_at_cursor = number == self.report.cursor_segment
             start = self.report.cursor_offset if is_at_cursor else PAGE_BYTES
@@ -271,7 +277,7 @@ class _Look:
         self.report.points += item.points
         path = segment.path
         if writer is None:
-            self._damaged(path, "a frame whose writer is not described", item.offset, item.end)
+            self._damaged(path, "a frame of a writer that is not described", item.offset, item.end)
             return
         info = writer.info
         seen = writers.get(item.writer)
@@ -283,7 +289,7 @@ class _Look:
         jumps = item.flags & record.JUMPS
         if takes_place and item.position > seen.end_position and not jumps and is_chained:
             what = (
-                f"writer {info.writer_id} goes on at position {item.position}, expected "
+                f"writer {info.writer_id} continues at position {item.position}, expected "
                 f"{seen.end_position}: {item.position - seen.end_position} bytes are missing"
             )
             self._damaged(path, what, item.offset, item.end)
@@ -303,7 +309,7 @@ class _Look:
             if not segment.is_cut(item):
                 self.report.torn_bytes += item.end - item.offset
                 return True
-            self._damaged(path, "the file was cut within this record", *place)
+            self._damaged(path, "the file was truncated within this record", *place)
         elif item.offset == item.end:
             self._damaged(path, "a record is missing here", *place)
         else:
@@ -317,7 +323,7 @@ class _Look:
         number = int(path.stem) if path.suffix == SUFFIX else None
         upto = end or _UNKNOWN_END  # A whole file.
         if number is not None and (number, upto) <= (report.cursor_segment, report.cursor_offset):
-            what += " (before the cursor: the daemon is past it)"
+            what += " (before the cursor: already forwarded or skipped)"
         report.damage.append(
             {
                 "file": str(path),

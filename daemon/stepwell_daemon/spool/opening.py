@@ -134,7 +134,7 @@ def _open_log(
 def _adopt_salvage(log: SpoolLog, found: RecoveredSpool) -> None:
     if found.torn_bytes or found.quarantined or found.salvage:
         logger.warning(
-            "spool was not closed in order: rewritten_frames=%d torn_bytes=%d quarantined=%d",
+            "the spool was not closed in order rewritten_frames=%d torn_bytes=%d quarantined=%d",
             len(found.salvage),
             found.torn_bytes,
             found.quarantined,

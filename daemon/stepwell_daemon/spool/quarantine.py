@@ -35,7 +35,7 @@ def quarantine(segment: SegmentFile, damage: Damage) -> Path | None:
     path = path_of(segment.path.parent, segment.number, damage)
     size = min(damage.end - damage.offset, _COPY_BYTES_MAX)
     logger.error(
-        "damaged record in the spool, skipped segment=%d offset=%d bytes=%d kept=%s",
+        "skipped a damaged record of the spool segment=%d offset=%d bytes=%d kept=%s",
         segment.number,
         damage.offset,
         damage.end - damage.offset,
@@ -47,7 +47,7 @@ def quarantine(segment: SegmentFile, damage: Damage) -> Path | None:
         segment.disk.make_folder(path.parent)
         replace_file(segment.disk, path, segment.read(size, damage.offset))
     except OSError as error:
-        logger.warning("cannot keep a copy of damaged bytes: %s", error)
+        logger.warning("copying damaged bytes into quarantine failed: %s", error)
         return None
     return path
 
@@ -67,7 +67,7 @@ def note(folder: Path, name: str, what: str, disk: Disk) -> None:
         disk.make_folder(path.parent)
         replace_file(disk, path, f"{moment}: {what}\n".encode()[:_NOTE_BYTES_MAX])
     except OSError as error:
-        logger.warning("cannot keep a note of what is lost: %s", error)
+        logger.warning("noting a loss in quarantine failed: %s", error)
 
 
 def notes(folder: Path) -> list[str]:

@@ -71,7 +71,7 @@ class SpoolReader:
             extent.end = item.end
             if item.kind == record.WRITER:
                 if writer is None:
-                    logger.error("a writer's description cannot be read at=%d", item.offset)
+                    logger.error("a writer's description is invalid at=%d", item.offset)
                 continue
             if writer is None:
                 extent.damaged += 1

@@ -115,8 +115,8 @@ def recover_spool(
     for run in found.missing:
         found.lose(
             f"{run.start:016d}-missing",
-            f"{segment_path(folder, run.start)}{and_more(run)}: missing; what the store has not of "
-            "it is lost, what follows goes on",
+            f"{segment_path(folder, run.start)}{and_more(run)}: missing; its "
+            "unforwarded records are lost, forwarding continues",
         )
     return found
 
@@ -128,12 +128,12 @@ def _open(
     page = segment.page()
     if page is None:
         found.problems.append(
-            f"{segment.path}: the first page is damaged; its records are read all the same"
+            f"{segment.path}: the first page is damaged; its records are read nevertheless"
         )
     elif page.spool != spool or page.number != number:
         found.problems.append(
-            f"{segment.path}: belongs to another spool ({page.spool:016x}, segment {page.number}); "
-            "it is left as it is and not forwarded"
+            f"{segment.path}: belongs to another spool ({page.spool:016x}, segment "
+            f"{page.number}); it is left unchanged and not forwarded"
         )
         return None
     return segment
@@ -144,8 +144,8 @@ def _note_cut(segment: SegmentFile, end: int, found: RecoveredSpool) -> None:
     if end > size:
         found.lose(
             f"{segment.number:016d}-{size}-cut",
-            f"{segment.path}: {size} bytes, at least {end} were written; it was cut by something "
-            "else than stepwell, and what the store has not of the rest is lost",
+            f"{segment.path}: {size} bytes, but at least {end} were written; another program "
+            "truncated the file, and unforwarded records in the missing part are lost",
         )
 
 
@@ -199,8 +199,9 @@ def _read_last(segment: SegmentFile, found: RecoveredSpool, vouched: int) -> int
             if segment.is_cut(item):
                 found.lose(
                     f"{segment.number:016d}-{size}-cut",
-                    f"{segment.path}: ends in the middle of a record, at {size}; it was cut by "
-                    "something else than stepwell, and what the store has not of the rest is lost",
+                    f"{segment.path}: ends within a record, at {size}; another program "
+                    "truncated the file, and unforwarded records in the missing part are "
+                    "lost",
                 )
         elif item.kind == record.WRITER:
             _describe(item, found)
@@ -224,7 +225,7 @@ def _describe(item: SpoolRecord, found: RecoveredSpool) -> None:
     try:
         state, schemas = unpack_description(item.content())
     except (MalformedRecordsError, ValueError) as error:
-        found.problems.append(f"a writer's description cannot be read: {error}")
+        found.problems.append(f"a writer's description is invalid: {error}")
         return
     found.writers.setdefault(item.writer, state).read_description(state, schemas)
 

@@ -59,5 +59,7 @@ def _read(path: Path) -> tuple[Place | None, frozenset[str]]:
     except FileNotFoundError:
         return None, frozenset()
     except (OSError, ValueError, TypeError, KeyError) as error:
-        logger.warning("reading %s failed, rejected blocks are sent whole: %s", path, error)
+        logger.warning(
+            "reading %s failed, rejected blocks are sent again as a whole: %s", path, error
+        )
         return None, frozenset()

@@ -38,7 +38,8 @@ def repair_spool(folder: Path) -> RepairedSpool:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise AlreadyRunningError(
-                f"a daemon has {folder}; stop it first (it repairs its spool at every start)"
+                f"a daemon uses {folder}; stop it with `stepwell down` (a daemon repairs its "
+                "spool at every start)"
             ) from error
         return asyncio.run(_repair(folder))
     finally:

@@ -39,7 +39,9 @@ def replay(path: Path, store: Store) -> int:
     """
     page = read_page(Disk(), path)
     if page is None:
-        raise ReplayError(f"{path}: no dead-lettered frame (its first page does not check)")
+        raise ReplayError(
+            f"{path}: not a dead-lettered frame (the checksum of its first page does not match)"
+        )
     frames = list(frames_in(walk_lone_file(path)))
     if len(frames) != 1:
         raise ReplayError(f"{path}: {len(frames)} frames, expected one; the file is damaged")
@@ -48,7 +50,7 @@ def replay(path: Path, store: Store) -> int:
         blocks = build_blocks(frames, store.shard_of)
     except BAD_DATA as error:
         raise ReplayError(
-            f"{path}: decoding still fails ({error!r}); keep it for a later release"
+            f"{path}: decoding failed again ({error!r}); keep the file for a later release"
         ) from error
     rows = 0
     shard = store.shard_of(frames[0].info)
@@ -77,7 +79,7 @@ def _place(path: Path) -> tuple[int, int, str]:
     parts = path.stem.split("-", 2)
     if len(parts) != 3 or not (parts[0].isdigit() and parts[1].isdigit()):
         raise ReplayError(
-            f"{path}: not named SEGMENT-OFFSET-TABLE{SUFFIX} as dead-lettered frames are; give it "
-            "its name back"
+            f"{path}: the name is not SEGMENT-OFFSET-TABLE{SUFFIX}; restore the file's "
+            "original name"
         )
     return int(parts[0]), int(parts[1]), parts[2]

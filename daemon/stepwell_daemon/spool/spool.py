@@ -254,7 +254,7 @@ class Spool:
             self._committed(group, len(group) if error is None else error.done)
             if error is None:
                 if self.failure is not None:
-                    logger.info("spool writes again after failures=%d", backoff.failures)
+                    logger.info("the spool accepts frames again failures=%d", backoff.failures)
                     self.failure = None
                 backoff.reset()
                 continue
@@ -331,7 +331,7 @@ class Spool:
                 await loop.run_in_executor(self._executor, self.cursor_file.save, progress)
             except OSError as error:
                 if not backoff.failures:
-                    logger.error("cannot save the cursor, forwarding waits: %s", error)
+                    logger.error("saving the cursor failed, forwarding waits: %s", error)
                 await asyncio.sleep(backoff.next_delay())
                 continue
             break

@@ -45,7 +45,7 @@ def list_attribute_keys(
         CursorError: The cursor does not belong to this list.
     """
     if kind not in KINDS:
-        raise ValueError(f"kind is {kind!r}; it is one of {', '.join(KINDS)}")
+        raise ValueError(f"kind is {kind!r}; expected one of {', '.join(KINDS)}")
     check_limit(limit)
     asked = ("attributes", project, kind, search)
     conditions = ["project = {project:String}", "kind = {kind:String}"]

@@ -122,7 +122,7 @@ def float_level(first: float, last: float, bucket_count: int) -> int:
     """
     _check(bucket_count)
     if not (math.isfinite(first) and math.isfinite(last) and first <= last):
-        raise SeriesRequestError(f"the range {first} to {last} is no finite range")
+        raise SeriesRequestError(f"the range {first} to {last} is not finite")
     finest = finest_level(first, last)
     if first == last:
         return max(0, finest)
@@ -147,8 +147,8 @@ def check_level(level: int, bucket_count: int) -> None:
     """Raise ``SeriesRequestError`` if a requested level would make too many buckets."""
     if bucket_count > BUCKETS_MAX:
         raise SeriesRequestError(
-            f"level {level} cuts the range into {bucket_count:,} buckets; at most {BUCKETS_MAX:,}: "
-            "ask for a higher level or a shorter range"
+            f"level {level} divides the range into {bucket_count:,} buckets; the maximum is "
+            f"{BUCKETS_MAX:,}: request a higher level or a shorter range"
         )
 
 

@@ -131,9 +131,9 @@ def _runs_of(groups: Mapping[str, Sequence[str]]) -> list[str]:
     runs = [run_id for members in groups.values() for run_id in members]
     if len(set(runs)) < len(runs):
         twice = next(run_id for run_id in runs if runs.count(run_id) > 1)
-        raise SeriesRequestError(f"run {twice} is in two groups; a run counts in one only")
+        raise SeriesRequestError(f"run {twice} is in two groups; a run may be in one group only")
     if len(runs) > RUNS_MAX:
-        raise SeriesRequestError(f"{len(runs):,} runs; bands are made of at most {RUNS_MAX:,}")
+        raise SeriesRequestError(f"{len(runs):,} runs; bands can have at most {RUNS_MAX:,}")
     return runs
 
 

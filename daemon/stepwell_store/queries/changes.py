@@ -69,7 +69,7 @@ def edit_run(
         body["tags"] = _checked_tags(tags)
     if archived is not None:
         if not isinstance(archived, bool):
-            raise ValueError(f"archived is {archived!r}; it must be true or false")
+            raise ValueError(f"archived is {archived!r}; expected true or false")
         body["archived"] = archived
     where = {"project": project, "run_id": run_id}
     (found,) = Question(store, limits).rows(_LATEST, where)
@@ -127,15 +127,15 @@ def delete_project(
 
 def _checked(field: str, text: str, longest: int) -> str:
     if not isinstance(text, str):
-        raise ValueError(f"{field} is {text!r}; it must be text")
+        raise ValueError(f"{field} is {text!r}; expected text")
     if len(text) > longest:
-        raise ValueError(f"{field} has {len(text):,} characters; {longest:,} are the most")
+        raise ValueError(f"{field} has {len(text):,} characters; the maximum is {longest:,}")
     return text
 
 
 def _checked_tags(tags: Sequence[str]) -> list[str]:
     if isinstance(tags, str) or len(tags) > TAGS_MAX:
-        raise ValueError(f"tags must be a list of {TAGS_MAX} texts at most")
+        raise ValueError(f"tags must be a list of at most {TAGS_MAX} texts")
     for tag in tags:
         if not _checked("a tag", tag, TAG_CHARACTERS_MAX).strip():
             raise ValueError("a tag is empty")

@@ -120,13 +120,13 @@ class Conditions:
         """Return the state for a text, which may be one of the page's words."""
         word = compare.value.lower()
         if word == "stale":
-            raise self._error(compare, "stale is running but silent: state:running seen<1m")
+            raise self._error(compare, "stale means running but silent: use state:running seen<1m")
         found = STATE_ALIASES.get(word, word)
         if found not in STATES:
             raise self._error(
                 compare,
-                f"no state is called {compare.value!r}; it is one of {', '.join(STATES)} "
-                f"({', '.join(f'{each} is {meant}' for each, meant in STATE_ALIASES.items())})",
+                f"unknown state {compare.value!r}; expected one of {', '.join(STATES)} "
+                f"({', '.join((f'{each} is {meant}' for each, meant in STATE_ALIASES.items()))})",
             )
         return found
 
@@ -176,7 +176,7 @@ class Conditions:
             elements = self._elements(path, value)
             return f"arrayExists(each -> match(each, {pattern}), {elements})"
         if kind in (ValueKind.MOMENT, ValueKind.DURATION, ValueKind.FLAG):
-            raise self._error(compare, f"{compare.path} is no text; use : < or >")
+            raise self._error(compare, f"{compare.path} is not text; use : < or >")
         return f"({value.rank} = 2 AND match({value.text}, {pattern}))"
 
     def _elements(self, path: Path, value: ValueColumns) -> str:
@@ -205,13 +205,15 @@ class Conditions:
             except (ValueError, OverflowError):
                 continue
         raise self._error(
-            compare, "a moment is 2026-01-05, 2026-01-05T10:00 (UTC) or 7d (so long ago: s m h d w)"
+            compare,
+            "expected a moment: 2026-01-05, 2026-01-05T10:00 (UTC) or 7d (that long ago, in "
+            "s m h d w)",
         )
 
     def _duration(self, compare: Compare) -> float:
         span = _SPAN.fullmatch(compare.value.strip())
         if not span:
-            raise self._error(compare, "a duration is 90, 90s, 15m, 2h, 7d or 1w")
+            raise self._error(compare, "expected a duration: 90, 90s, 15m, 2h, 7d or 1w")
         return float(span[1]) * _UNIT_SECONDS[span[2] or "s"]
 
     def _error(self, compare: Compare, message: str) -> FilterError:

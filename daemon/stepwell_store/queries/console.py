@@ -94,7 +94,7 @@ def console_lines(
     """
     check_limit(limit)
     if sum(each is not None for each in (before, after, around_time)) > 1:
-        raise ValueError("give one of before, after and around_time")
+        raise ValueError("set only one of before, after and around_time")
     lines = _Lines(Question(store, limits), project, run_id, search, stream, label)
     if before is not None:
         rows = lines.earlier(limit + 1, before=lines.place(before))

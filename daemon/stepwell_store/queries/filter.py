@@ -88,7 +88,7 @@ def parse_filter(text: str) -> Expression | None:
     """
     if len(text) > FILTER_CHARACTERS_MAX:
         raise FilterError(
-            f"{len(text):,} characters; a filter has {FILTER_CHARACTERS_MAX:,} at most",
+            f"{len(text):,} characters; a filter may have {FILTER_CHARACTERS_MAX:,}",
             FILTER_CHARACTERS_MAX,
             len(text) - FILTER_CHARACTERS_MAX,
         )
@@ -97,7 +97,7 @@ def parse_filter(text: str) -> Expression | None:
         return None
     found = parser.either(1)
     if not parser.at_end():
-        raise FilterError("a ) without its (", parser.position, 1)
+        raise FilterError("a ) without a matching (", parser.position, 1)
     return found
 
 
@@ -196,7 +196,7 @@ class _Parser:
             self.position += 1
             found = self.either(depth + 1)
             if self.at_end() or self._here() != ")":
-                raise FilterError("a ( without its )", start, 1)
+                raise FilterError("a ( without a matching )", start, 1)
             self.position += 1
             return found
         return self._term()
@@ -212,7 +212,7 @@ class _Parser:
             path, operator = self._statistic(path)
         if not operator:
             if not path:
-                raise FilterError("empty text matches every run; leave it out", start, 2)
+                raise FilterError("empty text matches every run; remove it", start, 2)
             return Word(path)
         if not path:
             raise FilterError(f"a name is missing before {operator}", start, len(operator))
@@ -223,8 +223,8 @@ class _Parser:
         if self._text.startswith(_BEGINS_NO_VALUE, before_value):
             twice = operator + self._here()
             raise FilterError(
-                f"{twice} is no operator, which are {' '.join(OPERATORS)}; "
-                f"a value that begins with {self._here()} is quoted",
+                f"{twice} is not an operator; expected one of {' '.join(OPERATORS)}. Quote a "
+                f"value that begins with {self._here()}",
                 before_value - len(operator),
                 len(twice),
             )
@@ -266,7 +266,7 @@ class _Parser:
                 break
             self.position += 1
         if self.position == start and self._here() in "()|":
-            raise FilterError(f"{self._here()} has to be quoted here", start, 1)
+            raise FilterError(f"quote {self._here()} here", start, 1)
         return self._text[start : self.position], False
 
     def _quoted_text(self) -> str:
@@ -282,7 +282,7 @@ class _Parser:
                 character = self._here()
                 self.position += 1
             parts.append(character)
-        raise FilterError("a quote that does not end", start, len(self._text) - start)
+        raise FilterError("a quote without its end", start, len(self._text) - start)
 
     def _here(self) -> str:
         return self._text[self.position] if self.position < len(self._text) else ""

@@ -52,7 +52,7 @@ def filter_hints(
             asked[compare.path] = path
     found = _hints(store, project, asked, limits)
     if any(each.value.startswith("'") and not each.quoted for each in compares):
-        found += ('a value is quoted by "…"; single quotes are characters of the value',)
+        found += ('quote a value with "…"; single quotes are characters of the value',)
     return found
 
 

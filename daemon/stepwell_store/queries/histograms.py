@@ -146,7 +146,7 @@ def histogram_matrix(
         bins: of the grid, 1 to 512.
     """
     if not ROWS_MIN <= rows_max <= ROWS_MAX or not 1 <= bins <= BINS_MAX:
-        raise ValueError(f"rows_max is {ROWS_MIN} to {ROWS_MAX}, bins 1 to {BINS_MAX}")
+        raise ValueError(f"rows_max must be {ROWS_MIN} to {ROWS_MAX}, bins 1 to {BINS_MAX}")
     question = Question(store, limits)
     where: dict[str, Any] = {"project": project, "run_id": run_id, "metric": metric}
     held = question.rows(

@@ -76,8 +76,8 @@ class Question:
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise QueryTimeoutError(
-                f"query: more than {self.limits.timeout_seconds:g} s; ask for less, or allow more "
-                "time"
+                f"query: more than {self.limits.timeout_seconds:g} s; request less data, or "
+                "allow more time"
             )
         # Whole milliseconds, because the engine keeps a session's limits while they are equal.
         return {

@@ -208,7 +208,7 @@ def media_where(project: str, run_ids: Sequence[str] | None) -> tuple[str, dict[
     if run_ids is None:
         return f"project = {{project:String}} AND {_IS_MEDIA}", {"project": project}
     if len(run_ids) > RUNS_MAX:
-        raise ValueError(f"{len(run_ids)} runs; at most {RUNS_MAX} can be asked for at once")
+        raise ValueError(f"{len(run_ids)} runs; a request can have at most {RUNS_MAX}")
     condition = f"project = {{project:String}} AND run_id IN {{runs:Array(String)}} AND {_IS_MEDIA}"
     return condition, {"project": project, "runs": list(run_ids)}
 

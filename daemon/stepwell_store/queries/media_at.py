@@ -48,7 +48,7 @@ def media_at(
         ValueError: More than ``METRICS_MAX`` metrics, or too many runs.
     """
     if len(metrics) > METRICS_MAX:
-        raise ValueError(f"{len(metrics)} metrics; at most {METRICS_MAX} can be asked for at once")
+        raise ValueError(f"{len(metrics)} metrics; a request can have at most {METRICS_MAX}")
     is_media, parameters = media_where(project, run_ids)
     parameters["metrics"] = list(metrics)
     until = ""

@@ -178,8 +178,8 @@ def _cut(
     level = float_level(first, last, view.buckets) if view.level is None else view.level
     if level < finest_level(first, last):
         raise SeriesRequestError(
-            f"level {level} is finer than the numbers from {first} to {last} are apart; "
-            f"expected {finest_level(first, last)} or more"
+            f"level {level} is finer than the resolution of the numbers from {first} to "
+            f"{last}; expected {finest_level(first, last)} or more"
         )
     low_bucket, high_bucket = float_bucket(first, level), float_bucket(last, level)
     check_level(level, high_bucket - low_bucket + 1)

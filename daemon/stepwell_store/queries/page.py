@@ -43,7 +43,7 @@ def check_limit(limit: int) -> int:
         ValueError: It is not 1 to ``LIMIT_MAX``.
     """
     if not 1 <= limit <= LIMIT_MAX:
-        raise ValueError(f"limit is {limit}; it must be 1 to {LIMIT_MAX:,}")
+        raise ValueError(f"limit is {limit}; expected 1 to {LIMIT_MAX:,}")
     return limit
 
 
@@ -72,7 +72,7 @@ def decode_cursor(question: Sequence[str], cursor: str, types: Sequence[type]) -
     if not isinstance(held, list) or len(held) != len(types) + 1:
         raise CursorError(cursor, "not a cursor of this list")
     if held[0] != _check(question):
-        raise CursorError(cursor, "made for another filter, sort or project")
+        raise CursorError(cursor, "it is of another filter, sort or project")
     values = [_unwrapped(value) for value in held[1:]]
     if any(type(value) is not expected for value, expected in zip(values, types, strict=True)):
         raise CursorError(cursor, "not a cursor of this list")

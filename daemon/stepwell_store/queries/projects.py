@@ -60,7 +60,7 @@ def list_projects(
     name = sort.removeprefix("-").removeprefix("+")
     key = _SORTS.get(name)
     if key is None:
-        raise FilterError(f"no such sort key {name!r}; it is one of {', '.join(_SORTS)}", 0, 0)
+        raise FilterError(f"unknown sort key {name!r}; expected one of {', '.join(_SORTS)}", 0, 0)
     asked = (search, sort)
     is_text = key == "project"
     parameters: dict[str, object] = {"search": search}

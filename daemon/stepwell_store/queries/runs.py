@@ -111,7 +111,9 @@ class _Search:
             raise FilterError(f"more than {SORT_KEYS_MAX} sort keys")
         self._order = [(each.removeprefix("-").removeprefix("+"), each[:1] == "-") for each in sort]
         if any(not path for path, _ in self._order):
-            raise FilterError("an empty sort key; it is a path, with - before it for the reverse")
+            raise FilterError(
+                "an empty sort key; expected a path, with - before it to reverse the order"
+            )
         compares = [compare.path for compare in compares_of(self._expression)]
         named = [*compares, *(path for path, _ in self._order), *columns]
         asked = list(map(parse_path, dict.fromkeys(named)))

@@ -165,8 +165,8 @@ def series_buckets(
     runs, names = list(dict.fromkeys(run_ids)), list(dict.fromkeys(metrics))
     if len(runs) * len(names) > SERIES_MAX:
         raise SeriesRequestError(
-            f"{len(names):,} metrics in {len(runs):,} runs are more than {SERIES_MAX:,} series; "
-            "ask for fewer at once, or for bands over groups of runs"
+            f"{len(names):,} metrics in {len(runs):,} runs are more than {SERIES_MAX:,} "
+            "series; request fewer at once, or request bands over groups of runs"
         )
     view = SeriesView(x, first, last, buckets, level)
     question = Question(store, limits)
@@ -241,7 +241,8 @@ def choose_cut(part: FoundSeries, view: SeriesView, starts: NDArray[np.int64] | 
     level = integer_level(first, last, view.buckets) if view.level is None else view.level
     if level > INTEGER_LEVEL_MAX:
         raise SeriesRequestError(
-            f"the range {first:g} to {last:g} is wider than {view.x} can be; ask for a shorter one"
+            f"the range {first:g} to {last:g} is wider than {view.x} supports; request a "
+            "shorter one"
         )
     # Cut by buckets, not by x, because all points of a bucket may be just outside of the range.
     lowest, highest = max(first >> level, low >> level), min(last >> level, high >> level)

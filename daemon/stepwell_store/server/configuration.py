@@ -69,8 +69,8 @@ def server_settings(config: ClickHouseConfig, *, insert_quorum: int = 0) -> Serv
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         raise ServerConfigError(
-            f"ClickHouse servers need {install_command('server')}: {', '.join(missing)} "
-            "cannot be found"
+            f"ClickHouse servers need packages that are missing ({', '.join(missing)}): "
+            f"{install_command('server')}"
         )
     try:
         named = parse_endpoints(config.clickhouse_hosts, PORT_DEFAULT)
@@ -83,17 +83,20 @@ def server_settings(config: ClickHouseConfig, *, insert_quorum: int = 0) -> Serv
     )
     if len(named) > 1 and not config.clickhouse_cluster:
         raise ServerConfigError(
-            "several clickhouse_hosts need clickhouse_cluster: servers that are no replicas of "
-            "each other would each hold a part, and a block sent to two of them would count twice"
+            "several clickhouse_hosts need clickhouse_cluster: separate servers would each "
+            "store a part of the rows, and a block sent to two of them would be stored "
+            "twice"
         )
     for name in ("clickhouse_database", "clickhouse_cluster"):
         value = getattr(config, name)
         if value and not NAME.fullmatch(value):
             raise ServerConfigError(f"{name} is {value!r}; expected letters, digits and _ only")
     if not config.clickhouse_database:
-        raise ServerConfigError("clickhouse_database is empty; name one")
+        raise ServerConfigError("clickhouse_database is empty; set a name")
     if bool(config.clickhouse_cert_file) != bool(config.clickhouse_key_file):
-        raise ServerConfigError("clickhouse_cert_file and clickhouse_key_file go together")
+        raise ServerConfigError(
+            "set clickhouse_cert_file and clickhouse_key_file together, or neither"
+        )
     password_file = _path(config.clickhouse_password_file)
     _password_in(password_file)
 
@@ -101,7 +104,9 @@ def server_settings(config: ClickHouseConfig, *, insert_quorum: int = 0) -> Serv
         try:
             return _password_in(password_file)
         except ServerConfigError as error:  # Changed or taken away since: as a server that is away.
-            raise StoreUnavailableError(f"no password for ClickHouse: {error}") from error
+            raise StoreUnavailableError(
+                f"reading the password for ClickHouse failed: {error}"
+            ) from error
 
     return ServerSettings(
         endpoints=parse_endpoints(
@@ -128,7 +133,7 @@ def _password_in(path: Path | None) -> str:
     except SecretFileError as error:
         raise ServerConfigError(str(error)) from error
     except UnicodeDecodeError as error:
-        raise ServerConfigError(f"{path}: expected UTF-8 text, not other bytes") from error
+        raise ServerConfigError(f"{path}: expected UTF-8 text") from error
 
 
 def _path(text: str) -> Path | None:

@@ -82,7 +82,7 @@ class Connections:
     def _take(self) -> Client:
         with self._lock:
             if self._closed:
-                raise StoreUnavailableError("this store was closed; open it again")
+                raise StoreUnavailableError("this store is closed; open it again")
             now = time.monotonic()
             while self._idle:
                 since, client = self._idle.pop()
@@ -115,12 +115,12 @@ class Connections:
                 code = error.code if isinstance(error, ServerException) else code
                 continue
             if problems:
-                logger.warning("another server is used instead of %s", "; ".join(problems))
+                logger.warning("using another server instead of %s", "; ".join(problems))
             self._avoided.pop(endpoint, None)
             return client
         raise StoreUnavailableError(
-            f"no ClickHouse server can be used: {'; '.join(problems)}; "
-            "check clickhouse_hosts, the user and the password",
+            f"connecting to ClickHouse failed: {'; '.join(problems)}; check "
+            "clickhouse_hosts, the user and the password",
             code,
         )
 

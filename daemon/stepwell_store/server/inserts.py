@@ -42,7 +42,7 @@ def insert_block(servers: Servers, block: Block, token: str, *, may_repeat: bool
             query_id=query_id,
             timeout_seconds=settings.timeout_seconds,
         ):
-            logger.info("a block is already there token=%s", token)
+            logger.info("a block is stored already token=%s", token)
             return
         client.execute(
             f"INSERT INTO {local} ({', '.join(columns)}) VALUES",
@@ -99,5 +99,5 @@ def _errors(table: str, work: str) -> Iterator[None]:
         raise insert_error(table, error.code, reason_of(error)) from error
     except FAILURES as error:
         raise StoreUnavailableError(
-            f"{work}: {reason_of(error)}; tried again until it works"
+            f"{work}: {reason_of(error)}; retrying until it succeeds"
         ) from error

@@ -158,8 +158,8 @@ def _wait_until_ended(client: Client, query_id: str, timeout_seconds: float) -> 
     while int(client.execute(question, columnar=True)[0][0]):
         if time.monotonic() > deadline:
             raise StoreUnavailableError(
-                f"the server still works on an earlier insert of this block ({query_id}); "
-                "it is sent again when that has ended"
+                "the server is still processing an earlier insert of this block "
+                f"({query_id}); it is sent again after that"
             )
         time.sleep(_POLL_SECONDS)
 

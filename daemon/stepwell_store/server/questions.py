@@ -117,7 +117,7 @@ class Questions:
                     of=one,
                 )
             except StoreError as error:
-                logger.warning("cannot cancel a query server=%s reason=%s", endpoint, error)
+                logger.warning("cancelling a query failed server=%s reason=%s", endpoint, error)
             finally:
                 one.close()
 
@@ -163,7 +163,7 @@ class Questions:
             raise query_error(error.code, reason_of(error)) from error
         except FAILURES as error:
             raise StoreUnavailableError(
-                f"query: {reason_of(error)}; try again later or ask for less"
+                f"query: {reason_of(error)}; try again later, or request less data"
             ) from error
         return result if isinstance(result, tuple) else ((), ())
 

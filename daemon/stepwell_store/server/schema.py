@@ -49,8 +49,9 @@ class ServerSchema:
                 if error.code != _REPLICA_EXISTS:
                     raise
                 raise StoreUnavailableError(
-                    f"{error}: that replica was ended while it made the table; remove what the "
-                    "message names from the servers' ZooKeeper, then the table is made",
+                    f"{error}: a replica with this name ended while it created the table; "
+                    "remove the path in the message from the servers' ZooKeeper, then the "
+                    "daemon creates the table",
                     error.code,
                 ) from error
 

@@ -92,7 +92,7 @@ class Servers:
             known = self.questions.query("SELECT DISTINCT cluster FROM system.clusters", of=outside)
             names = ", ".join(row["cluster"] for row in known) or "none"
             raise StoreUnavailableError(
-                f"the server knows no cluster {cluster!r}, but {names}; correct "
+                f"the server has no cluster {cluster!r}, only {names}; correct "
                 "clickhouse_cluster, or remote_servers in the server's configuration"
             )
         by_shard: dict[int, tuple[ServerEndpoint, ...]] = {}
@@ -102,7 +102,7 @@ class Servers:
         if self._has_looked and len(by_shard) != len(self.shards):
             # Blocks have been cut by shard before.
             raise StoreUnavailableError(
-                f"the cluster {cluster!r} has {len(by_shard)} shards now, and had "
+                f"the cluster {cluster!r} has {len(by_shard)} shards, but had "
                 f"{len(self.shards)} when the daemon started; restart the daemon"
             )
         if [each.endpoints for each in self.shards] == list(by_shard.values()):

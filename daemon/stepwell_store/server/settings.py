@@ -38,10 +38,10 @@ def parse_endpoints(text: str, port_default: int) -> tuple[ServerEndpoint, ...]:
         else:
             host, _, port = part.rpartition(":") if ":" in part else (part, "", "")
         if not host or (port and not (port.isdecimal() and 0 < int(port) < 65_536)):
-            raise ValueError(f"{part!r} is no HOST or HOST:PORT")
+            raise ValueError(f"{part!r} is not HOST or HOST:PORT")
         found.append(ServerEndpoint(host, int(port) if port else port_default))
     if not found:
-        raise ValueError("no host is named")
+        raise ValueError("no host is given")
     return tuple(found)
 
 

@@ -86,7 +86,9 @@ class ServerStore:
 
     def insert(self, block: Block, token: str, *, may_repeat: bool = False) -> None:
         if not TOKEN.fullmatch(token):
-            raise ValueError(f"{token!r} is no token: 1 to 256 letters, digits and _.:/@+=- only")
+            raise ValueError(
+                f"invalid token {token!r}: expected 1 to 256 letters, digits and _.:/@+=- only"
+            )
         if block.names and self._known.has_all(block.names):
             return
         try:

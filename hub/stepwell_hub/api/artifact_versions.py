@@ -40,7 +40,7 @@ class RunVersionsForm(Form):
 
 
 class VersionChange(Form):
-    """What is left out, or null, stays."""
+    """Missing and null fields stay unchanged."""
 
     description: Description | None = None
     metadata: dict[str, Any] | None = None
@@ -63,7 +63,7 @@ class FileForm(Form):
 
 
 class LineageForm(Form):
-    """``direct``: only what it came from and what came of it, not what else came of the same."""
+    """``direct``: only ancestors and descendants, not other descendants of its ancestors."""
 
     direct: bool = False
     depth: Annotated[int, Meta(ge=1, le=20)] = 3
@@ -95,7 +95,7 @@ async def list_artifact_versions(call: Call) -> Any:
     answer=VersionsPage,
 )
 async def list_run_artifacts(call: Call) -> Any:
-    """List the versions that a run logged or used, in the order in which it did."""
+    """List the versions that a run logged or used, the first one first."""
     from stepwell_hub.catalog import artifact_reading
 
     project, run_id, form = plain(call.project), plain(call.run_id), call.query
@@ -155,7 +155,11 @@ async def get_artifact_file(call: Call) -> Response:
     packed = await asyncio.to_thread(_packed, call, version)
     entry = await asyncio.to_thread(manifests.entry_at, packed, path)
     if "reference" in entry:
-        raise ApiError(409, "is_reference", f"these bytes are kept elsewhere: {entry['reference']}")
+        raise ApiError(
+            409,
+            "is_reference",
+            f"stepwell has no bytes of this file, only a reference: {entry['reference']}",
+        )
     return await blob_answer(
         call,
         entry["digest"],
@@ -167,7 +171,7 @@ async def get_artifact_file(call: Call) -> Response:
 
 @endpoint("POST", _ONE + "/uses", body=UseForm, answer=Version, failures=(409,))
 async def use_version(call: Call) -> Any:
-    """Note that a run uses a version."""
+    """Record that a run uses a version."""
     from stepwell_hub.catalog import artifact_changes
 
     project, name, asked = _path(call)
@@ -187,7 +191,7 @@ async def use_version(call: Call) -> Any:
 
 @endpoint("GET", _ONE + "/lineage", query=LineageForm, answer=Lineage)
 async def get_lineage(call: Call) -> Any:
-    """Get the runs and versions that a version came from and went into."""
+    """Get a version's lineage: its source runs and versions, and those made from it."""
     from stepwell_hub.catalog import artifact_lineage
 
     project, name, asked = _path(call)

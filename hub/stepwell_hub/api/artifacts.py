@@ -25,7 +25,7 @@ Description = Annotated[str, Meta(max_length=65_536, pattern=_NO_NUL)]
 
 
 class NewArtifactVersion(Form):
-    """``key``: made by the client for this version; the same key again is the same version."""
+    """``key``: made by the client for this version; a repeated key returns the same version."""
 
     key: Key
     name: Word
@@ -94,7 +94,7 @@ async def get_artifact(call: Call) -> Any:
     body_bytes_max=MANIFEST_BYTES_MAX + (8 << 20),
 )
 async def begin_version(call: Call) -> Any:
-    """Begin a version, and learn which blobs are missing."""
+    """Begin a version, and list its missing blobs."""
     form: NewArtifactVersion = call.body
     _check(form.name, form.type)
     check_metadata(form.metadata)
@@ -136,7 +136,10 @@ async def commit_version(call: Call) -> Any:
     aliases = call.body.aliases
     if len(aliases) > _ALIASES_MAX:
         raise ApiError(
-            400, "value_invalid", f"{len(aliases)} aliases; at most {_ALIASES_MAX}", field="aliases"
+            400,
+            "value_invalid",
+            f"{len(aliases)} aliases; the maximum is {_ALIASES_MAX}",
+            field="aliases",
         )
     for alias in aliases:
         checked_alias(alias)
@@ -151,7 +154,7 @@ async def commit_version(call: Call) -> Any:
     failures=(409,),
 )
 async def fail_version(call: Call) -> Any:
-    """Give a pending version up."""
+    """Mark a pending version as failed."""
     return await building.fail(call.context, _id(call), call.body.reason)
 
 
@@ -161,7 +164,7 @@ async def fail_version(call: Call) -> Any:
 def plain(text: str) -> str:
     """Refuse a text with a character that PostgreSQL does not store."""
     if "\0" in text:
-        raise ApiError(404, "not_found", "no name has a NUL character")
+        raise ApiError(404, "not_found", "a name must not contain a NUL character")
     return text
 
 
@@ -190,8 +193,8 @@ def check_metadata(metadata: dict[str, Any]) -> None:
         raise ApiError(
             400,
             "value_invalid",
-            f"metadata has more than {DEPTH_MAX} objects or lists in each other; put it "
-            "into a file of the artifact",
+            f"metadata has more than {DEPTH_MAX} nested objects or lists; put it into a file "
+            "of the artifact",
             field="metadata",
         )
     size = len(msgspec.json.encode(metadata))
@@ -199,8 +202,8 @@ def check_metadata(metadata: dict[str, Any]) -> None:
         raise ApiError(
             400,
             "value_invalid",
-            f"metadata has {size} bytes as JSON, at most {_METADATA_BYTES_MAX}; put more into a "
-            "file of the artifact",
+            f"metadata has {size} bytes as JSON, the maximum is {_METADATA_BYTES_MAX}; put "
+            "it into a file of the artifact",
             field="metadata",
         )
 

@@ -53,7 +53,7 @@ _ENDINGS: Final = {
 
 
 class BlobForm(Form):
-    """``show``: what a text is shown as; whatever has a type of its own is that.
+    """``show``: the type of a text; other blobs have the type of their content.
 
     ``download``: answer with a file name, to be saved.
     """
@@ -74,7 +74,7 @@ async def get_blob(call: Call) -> Response:
     """Get the bytes of a blob, or a range of them."""
     digest, form = str(call.request.path_params["digest"]), call.query
     if not is_digest(digest):
-        raise ApiError(404, "not_found", "no such blob: a digest has 64 hexadecimal digits")
+        raise ApiError(404, "not_found", "not a blob's digest: expected 64 hexadecimal digits")
     return await blob_answer(call, digest, show=form.show, download=form.download)
 
 
@@ -103,7 +103,7 @@ async def blob_answer(
         file, size, media_type = await asyncio.to_thread(_opened, call, digest)
     except FileNotFoundError as error:
         raise ApiError(
-            404, "not_found", "no such blob; it may arrive later, or be deleted"
+            404, "not_found", "blob not found; the daemon has not stored it yet, or it was deleted"
         ) from error
     except OSError as error:
         raise ApiError(503, "blobs_unavailable", f"the blob store: {error}") from error
@@ -174,7 +174,9 @@ def _range_of(header: str | None, size: int) -> tuple[int, int]:
     else:
         first, last = max(0, size - int(end)), size - 1
     if first > last or first >= size:
-        raise ApiError(416, "range_invalid", f"the blob has {size} bytes, not {header}")
+        raise ApiError(
+            416, "range_invalid", f"the blob has {size} bytes, so the range {header} is not in it"
+        )
     return first, last
 
 

@@ -18,7 +18,7 @@ RunIds = Annotated[tuple[Name, ...], Meta(max_length=RUNS_MAX)]
 
 
 class ForceForm(Form):
-    """``force``: also what is still running."""
+    """``force``: also running runs."""
 
     force: bool = False
 

@@ -52,9 +52,9 @@ async def list_histograms(call: Call) -> Any:
 
 
 class HistogramsForm(Form):
-    """Which metrics, from ``first`` to ``last`` step, in ``rows`` histograms of ``bins`` each.
+    """Metrics, from step ``first`` to ``last``, as ``rows`` histograms of ``bins`` bins each.
 
-    ``label`` is the writer's; without it the first one by name that has some.
+    ``label`` is the writer's; without it, the first label by name with histograms is used.
     """
 
     metrics: Annotated[tuple[Name, ...], Meta(max_length=_METRICS_MAX)]
@@ -72,7 +72,7 @@ class HistogramsForm(Form):
     media=MEDIA_TYPE,
 )
 async def ask_histograms(call: Call) -> Any:
-    """Ask for histograms over steps, on one grid each."""
+    """Get histograms over steps, each metric on one grid."""
     data = await call.ask(_frames, call.project, call.run_id, call.body)
     return Response(data, media_type=MEDIA_TYPE, headers=_HEADERS)
 

@@ -40,9 +40,9 @@ _Labels = Literal["auto", "apart", "join"]
 
 
 class HistoryForm(Form):
-    """Which rows: of ``metrics`` (null: all), from ``first`` to ``last`` step, both inside.
+    """Rows of ``metrics`` (null: all), from step ``first`` to ``last``, both included.
 
-    ``samples``: so many at most, evenly among the steps that have all of ``metrics``.
+    ``samples``: maximum of rows, evenly among the steps that have all of ``metrics``.
     ``labels``: a row for each writer at a step (apart), or one (join); auto: apart where the run
     has several labels.
     """
@@ -66,10 +66,10 @@ async def read_history(call: Call) -> Any:
 
 
 class HistoriesForm(Form):
-    """Which columns: ``metrics`` of ``runs``, or where that is null of the runs of ``filter``.
+    """Columns: ``metrics`` of ``runs``, or of the runs of ``filter`` if ``runs`` is null.
 
     Rows come in the order of ``runs``, or of ``sort``, then by step; ``first`` and ``last`` are
-    inside. ``labels`` as in a run's history.
+    included. ``labels`` as in a run's history.
     """
 
     metrics: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=1000)]
@@ -88,7 +88,7 @@ async def read_histories(call: Call) -> Any:
     form: HistoriesForm = call.body
     if form.runs is not None and form.filter:
         raise ApiError(
-            400, "value_invalid", "filter: give runs or a filter, not both", field="filter"
+            400, "value_invalid", "filter: set either runs or filter, not both", field="filter"
         )
     runs = form.runs if form.runs is not None else await _found(call, form)
     plan: ColumnsPlan = await call.ask(
@@ -104,8 +104,8 @@ async def read_histories(call: Call) -> Any:
         raise ApiError(
             400,
             "value_invalid",
-            f"metrics: {', '.join(plan.no_numbers)}: no numbers in these runs; texts and "
-            "histograms are in the history of each run",
+            f"metrics: {', '.join(plan.no_numbers)}: no numbers in these runs; request texts "
+            "and histograms by the history of each run",
             field="metrics",
         )
     made = await asyncio.to_thread(ArrowColumns, plan)
@@ -129,7 +129,7 @@ async def _found(call: Call, form: HistoriesForm) -> list[str]:
         raise ApiError(
             400,
             "page_too_large",
-            f"more than {RUNS_MAX:,} runs; narrow the filter, or name runs, some at a time",
+            f"more than {RUNS_MAX:,} runs; narrow the filter, or request the runs in several parts",
             field="filter",
         )
     return [each.run_id for each in page.items]
@@ -154,7 +154,9 @@ async def _streamed(
                 yield held
                 held = await following
             except (ApiError, StoreError) as error:
-                logger.warning("a history broke off path=%s: %s", call.request.url.path, error)
+                logger.warning(
+                    "streaming a history failed path=%s: %s", call.request.url.path, error
+                )
                 raise
             finally:
                 if not following.done():

@@ -37,7 +37,7 @@ class LiveForm(Form):
 
 
 class LiveChange(Form):
-    """What a listener looks at from now on."""
+    """The runs and metrics of a subscription from now on."""
 
     runs: Names = ()
     metrics: MetricNames = ()
@@ -46,20 +46,20 @@ class LiveChange(Form):
 
 @endpoint("GET", "/live", media=MEDIA)
 async def listen_to_projects(call: Call) -> Any:
-    """Listen to the list of projects."""
+    """Stream changes of the list of projects."""
     return _stream(call, Interest(None))
 
 
 @endpoint("GET", "/projects/{project}/live", query=LiveForm, media=MEDIA)
 async def listen_to_project(call: Call) -> Any:
-    """Listen to runs and series of a project."""
+    """Stream changes of runs and series of a project."""
     form: LiveForm = call.query
     return _stream(call, _interest(call.project, form))
 
 
 @endpoint("POST", "/live/{subscription}", body=LiveChange, failures=(404,))
 async def change_subscription(call: Call) -> Any:
-    """Let a listener look at other runs and metrics."""
+    """Change the runs and metrics of a live subscription."""
     form: LiveChange = call.body
     call.context.feeds.change(
         str(call.request.path_params["subscription"]),

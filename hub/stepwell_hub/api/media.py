@@ -52,13 +52,13 @@ class MediaPage:
 
 
 class StepsForm(Form):
-    """Of one metric, or of all."""
+    """Steps of one metric, or of all."""
 
     metric: Name | None = None
 
 
 class MediaForm(Form):
-    """Which media: of one metric or of all, in a range of steps with both ends."""
+    """Media of one metric or of all, in a range of steps that includes both ends."""
 
     metric: Name | None = None
     first_step: _Step | None = None
@@ -81,7 +81,7 @@ class RunsStepsForm(StepsForm):
 
 
 class MediaAtForm(Form):
-    """Which metrics of which runs, as they stood at ``step``; without it, the newest."""
+    """Metrics of runs at ``step`` or before it; without ``step``, the newest values."""
 
     runs: _RunIds
     metrics: Annotated[tuple[Name, ...], Meta(max_length=_METRICS_MAX)]
@@ -89,7 +89,7 @@ class MediaAtForm(Form):
 
 
 class RunsMediaForm(MediaForm):
-    """Which media of which runs; null: of all runs of the project."""
+    """Media of runs; null: of all runs of the project."""
 
     runs: _RunIds | None = None
 

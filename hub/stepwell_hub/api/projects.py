@@ -66,7 +66,7 @@ def _project(store: Any, project: str, *, limits: queries.Limits) -> queries.Pro
             if each.project == project:
                 return each
         if (cursor := page.next_cursor) is None:
-            raise ApiError(404, "not_found", f"no project {project}; nothing was logged into it")
+            raise ApiError(404, "not_found", f"project {project} not found; it has no run")
 
 
 # ---------------------------------------------------------------------- names

@@ -34,7 +34,7 @@ _Version = Annotated[int, Meta(ge=1, lt=1 << 31)]
 
 
 class NewReport(Form):
-    """``key``: made by the client for this report; the same key again is the same report."""
+    """``key``: made by the client for this report; a repeated key returns the same report."""
 
     key: _Key
     title: _Title
@@ -42,7 +42,7 @@ class NewReport(Form):
 
 
 class ReportChange(Form):
-    """``version``: the one that this text is based on."""
+    """``version``: the version on which this text is based."""
 
     version: _Version
     title: _Title
@@ -60,7 +60,7 @@ class DraftForm(Form):
 
 @endpoint("GET", "/projects/{project}/reports", query=ReportsForm, answer=ReportsPage)
 async def list_reports(call: Call) -> Any:
-    """List the reports of a project, the one that was saved last first."""
+    """List the reports of a project, the last saved first."""
     from stepwell_hub.catalog import reports
 
     form: ReportsForm = call.query
@@ -73,7 +73,7 @@ async def list_reports(call: Call) -> Any:
 
 @endpoint("GET", "/reports", query=ReportsForm, answer=ReportsPage)
 async def list_all_reports(call: Call) -> Any:
-    """List the reports of all projects, the one that was saved last first."""
+    """List the reports of all projects, the last saved first."""
     from stepwell_hub.catalog import reports
 
     form: ReportsForm = call.query
@@ -92,7 +92,7 @@ async def list_all_reports(call: Call) -> Any:
     body_bytes_max=_BODY_BYTES_MAX,
 )
 async def create_report(call: Call) -> Any:
-    """Make a report."""
+    """Create a report."""
     from stepwell_hub.catalog import reports
 
     form: NewReport = call.body
@@ -157,19 +157,19 @@ async def list_report_versions(call: Call) -> Any:
 
 @endpoint("GET", "/reports/{report}/versions/{version}", answer=Report)
 async def get_report_version(call: Call) -> Any:
-    """Get a report as one version had it."""
+    """Get one version of a report."""
     from stepwell_hub.catalog import reports
 
     said = str(call.request.path_params["version"])
     if not (said.isascii() and said.isdigit() and 0 < int(said[:12]) < 1 << 31):
-        raise ApiError(404, "not_found", "a version is a number from 1 on", field="version")
+        raise ApiError(404, "not_found", "a version is a number of at least 1", field="version")
     reading = partial(reports.read_version, report_id=_id(call), version=int(said))
     return await call.context.catalog.do(reading)
 
 
 @endpoint("GET", "/reports/{report}/export", answer=str, media="text/html")
 async def export_report(call: Call) -> Any:
-    """Get a report as one HTML file, with the numbers of now."""
+    """Export a report as one HTML file with the current numbers."""
     from stepwell_hub.reports import exporting
     from stepwell_hub.reports.file import POLICY
 
@@ -187,7 +187,7 @@ async def export_report(call: Call) -> Any:
     "POST", "/report-documents", body=DraftForm, answer=Document, body_bytes_max=_BODY_BYTES_MAX
 )
 async def read_draft(call: Call) -> Any:
-    """Take a text apart, as a report shows it."""
+    """Parse the text of a report into blocks."""
     # Imported here: a hub that shows no report does not load the parser.
     from stepwell_hub.reports.document import document_of
 
@@ -212,7 +212,7 @@ def _id(call: Call) -> str:
 def _named(text: str) -> str:
     """Refuse a text with a character that PostgreSQL does not store."""
     if "\0" in text:
-        raise ApiError(404, "not_found", "no name has a NUL character")
+        raise ApiError(404, "not_found", "a name must not contain a NUL character")
     return text
 
 
@@ -228,8 +228,8 @@ def _sized(text: str) -> str:
         raise ApiError(
             413,
             "report_too_large",
-            f"the text has {size:,} bytes, {TEXT_BYTES_MAX:,} at most; make two reports of it, and "
-            "link one from the other",
+            f"the text has {size:,} bytes, the maximum is {TEXT_BYTES_MAX:,}; split it into "
+            "two reports, and link them",
             field="text",
         )
     return text

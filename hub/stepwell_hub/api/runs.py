@@ -38,7 +38,7 @@ VALUES_MAX: Final = 500_000
 
 
 class RunsForm(Form):
-    """Which runs, in what order, and which paths' values come with them."""
+    """Filter and order of the runs, and the paths whose values are returned."""
 
     filter: Text = ""
     sort: _SortKeys = ("-created",)
@@ -53,7 +53,7 @@ class RunsPage:
     """Runs.
 
     ``color_problem``: why slots are computed from the runs' ids, "" if the catalog has them.
-    ``hints``: where the filter leaves no run, names in it that no run has, with the nearest ones.
+    ``hints``: if no run matches the filter, its names that no run has, with the nearest names.
     """
 
     runs: tuple[Run, ...]
@@ -71,8 +71,9 @@ async def list_runs(call: Call) -> Any:
         raise ApiError(
             400,
             "page_too_large",
-            f"{form.limit:,} runs with {len(form.columns)} columns are more than {VALUES_MAX:,} "
-            f"values; ask for {VALUES_MAX // len(form.columns):,} runs at a time, or fewer columns",
+            f"{form.limit:,} runs with {len(form.columns)} columns are more than "
+            f"{VALUES_MAX:,} values; request {VALUES_MAX // len(form.columns):,} runs at a "
+            "time, or fewer columns",
             field="limit",
         )
     page = await call.ask(
@@ -111,7 +112,7 @@ _Tag = Annotated[str, Meta(max_length=changes.TAG_CHARACTERS_MAX, pattern=r"\S")
 
 
 class RunChange(Form):
-    """What is set; what is left out stays, an empty text clears."""
+    """Fields to set. Missing fields stay unchanged, an empty text clears a field."""
 
     name: _Named | None = None
     notes: Annotated[str, Meta(max_length=changes.NOTES_CHARACTERS_MAX)] | None = None
@@ -141,7 +142,7 @@ async def edit_run(call: Call) -> Any:
 
 @endpoint("DELETE", "/projects/{project}/runs/{run_id}", query=ForceForm, failures=(409,))
 async def delete_run(call: Call) -> Any:
-    """Delete a run for good."""
+    """Delete a run permanently."""
     project, run_id = call.project, call.run_id
     await call.ask(queries.delete_run, project, run_id, force=call.query.force)
     forget_runs(call.context.config.journals_dirs(), project, [run_id])
@@ -180,7 +181,7 @@ class Gaps:
 
 @endpoint("GET", "/projects/{project}/runs/{run_id}/gaps", answer=Gaps)
 async def list_gaps(call: Call) -> Any:
-    """List what of a run was lost."""
+    """List the missing data of a run."""
     return {"gaps": await call.ask(queries.list_gaps, call.project, [call.run_id])}
 
 
@@ -218,7 +219,7 @@ class Nodes:
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """``source`` says how the run's own GPUs are known; ``node``: all of the node may be."""
+    """``source``: how the run's own GPUs are known; ``node``: all GPUs of the node may be."""
 
     devices: tuple[queries.RunDevice, ...]
     source: Literal["processes", "environment", "node"]
@@ -226,7 +227,7 @@ class Devices:
 
 @endpoint("GET", "/projects/{project}/runs/{run_id}/devices", answer=Devices)
 async def list_devices(call: Call) -> Any:
-    """List the GPUs of a run's nodes, and which are the run's own."""
+    """List the GPUs of a run's nodes, and mark those that the run uses."""
     found = await call.ask(queries.run_devices, call.project, call.run_id)
     return Devices(found.devices, found.source)
 
@@ -257,7 +258,7 @@ async def read_console(call: Call) -> Any:
     """Read console lines."""
     form: ConsoleForm = call.query
     if sum(each is not None for each in (form.before, form.after, form.around_time)) > 1:
-        raise ApiError(400, "parameter_invalid", "give one of before, after and around_time")
+        raise ApiError(400, "parameter_invalid", "set only one of before, after and around_time")
     return await call.ask(
         queries.console_lines,
         call.project,

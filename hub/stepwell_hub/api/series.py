@@ -33,7 +33,7 @@ _Level = Annotated[int, Meta(ge=-1074, le=1023)]
 class HeldSeries(Form):
     """A series that the client holds at this level.
 
-    ``head_count`` is the sum of ``count`` over its buckets before ``tail``. When that still holds
+    ``head_count`` is the sum of ``count`` over its buckets before ``tail``. If it is unchanged,
     the answer has only the buckets from ``tail`` on.
     """
 
@@ -51,7 +51,7 @@ class SeriesItem(Form):
 
 
 class SeriesForm(Form):
-    """Which series, over which x, and in how many buckets at most."""
+    """Series, their x axis, and the maximum number of buckets."""
 
     runs: RunIds
     items: Annotated[tuple[SeriesItem, ...], Meta(max_length=_ITEMS_MAX)]
@@ -68,7 +68,7 @@ class BandItem(Form):
 
 
 class BandsForm(Form):
-    """Which groups of runs; each becomes one band for each metric."""
+    """Groups of runs; each group has one band for each metric."""
 
     groups: Annotated[dict[Name, RunIds], Meta(max_length=200)]
     items: Annotated[tuple[BandItem, ...], Meta(max_length=_ITEMS_MAX)]
@@ -93,7 +93,7 @@ class SystemForm(Form):
 
 @endpoint("POST", "/projects/{project}/series", body=SeriesForm, media=MEDIA_TYPE)
 async def ask_series(call: Call) -> Any:
-    """Ask for series in buckets."""
+    """Get series in buckets."""
     form: SeriesForm = call.body
 
     async def frames(start: int, items: Sequence[SeriesItem]) -> bytes:
@@ -104,7 +104,7 @@ async def ask_series(call: Call) -> Any:
 
 @endpoint("POST", "/projects/{project}/bands", body=BandsForm, media=MEDIA_TYPE)
 async def ask_bands(call: Call) -> Any:
-    """Ask for bands over groups of runs."""
+    """Get bands over groups of runs."""
     form: BandsForm = call.body
 
     async def frames(start: int, items: Sequence[BandItem]) -> bytes:
@@ -115,7 +115,7 @@ async def ask_bands(call: Call) -> Any:
 
 @endpoint("POST", "/projects/{project}/runs/{run_id}/system", body=SystemForm, media=MEDIA_TYPE)
 async def ask_system(call: Call) -> Any:
-    """Ask for what was sampled of a run's nodes while it ran."""
+    """Get the samples of a run's nodes during the run."""
     data = await call.ask(_system_frames, call.project, call.run_id, call.body)
     return Response(data, media_type=MEDIA_TYPE, headers=_HEADERS)
 
@@ -208,7 +208,7 @@ def _system_frames(
     devices = queries.run_devices(store, project, run_id, limits=limits)
     writers = devices.writers
     if not writers:
-        raise ApiError(404, "not_found", f"no run {project}/{run_id}")
+        raise ApiError(404, "not_found", f"run {project}/{run_id} not found")
     first, last = form.first, form.last
     if first is None:
         first = min((each.started_at for each in writers if each.started_at), default=0.0)

@@ -24,7 +24,7 @@ class HubFacts:
 
 @dataclass(frozen=True, slots=True)
 class StoreFacts:
-    """``problem`` says why there are no tables, "" when there are."""
+    """``problem``: the reason why there are no tables, "" with tables."""
 
     tables: tuple[queries.TableSize, ...]
     problem: str = ""
@@ -32,7 +32,7 @@ class StoreFacts:
 
 @dataclass(frozen=True, slots=True)
 class HubStatus:
-    """``daemon`` is the daemon's own status.json, None where the hub runs alone."""
+    """``daemon``: the daemon's status.json, None without a daemon."""
 
     hub: HubFacts
     daemon: dict[str, Any] | None
@@ -41,7 +41,7 @@ class HubStatus:
 
 @endpoint("GET", "/status", answer=HubStatus)
 async def get_status(call: Call) -> Any:
-    """Say how hub, store and daemon are."""
+    """Get the status of hub, store and daemon."""
     context = call.context
     address = context.config.daemon_status
     daemon = await asyncio.to_thread(_status_of, address) if address else None

@@ -46,7 +46,7 @@ _LOOK_SECONDS_MAX: Final = 5.0
 
 
 class NewSweep(Form):
-    """``config`` is a sweep's configuration as a file has it."""
+    """``config`` is a sweep's configuration, with the fields of its file."""
 
     project: _Project
     config: dict[str, Any]
@@ -61,7 +61,7 @@ class SweepsForm(Form):
 
 
 class SweepChange(Form):
-    """What is set; ``config`` may have ``run_cap`` and ``early_terminate``, null removes one."""
+    """Fields to set; ``config`` may have ``run_cap`` and ``early_terminate``, null removes one."""
 
     state: Literal["running", "paused", "finished", "canceled"] | None = None
     name: _Name | None = None
@@ -70,7 +70,7 @@ class SweepChange(Form):
 
 
 class TrialsForm(Form):
-    """``after``: only trials with a greater number; behind the first page ``cursor`` counts."""
+    """``after``: only trials with a greater number, for the first page; then use ``cursor``."""
 
     limit: Annotated[int, Meta(ge=1, le=10_000)] = 1000
     after: Annotated[int, Meta(ge=0, lt=1 << 31)] = 0
@@ -110,7 +110,7 @@ class EndForm(Form):
 
 
 class ControlForm(Form):
-    """``wait``: seconds until an answer without commands."""
+    """``wait``: seconds to wait for commands before an empty answer."""
 
     cursor: _Cursor = ""
     wait: Annotated[float, Meta(ge=0, le=30)] = 0
@@ -118,7 +118,7 @@ class ControlForm(Form):
 
 @endpoint("POST", "/sweeps", body=NewSweep, answer=SweepAnswer, status=201)
 async def create_sweep(call: Call) -> Any:
-    """Make a sweep."""
+    """Create a sweep."""
     from stepwell_hub.catalog import sweeps
 
     form: NewSweep = call.body
@@ -153,7 +153,7 @@ async def list_sweeps(call: Call) -> Any:
 
 
 class SweepForm(Form):
-    """``look``: first read the values of trials whose values may have changed."""
+    """``look``: first read new values of trials from the store."""
 
     look: bool = False
 
@@ -213,13 +213,13 @@ async def list_trials(call: Call) -> Any:
 
 @endpoint("GET", "/sweeps/{sweep}/importance", answer=ImportancesAnswer)
 async def get_importance(call: Call) -> Any:
-    """Say how much of the spread of the values goes together with each parameter."""
+    """Get the importance of each parameter of a sweep."""
     return await call.context.sweeps.importance.of(_id(call))
 
 
 @endpoint("GET", "/projects/{project}/runs/{run_id}/sweep", answer=SweepOfRun)
 async def get_sweep_of_run(call: Call) -> Any:
-    """Get the trial that a run is an attempt of."""
+    """Get the sweep trial of a run."""
     from stepwell_hub.catalog import sweeps
 
     if "\0" in call.project + call.run_id:
@@ -246,7 +246,7 @@ async def ask_for_trial(call: Call) -> Any:
 
 @endpoint("POST", "/sweeps/{sweep}/beat", body=BeatForm, answer=Beat, is_short=True)
 async def beat(call: Call) -> Any:
-    """Renew an agent's leases, and hear which trials are to stop."""
+    """Renew an agent's leases, and list the trials to stop."""
     form: BeatForm = call.body
     return await call.context.sweeps.beat(
         _id(call),
@@ -257,7 +257,7 @@ async def beat(call: Call) -> Any:
 
 @endpoint("POST", "/sweeps/{sweep}/trials/{number}/end", body=EndForm, answer=Ended, is_short=True)
 async def end_trial(call: Call) -> Any:
-    """Say how an attempt of a trial ended."""
+    """Report the end of an attempt of a trial."""
     form: EndForm = call.body
     given = str(call.request.path_params["number"])
     if not (given.isascii() and given.isdigit() and int(given[:12]) <= _NUMBER_MAX):
@@ -275,7 +275,7 @@ async def end_trial(call: Call) -> Any:
 
 @endpoint("GET", "/control", query=ControlForm, answer=Commands)
 async def read_control(call: Call) -> Any:
-    """Read commands to runs, for daemons; waits for some if asked to."""
+    """Read commands to runs, for daemons; ``wait`` makes the hub wait for some."""
     form: ControlForm = call.query
     return await call.context.sweeps.control.commands(form.cursor, form.wait)
 
@@ -283,14 +283,14 @@ async def read_control(call: Call) -> Any:
 def _id(call: Call) -> str:
     sweep_id = str(call.request.path_params["sweep"])
     if "\0" in sweep_id:
-        raise ApiError(404, "not_found", "no such sweep")
+        raise ApiError(404, "not_found", "sweep not found")
     return sweep_id
 
 
 def _refuse_odd_text(config: dict[str, Any]) -> None:
     """Refuse what PostgreSQL cannot keep, and what is too deep for its readers."""
     if is_deep(config):
-        message = f"has more than {DEPTH_MAX} objects or lists in each other"
+        message = f"has more than {DEPTH_MAX} nested objects or lists"
         raise SweepInvalidError("config", message)
     if "\\u0000" in json.dumps(config):
         raise SweepInvalidError("config", "contains a NUL character, which cannot be stored")

@@ -45,7 +45,7 @@ _Value = Annotated[str, Meta(max_length=10_000)] | float | bool | None
 
 
 class TableCondition(Form):
-    """What the values of a column must be.
+    """A condition on the values of a column.
 
     ``value`` is a text, a number, true or false, or a moment as ISO 8601 or in seconds since 1970;
     ``values`` is for ``in``. ``contains`` ignores case; ``matches`` is a regular expression of RE2.
@@ -66,10 +66,10 @@ class TableOrder(Form):
 
 
 class TableForm(Form):
-    """Which rows: those that fit every condition, in order, from ``offset`` on.
+    """Rows that match every condition, in order, from ``offset`` on.
 
-    Columns go by their place, from 0. ``columns``: which to show; null: the first 200. ``search``:
-    a text that some column of texts must contain. Texts are cut after ``characters``.
+    Columns are numbered from 0. ``columns``: the columns to show; null: the first 200. ``search``:
+    a text that at least one text column must contain. Texts are cut after ``characters``.
     """
 
     filter: Annotated[tuple[TableCondition, ...], Meta(max_length=_CONDITIONS_MAX)] = ()
@@ -97,7 +97,7 @@ class TableFacts:
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """``row``: its number in the table, from 0. ``cells``: one for each column that is shown.
+    """``row``: its number in the table, from 0. ``cells``: one for each shown column.
 
     A cell is null, a number, true or false, seconds since 1970 UTC for a moment, or a text. A text
     that is cut, and each cell of a mixed column, is {"text", "characters", "kind"?}. A medium is as
@@ -110,7 +110,7 @@ class TableRow:
 
 @dataclass(frozen=True, slots=True)
 class TablePage:
-    """``matching``: how many rows fit the conditions; ``columns``: which are shown."""
+    """``matching``: number of rows that match the conditions; ``columns``: the shown columns."""
 
     matching: int
     columns: tuple[int, ...]
@@ -132,7 +132,7 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class ColumnStatistics:
-    """``distinct`` is an estimate beyond some thousands; ``bins`` count about.
+    """``distinct`` is an estimate above some thousands; the counts of ``bins`` are approximate.
 
     Minimum, maximum, mean and bins are of finite numbers, and of moments in seconds since 1970.
     """
@@ -149,7 +149,7 @@ class ColumnStatistics:
 
 @endpoint("GET", _PATH, answer=TableFacts)
 async def get_table(call: Call) -> Any:
-    """Get the columns of a table and how many rows it has."""
+    """Get the columns and the number of rows of a table."""
     return (await _opened(call)).facts
 
 
@@ -163,7 +163,10 @@ async def query_table(call: Call) -> Any:
     for number, place in enumerate(shown):
         table.sql.check(place, f"columns[{number}]")
     if form.limit * max(1, len(shown)) > _CELLS_MAX:
-        message = f"{form.limit} rows of {len(shown)} columns; at most {_CELLS_MAX} cells at once"
+        message = (
+            f"{form.limit} rows of {len(shown)} columns; the maximum is {_CELLS_MAX} cells in "
+            "one request"
+        )
         raise ApiError(400, "page_too_large", message, field="limit")
     conditions = [Condition(each.column, each.op, each.value, each.values) for each in form.filter]
     where = table.sql.where(conditions, form.search)
@@ -189,7 +192,7 @@ async def query_table(call: Call) -> Any:
 
 @endpoint("GET", _PATH + "/statistics", query=StatisticsForm, answer=ColumnStatistics)
 async def get_table_statistics(call: Call) -> Any:
-    """Get the facts of a column of a table: range, distribution, most common values."""
+    """Get the statistics of a table's column: range, distribution, most common values."""
     table = await _opened(call)
     place = call.query.column
     table.sql.check(place, "column")
@@ -202,7 +205,7 @@ async def get_table_statistics(call: Call) -> Any:
 
 @endpoint("GET", _PATH + "/download", query=DownloadForm, media="*/*")
 async def download_table(call: Call) -> Response:
-    """Download a whole table as CSV or Parquet, under its own names of columns."""
+    """Download a table as CSV or Parquet, with its own column names."""
     table, form = await _opened(call), call.query
     engine_format, media_type = _FORMATS[form.format]
     sql = table.sql.export("1", (), range(len(table.facts.columns)))
@@ -283,7 +286,7 @@ def _medium_text(told: Any) -> str:
 
 async def _open(call: Call, digest: str) -> _Table:
     if not is_digest(digest):
-        raise ApiError(404, "not_found", "no such table: a digest has 64 hexadecimal digits")
+        raise ApiError(404, "not_found", "not a table's digest: expected 64 hexadecimal digits")
     context = call.context
     path = await asyncio.to_thread(_path_of, call, digest)
     kept = context.tables.get(digest)
@@ -294,7 +297,7 @@ async def _open(call: Call, digest: str) -> _Table:
     except ApiError as error:
         if error.failure.code != "table_failed":
             raise
-        raise ApiError(404, "not_found", f"the blob is no table: {error}") from error
+        raise ApiError(404, "not_found", f"the blob is not a table: {error}") from error
     columns = tuple(TableColumn(**each) for each in answer.fields["columns"])
     facts = TableFacts(columns, answer.fields["rows"])
     made = _Table(facts, TableSql(path, columns), context.table_workers, {}, {})
@@ -308,7 +311,7 @@ def _path_of(call: Call, digest: str) -> str:
             return str(file.name)
     except FileNotFoundError as error:
         raise ApiError(
-            404, "not_found", "no such table; it may arrive later, or be deleted"
+            404, "not_found", "table not found; the daemon has not stored it yet, or it was deleted"
         ) from error
     except OSError as error:
         raise ApiError(503, "blobs_unavailable", f"the blob store: {error}") from error

@@ -16,7 +16,7 @@ _Query = Annotated[str, Meta(max_length=65_536, pattern=_NO_NUL)]
 
 @dataclass(frozen=True, slots=True)
 class SavedView:
-    """A saved view; ``query`` is what stands after the question mark of its page."""
+    """A saved view; ``query`` is the query string of its page."""
 
     id: str
     project: str
@@ -94,4 +94,4 @@ def _id(call: Call) -> str:
 
 
 def _refuse(view_id: str) -> NoReturn:
-    raise ApiError(404, "not_found", f"no view {view_id}; it may have been deleted")
+    raise ApiError(404, "not_found", f"view {view_id} not found; it may have been deleted")

@@ -15,7 +15,7 @@ class Version:
     Attributes:
         version: ``v3``; "" until it is committed.
         digest: of its manifest.
-        size: bytes of all its files, as far as they are known.
+        size: bytes of all its files whose size is known.
         run_id: the run of this project that logged it first, "" for none.
         reason: why it failed.
     """
@@ -40,11 +40,11 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A version, and the blobs that it waits for.
+    """A version, and the blobs that the hub misses for it.
 
     Attributes:
         missing: digests, the first 10,000.
-        missing_count: all of them.
+        missing_count: number of all missing blobs.
     """
 
     version: Version
@@ -57,8 +57,8 @@ class Collection:
     """All versions of one name.
 
     Attributes:
-        versions: count of the committed ones.
-        pending: count of those that are on their way.
+        versions: number of committed versions.
+        pending: number of versions that are not committed yet.
         latest: the version that has the alias ``latest``, "" for none.
         size: bytes of the committed versions, each counted whole.
     """
@@ -76,7 +76,7 @@ class Collection:
 
 @dataclass(frozen=True, slots=True)
 class CollectionsPage:
-    """``types``: all that artifacts of the project have."""
+    """``types``: the types of all artifacts of the project."""
 
     collections: tuple[Collection, ...]
     next_cursor: str | None
@@ -98,7 +98,7 @@ class Node:
         name: a run's id, or ``NAME:vN``.
         type: of the artifact, "" for a run.
         is_deleted: it was deleted, and only its name is known.
-        title: what people call it: a run's display name, or ``NAME:vN``.
+        title: a run's display name, or ``NAME:vN``.
         state: of a run, "" for a version.
         last_seen: of a run.
     """
@@ -128,7 +128,7 @@ class Lineage:
     """Runs and versions around one version.
 
     Attributes:
-        is_cut: there is more, beyond the asked depth or the asked number of nodes.
+        is_cut: the graph has more nodes, beyond the requested depth or number of nodes.
     """
 
     nodes: tuple[Node, ...]

@@ -97,7 +97,8 @@ async def commit(context: Context, version_id: str, aliases: tuple[str, ...]) ->
             raise ApiError(
                 409,
                 "blobs_missing",
-                f"the blob store has not: {first}{more}; put them and commit again",
+                f"these blobs are missing in the blob store: {first}{more}; store them and "
+                "commit again",
             )
     done = await context.catalog.do(
         lambda catalog: artifacts.commit(catalog, version_id, aliases=aliases, now=time.time())
@@ -108,7 +109,7 @@ async def commit(context: Context, version_id: str, aliases: tuple[str, ...]) ->
 
 
 async def fail(context: Context, version_id: str, reason: str) -> Version:
-    """Give a pending version up."""
+    """Mark a pending version as failed."""
     from stepwell_hub.catalog import artifacts
 
     failed = await context.catalog.do(
@@ -154,8 +155,8 @@ async def _blobs(context: Context, version: Version) -> dict[str, int]:
 async def _look(context: Context, version: Version, wanted: dict[str, int]) -> Look:
     found: Look = await _in_store(look, context.blobs, wanted)
     if found.wrong:
-        await fail(context, version.id, f"the manifest is wrong: {found.wrong}")
-        raise ApiError(409, "manifest_wrong", f"the manifest is wrong: {found.wrong}")
+        await fail(context, version.id, f"the manifest is invalid: {found.wrong}")
+        raise ApiError(409, "manifest_wrong", f"the manifest is invalid: {found.wrong}")
     return found
 
 

@@ -60,7 +60,9 @@ def read(blobs: BlobStore, version_id: str, digest: str) -> bytes:
         packed = blobs.manifest(version_id)
     except FileNotFoundError as error:
         raise ApiError(
-            404, "not_found", "the manifest of this version is gone; it may be deleted"
+            404,
+            "not_found",
+            "the manifest of this version is missing; the version may have been deleted",
         ) from error
     except OSError as error:
         raise ApiError(503, "blobs_unavailable", f"the blob store: {error}") from error

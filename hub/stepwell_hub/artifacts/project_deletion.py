@@ -47,7 +47,11 @@ async def delete_project(context: Context, project: str, *, force: bool) -> list
     try:
         await _finish(context, deletion)
     except _AWAY as error:
-        logger.warning("the rest of a project is deleted later project=%s: %s", project, error)
+        logger.warning(
+            "deleting the rest of a project failed, trying again later project=%s: %s",
+            project,
+            error,
+        )
     return run_ids
 
 
@@ -66,7 +70,7 @@ async def clear_at_times(context: Context, *, before_change: bool = False) -> No
             context.artifacts_cleared_at = now
             await building.clear(context)
     except _AWAY as error:
-        logger.warning("what is not needed of artifacts is removed later: %s", error)
+        logger.warning("deleting unneeded artifact data failed, trying again later: %s", error)
 
 
 async def _go_on(context: Context) -> None:

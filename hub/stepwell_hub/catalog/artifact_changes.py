@@ -83,7 +83,7 @@ def note_use(
     run_id: str,
     now: float,
 ) -> Version:
-    """Note that a run uses a version.
+    """Record that a run uses a version.
 
     Raises:
         ApiError: There is no such version.
@@ -107,6 +107,6 @@ def _refuse_latest(alias: str) -> None:
         raise ApiError(
             409,
             "alias_reserved",
-            f"{LATEST} moves with each version that is logged; use an alias of your own",
+            f"{LATEST} always names the newest version; use another alias",
             field="alias",
         )

@@ -158,7 +158,9 @@ def _run_place(cursor: str) -> tuple[float, str]:
 
 
 def _no_cursor(cursor: str) -> ApiError:
-    return ApiError(400, "cursor_invalid", f"{cursor[:80]}: no cursor", field="cursor")
+    return ApiError(
+        400, "cursor_invalid", f"invalid cursor {cursor[:80]}; begin without one", field="cursor"
+    )
 
 
 def _tell_collections(

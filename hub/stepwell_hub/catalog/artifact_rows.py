@@ -44,7 +44,7 @@ def find_collection(
     # SQLite has no such lock and needs none: its transactions that write take turns.
     found = session.execute(wanted.with_for_update() if lock else wanted).scalar_one_or_none()
     if found is None:
-        raise ApiError(404, "not_found", f"no artifact {name} in project {project}")
+        raise ApiError(404, "not_found", f"artifact {name} not found in project {project}")
     return found
 
 
@@ -92,7 +92,7 @@ def version_by_id(session: Session, version_id: str) -> ArtifactVersion:
     """
     found = session.get(ArtifactVersion, version_id)
     if found is None:
-        raise ApiError(404, "not_found", f"no version with the id {version_id}")
+        raise ApiError(404, "not_found", f"version with the id {version_id} not found")
     return found
 
 

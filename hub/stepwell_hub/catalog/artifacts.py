@@ -104,7 +104,7 @@ def commit(catalog: Catalog, version_id: str, *, aliases: Sequence[str], now: fl
 
 
 def fail(catalog: Catalog, version_id: str, *, reason: str) -> Version:
-    """Give a pending version up.
+    """Mark a pending version as failed.
 
     Raises:
         ApiError: It was committed, or never existed.
@@ -114,7 +114,9 @@ def fail(catalog: Catalog, version_id: str, *, reason: str) -> Version:
         collection = lock_collection(session, version)
         if version.state in (COMMITTED, SAME):
             raise ApiError(
-                409, "version_committed", f"version {version_id} of {collection.name} is committed"
+                409,
+                "version_committed",
+                f"version {version_id} of {collection.name} is already committed",
             )
         if version.state == PENDING:
             version.state, version.reason = FAILED, reason
@@ -249,8 +251,8 @@ def _check_same(session: Session, known: ArtifactVersion, new: NewVersion) -> No
         raise ApiError(
             409,
             "key_reused",
-            f"this key began a version of {collection.name} with other content; each version "
-            "needs a key of its own",
+            f"this key was used for a version of {collection.name} with other content; use a "
+            "new key for each version",
             field="key",
         )
 

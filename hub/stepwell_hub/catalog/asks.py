@@ -244,7 +244,9 @@ class _Asking:
                 return Order("exit", reason=f"the sweep is {sweep.state}")
             # Another agent may disappear: its trial is given to a waiting agent.
             return Order(
-                "wait", seconds=WAIT_SECONDS, reason="all trials are given, some are still running"
+                "wait",
+                seconds=WAIT_SECONDS,
+                reason="all trials are started, some are still running",
             )
         params: dict[str, Any] | None
         match config.method:

@@ -227,7 +227,7 @@ class Catalog:
             raise
         except DBAPIError as error:
             raise CatalogUnavailableError(
-                f"{self._where}: the catalog does not answer now ({_reason(error)}); try again"
+                f"{self._where}: the catalog does not answer ({_reason(error)}); try again"
             ) from error
 
 

@@ -44,7 +44,7 @@ class CatalogDoor:
         try:
             return self._thread.submit(self._do, work).result()
         except (RuntimeError, CancelledError) as error:
-            raise CatalogUnavailableError("the hub ends") from error
+            raise CatalogUnavailableError("the hub is shutting down") from error
 
     async def use_code(self, code: LoginCode) -> bool:
         """Note that a login code is used; return False when it was before."""

@@ -28,8 +28,8 @@ def migrate(connection: Connection) -> None:
         return
     if found is not None and found > NEWEST:
         raise CatalogTooNewError(
-            f"the catalog has version {found}, but this stepwell knows versions up to {NEWEST}; "
-            "nothing was changed: upgrade stepwell"
+            f"the catalog has version {found}, but this stepwell reads versions up to "
+            f"{NEWEST}; nothing was changed: upgrade stepwell"
         )
     from alembic import command
     from alembic.config import Config

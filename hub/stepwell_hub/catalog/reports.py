@@ -96,9 +96,10 @@ def save(
             raise ApiError(
                 409,
                 "report_changed",
-                f"the report was saved as version {found.version}, after version {version} that "
-                "this text is based on. Nothing was changed: read the newer version, put both "
-                f"together and save with version {found.version}, or save yours as a new report",
+                f"the report was saved as version {found.version}, but this text is based on "
+                f"version {version}. Nothing was changed: read the newer version, merge both "
+                f"texts and save with version {found.version}, or save this text as a new "
+                "report",
                 field="version",
             )
         session.add(
@@ -169,8 +170,8 @@ def read_version(catalog: Catalog, report_id: str, version: int) -> Report:
             raise ApiError(
                 404,
                 "not_found",
-                f"report {report_id} has no version {version}; the newest {VERSIONS_KEPT} earlier "
-                "ones are kept",
+                f"report {report_id} has no version {version}; the hub keeps the newest "
+                f"{VERSIONS_KEPT} earlier ones",
             )
         return Report(
             id=now.id,
@@ -196,8 +197,8 @@ def _create(catalog: Catalog, project: str, title: str, text: str, key: str, now
                 raise ApiError(
                     409,
                     "key_reused",
-                    f"this key made a report of the project {known.project}; each report needs a "
-                    "key of its own",
+                    f"this key was used for a report of the project {known.project}; use a "
+                    "new key for each report",
                     field="key",
                 )
             return _answer(known)
@@ -221,7 +222,7 @@ def _found(session: Session, report_id: str, *, lock: bool = False) -> models.Re
     # SQLite has no such lock and needs none: its transactions that write take turns.
     found = session.execute(wanted.with_for_update() if lock else wanted).scalar_one_or_none()
     if found is None:
-        raise ApiError(404, "not_found", f"no report {report_id}; it may have been deleted")
+        raise ApiError(404, "not_found", f"report {report_id} not found; it may have been deleted")
     return found
 
 

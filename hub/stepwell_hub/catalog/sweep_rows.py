@@ -74,7 +74,7 @@ def agents_of(session: Session, sweep_id: str, agent_ids: Sequence[str]) -> set[
 
 
 def no_sweep(sweep_id: str) -> SweepNotFoundError:
-    return SweepNotFoundError(f"no sweep {sweep_id}; `stepwell sweep FILE` makes one")
+    return SweepNotFoundError(f"sweep {sweep_id} not found; `stepwell sweep FILE` makes a sweep")
 
 
 def no_agent(sweep_id: str, agent_id: str) -> SweepNotFoundError:

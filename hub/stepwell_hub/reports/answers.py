@@ -71,11 +71,11 @@ class ReportVersions:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a panel is not drawn.
+    """The reason why a panel is not drawn.
 
     Attributes:
         line: of the text, from 1.
-        field: of the panel, "" where it is none.
+        field: of the panel, "" if the problem is not of a field.
     """
 
     line: int
@@ -106,18 +106,18 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A report's text, taken apart."""
+    """A report's text, parsed into blocks."""
 
     blocks: tuple[Block, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What a panel can be told.
+    """A field of a panel.
 
     Attributes:
-        about: one line, for people.
-        default: None where the panel has none.
+        about: one line of help.
+        default: None without a default.
         choices: of a choice.
         low, high: bounds of a number, both included.
     """
@@ -134,7 +134,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class PanelKind:
-    """A kind of panel, its fields, and one as it is written."""
+    """A kind of panel, its fields, and an example."""
 
     name: str
     about: str

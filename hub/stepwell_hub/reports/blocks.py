@@ -71,9 +71,9 @@ def read_panel(info: str, content: str, *, line: int) -> Block:
 def _together(kind: PanelKind, values: dict[str, Any], line: int) -> list[Problem]:
     """Return the problems of fields that are valid alone but not together."""
     if values.get("runs") and values.get("ids"):
-        return [Problem(line, "ids", "give runs or ids, not both")]
+        return [Problem(line, "ids", "set either runs or ids, not both")]
     if kind.name == "line" and not (values["metrics"] or values["match"]):
-        message = "a line panel needs metrics, as in `metrics: val/loss`, or match"
+        message = "a line panel needs metrics, such as `metrics: val/loss`, or match"
         return [Problem(line, "metrics", message)]
     return []
 
@@ -84,18 +84,22 @@ def _read(info: str, content: str, line: int) -> tuple[PanelKind, dict[str, tupl
         raise _BlockError(
             line,
             "",
-            "write the fields in braces after ```stepwell, or in the lines below, not both",
+            "write the fields either in braces after ```stepwell, or in the lines below",
         )
     fields = _mapping(short, line) if short else _mapping(content, line + 1)
     at, name = fields.pop("panel", (line, None))
     known = ", ".join(KINDS)
     if not isinstance(name, str) or not name:
-        raise _BlockError(at, "panel", f"say which kind of panel: `panel: line`; known are {known}")
+        raise _BlockError(
+            at,
+            "panel",
+            f"the kind of panel is missing, such as `panel: line`; the kinds are {known}",
+        )
     if name not in KINDS:
         raise _BlockError(
             at,
             "panel",
-            f"no kind of panel is called {name!r}; known are {known}{_near(name, KINDS)}",
+            f"unknown kind of panel {name!r}; the kinds are {known}{_near(name, KINDS)}",
         )
     return KINDS[name], fields
 
@@ -103,7 +107,7 @@ def _read(info: str, content: str, line: int) -> tuple[PanelKind, dict[str, tupl
 def _mapping(text: str, first_line: int) -> dict[str, tuple[int, Any]]:
     """Return each field's line and value: a text, or a list of texts."""
     if len(text.encode()) > _BYTES_MAX:
-        raise _BlockError(first_line, "", f"a panel has {_BYTES_MAX:,} bytes at most")
+        raise _BlockError(first_line, "", f"a panel may have {_BYTES_MAX:,} bytes")
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -120,14 +124,14 @@ def _mapping(text: str, first_line: int) -> dict[str, tuple[int, Any]]:
     if root is None:
         return {}
     if not isinstance(root, yaml.MappingNode):
-        raise _BlockError(first_line, "", "write `name: value` in each line, as in `panel: line`")
+        raise _BlockError(first_line, "", "write `name: value` in each line, such as `panel: line`")
     found: dict[str, tuple[int, Any]] = {}
     for key, value in root.value:
         at = first_line + key.start_mark.line
         if not isinstance(key, yaml.ScalarNode):
-            raise _BlockError(at, "", "a field's name is a word")
+            raise _BlockError(at, "", "expected a word as the name of a field")
         if key.value in found:
-            raise _BlockError(at, key.value, f"{key.value} is given twice")
+            raise _BlockError(at, key.value, f"{key.value} appears twice")
         found[key.value] = (at, _plain(value, at, key.value))
     return found
 
@@ -139,7 +143,7 @@ def _plain(node: yaml.Node, line: int, name: str) -> str | list[str]:
         isinstance(each, yaml.ScalarNode) for each in node.value
     ):
         return [str(each.value) for each in node.value]
-    raise _BlockError(line, name, f"{name}: a text or a list of texts is expected")
+    raise _BlockError(line, name, f"{name}: expected a text or a list of texts")
 
 
 # ---------------------------------------------------------------------- one field
@@ -155,14 +159,14 @@ def _value(kind: PanelKind, field: Field, given: str | list[str] | None, line: i
     if field.type in ("names", "paths"):
         return _names(field, given, line)
     if isinstance(given, list):
-        raise _BlockError(line, field.name, f"{field.name}: one value, not a list, is expected")
+        raise _BlockError(line, field.name, f"{field.name}: expected one value, not a list")
     text = _text(field, given, line)
     match field.type:
         case "integer" | "number":
             return _number(field, text, line)
         case "choice":
             if text not in field.choices:
-                message = f"{field.name}: {text!r} is none of {', '.join(field.choices)}"
+                message = f"{field.name}: {text!r} is not one of {', '.join(field.choices)}"
                 raise _BlockError(line, field.name, message + _near(text, field.choices))
             return text
         case "filter":
@@ -179,14 +183,14 @@ def _names(field: Field, given: str | list[str], line: int) -> list[str]:
     parts = given.split(",") if isinstance(given, str) else given
     names = [_text(field, part.strip(), line) for part in parts if part.strip()]
     if len(names) > NAMES_MAX:
-        message = f"{field.name}: {len(names)} names; {NAMES_MAX} at most"
+        message = f"{field.name}: {len(names)} names; the maximum is {NAMES_MAX}"
         raise _BlockError(line, field.name, message)
     return list(dict.fromkeys(names))
 
 
 def _text(field: Field, text: str, line: int) -> str:
     if len(text) > TEXT_CHARACTERS_MAX:
-        message = f"{field.name}: {len(text):,} characters; {TEXT_CHARACTERS_MAX:,} at most"
+        message = f"{field.name}: {len(text):,} characters; the maximum is {TEXT_CHARACTERS_MAX:,}"
         raise _BlockError(line, field.name, message)
     return text
 
@@ -215,7 +219,7 @@ def _check_filter(field: Field, text: str, line: int) -> None:
 
 def _unknown(kind: PanelKind, name: str) -> str:
     known = [field.name for field in kind.fields]
-    message = f"a {kind.name} panel has no field {name!r}; known are {', '.join(known)}"
+    message = f"a {kind.name} panel has no field {name!r}; the fields are {', '.join(known)}"
     return message + _near(name, known)
 
 

@@ -44,7 +44,7 @@ def read_document(text: str) -> Document:
         if token.level > 0:
             waiting.append(token)
             message = (
-                "a panel must not be inside a list or a quotation; begin its lines at the margin"
+                "a panel must not be in a list or a quotation; start its lines in the first column"
             )
             blocks.append(Block(line, problems=(Problem(line, "", message),), source=token.content))
             continue
@@ -63,5 +63,5 @@ def _thread() -> ThreadPoolExecutor:
 def _limited(block: Block, number: int) -> Block:
     if number <= PANELS_MAX:
         return block
-    message = f"a report has {PANELS_MAX} panels at most; make another report for the others"
+    message = f"a report may have {PANELS_MAX} panels; use another report for the others"
     return Block(block.line, problems=(Problem(block.line, "", message),), source=block.source)

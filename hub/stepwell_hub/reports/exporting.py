@@ -338,7 +338,7 @@ class _Exporter:
         content = await asyncio.to_thread(self._picture, item.digest)
         if content is None:
             size = f"{item.size:,} bytes"
-            words = f"{escape(item.type)}, {size}: on the live page only"
+            words = f"{escape(item.type)}, {size}: only on the live page"
             return f'<figure><p class="fact">{words}</p>{caption}</figure>'
         tiny = ' class="tiny"' if 0 < item.width <= _TINY_PIXELS else ""
         name = escape(item.caption or item.type)

@@ -12,15 +12,17 @@ TEXT_CHARACTERS_MAX: Final = 1000
 
 _TITLE: Final = Field("title", "text", "words above the panel", "")
 _RUNS: Final = (
-    Field("runs", "filter", "which runs, in the filter language; default: all", ""),
-    Field("ids", "names", "which runs, by their ids", ()),
-    Field("sort", "paths", "which come first: paths, - before one turns it around", ("-started",)),
+    Field("runs", "filter", "filter of the runs; default: all", ""),
+    Field("ids", "names", "ids of the runs", ()),
+    Field(
+        "sort", "paths", "order of the runs: paths, - before one reverses its order", ("-started",)
+    ),
 )
 _METRIC: Final = Field("metric", "text", "name of the metric", required=True)
 
 
 def _limit(default: int) -> Field:
-    about = f"largest number of runs, 1 to {RUNS_MAX}"
+    about = f"maximum number of runs, 1 to {RUNS_MAX}"
     return Field("limit", "integer", about, default, low=1, high=RUNS_MAX)
 
 
@@ -32,7 +34,7 @@ KINDS: Final = {
             "charts of metrics, a line for each run",
             (
                 Field("metrics", "names", "names of metrics, a chart for each", ()),
-                Field("match", "pattern", "RE2: also the metrics that match", ""),
+                Field("match", "pattern", "RE2: also the metrics that match it", ""),
                 Field("x", "axis", "auto, step, time, relative or metric:NAME", "auto"),
                 Field("y", "choice", "scale", "linear", choices=("linear", "log", "symlog")),
                 Field("smooth", "number", "half-life in steps", 0.0, low=0, high=1e6),
@@ -62,7 +64,7 @@ KINDS: Final = {
         ),
         PanelKind(
             "value",
-            "one number, and the run that it is of",
+            "one number, and its run",
             (
                 _METRIC,
                 Field(
@@ -85,7 +87,7 @@ KINDS: Final = {
                 Field(
                     "step",
                     "integer",
-                    "as of this step; default: the newest",
+                    "at this step or before it; default: the newest",
                     low=-(2**53),
                     high=2**53,
                 ),
@@ -100,7 +102,7 @@ KINDS: Final = {
             "histograms over the steps, of the first run that has some",
             (
                 _METRIC,
-                Field("mode", "choice", "how it is drawn", "heat", choices=("heat", "ridge")),
+                Field("mode", "choice", "form of the chart", "heat", choices=("heat", "ridge")),
                 *_RUNS,
                 _TITLE,
             ),

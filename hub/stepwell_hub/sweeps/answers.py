@@ -27,7 +27,7 @@ class MetricAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Trials by state; ``superseded`` counts attempts, ``waiting`` trials to be given again."""
+    """Trials by state; ``superseded`` counts attempts, ``waiting`` trials to start again."""
 
     running: int = 0
     waiting: int = 0
@@ -47,7 +47,7 @@ class Best:
 
 @dataclass(frozen=True, slots=True)
 class AgentAnswer:
-    """An agent; ``is_alive``: it was heard of within a lease."""
+    """An agent; ``is_alive``: its last request is not older than a lease."""
 
     id: str
     host: str
@@ -60,7 +60,7 @@ class AgentAnswer:
 
 @dataclass(frozen=True, slots=True)
 class SweepAnswer:
-    """A sweep. ``expected_trials``: of a grid, or the cap on runs where that is less."""
+    """A sweep. ``expected_trials``: the size of the grid, or the cap on runs if that is smaller."""
 
     id: str
     project: str
@@ -98,8 +98,9 @@ class AttemptAnswer:
 class TrialAnswer:
     """A trial.
 
-    ``value`` is the best finite value of the metric so far, ``last`` the last one, ``steps`` how
-    many were logged. ``is_settled``: it ended, all its values are known, it changes no more.
+    ``value`` is the best finite value of the metric so far, ``last`` the last one, ``steps`` the
+    number of logged values. ``is_settled``: it ended, all its values are known, and it will not
+    change.
     """
 
     number: int
@@ -127,10 +128,10 @@ class TrialsPage:
 
 @dataclass(frozen=True, slots=True)
 class ImportanceAnswer:
-    """How much goes together with one parameter.
+    """The importance of one parameter.
 
-    ``share`` is 0 to 1, null for ``reason``; ``direction`` is Spearman's rank correlation, null
-    where the parameter's values are not numbers.
+    ``share`` is 0 to 1, or null, and then ``reason`` says why. ``direction`` is Spearman's rank
+    correlation, null if the parameter's values are not numbers.
     """
 
     name: str
@@ -141,11 +142,11 @@ class ImportanceAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ImportancesAnswer:
-    """Shares of the variance of the values' ranks that go together with each parameter.
+    """The share of the variance of the values' ranks that each parameter explains.
 
-    An association, not a cause. ``metric`` is null where the sweep has none. ``trials`` are those
-    that count; there are no parameters below ``trials_min``. ``chance``: shuffled values give a
-    larger share to no parameter in 19 of 20 cases.
+    An association, not a cause. ``metric`` is null if the sweep has none. ``trials`` is the number
+    of used trials; with fewer than ``trials_min`` there are no parameters. ``chance``: with
+    shuffled values, all shares are below it in 19 of 20 cases.
     """
 
     metric: str | None
@@ -157,7 +158,7 @@ class ImportancesAnswer:
 
 @dataclass(frozen=True, slots=True)
 class SweepPlace:
-    """The trial whose attempt a run is; ``is_newest``: no other agent has got it since."""
+    """The trial of a run; ``is_newest``: no other agent has received the trial since."""
 
     sweep_id: str
     name: str
@@ -168,7 +169,7 @@ class SweepPlace:
 
 @dataclass(frozen=True, slots=True)
 class SweepOfRun:
-    """Null for a run that is of no sweep."""
+    """``sweep`` is null if the run belongs to no sweep."""
 
     sweep: SweepPlace | None
 
@@ -182,7 +183,7 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """A trial for the agent that asked."""
+    """A trial for the requesting agent."""
 
     number: int
     fencing: int
@@ -193,7 +194,7 @@ class Handed:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What an agent that asked is to do; ``trial`` goes with ``run``, ``seconds`` with ``wait``."""
+    """The answer to an agent's request; ``run`` has ``trial``, ``wait`` has ``seconds``."""
 
     command: Literal["run", "wait", "exit"]
     trial: Handed | None = None
@@ -203,7 +204,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """An agent is to stop this attempt."""
+    """An attempt that the agent must stop."""
 
     number: int
     fencing: int
@@ -219,14 +220,14 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """``counted``: this end is the trial's."""
+    """``counted``: the end of this attempt is the end of the trial."""
 
     counted: bool
 
 
 @dataclass(frozen=True, slots=True)
 class RunCommand:
-    """A daemon is to stop this run."""
+    """A run that the daemon must stop."""
 
     project: str
     run_id: str

@@ -86,8 +86,8 @@ def known_only(
         near = difflib.get_close_matches(str(name), names, 1)
         hint = f"did you mean {near[0]}? " if near else ""
         at = where if is_value else f"{where}.{name}" if where else str(name)
-        what = f"{str(name)[:100]!r} is not known" if is_value else "no such field"
-        raise SweepInvalidError(at, f"{what}; {hint}Known are {', '.join(names)}")
+        what = f"unknown value {str(name)[:100]!r}" if is_value else "unknown field"
+        raise SweepInvalidError(at, f"{what}; {hint}Expected one of {', '.join(names)}")
 
 
 def name_of_kind(value: Any) -> str:

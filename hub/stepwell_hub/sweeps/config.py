@@ -100,7 +100,7 @@ def parse_config(value: Any) -> SweepConfig:
     for name in _LAUNCH:
         if name in given:
             raise SweepInvalidError(
-                name, "belongs to wandb's Launch, which stepwell does not have; remove it"
+                name, "belongs to wandb's Launch, which stepwell does not support; remove it"
             )
     known_only(given, _FIELDS, "")
     filled: dict[str, Any] = dict(given)
@@ -142,8 +142,8 @@ def _method(given: Mapping[str, Any]) -> Method:
     if given["method"] == "custom":
         raise SweepInvalidError(
             "method",
-            "custom needs a controller of your own, which stepwell does not support; "
-            "expected one of grid, random, bayes",
+            "custom needs your own controller, which stepwell does not support; expected "
+            "one of grid, random, bayes",
         )
     controller = given.get("controller")
     if controller is not None:
@@ -151,7 +151,7 @@ def _method(given: Mapping[str, Any]) -> Method:
         kind = controller.get("type", "cloud")
         if kind != "cloud":
             raise SweepInvalidError(
-                "controller.type", f"expected cloud: the hub searches; found {kind!r}"
+                "controller.type", f"expected cloud, because the hub searches; found {kind!r}"
             )
     return one_of(given["method"], _METHODS, "method")  # type: ignore[return-value]
 
@@ -162,7 +162,7 @@ def _metric(given: Mapping[str, Any], filled: dict[str, Any]) -> Metric | None:
         several = given["metrics"]
         if "metric" in given or not isinstance(several, list) or len(several) != 1:
             raise SweepInvalidError(
-                "metrics", "stepwell optimises one metric: expected `metric` alone"
+                "metrics", "stepwell optimises one metric: use `metric` instead"
             )
         value, where = several[0], "metrics[0]"
         del filled["metrics"]
@@ -221,15 +221,15 @@ def _early_terminate(given: Mapping[str, Any], filled: dict[str, Any]) -> Hyperb
         bounds["s"] = integer(fields["s"], f"{where}.s", low=1)
     elif "min_iter" in fields:
         if "s" in fields:
-            raise SweepInvalidError(f"{where}.s", "goes with max_iter only")
+            raise SweepInvalidError(f"{where}.s", "only valid with max_iter")
         bounds["min_iter"] = integer(fields["min_iter"], f"{where}.min_iter", low=1)
     else:
-        raise SweepInvalidError(f"{where}.min_iter", "missing; or give max_iter with s")
+        raise SweepInvalidError(f"{where}.min_iter", "missing; set it, or set max_iter with s")
     found = Hyperband(eta=float(eta), is_strict=strict, **bounds)
     if not found.bands():
         raise SweepInvalidError(
             f"{where}.max_iter",
-            f"max_iter {bounds['max_iter']} divided by eta {eta} is below 1: there is no band",
+            f"max_iter {bounds['max_iter']} divided by eta {eta} is below 1, so there is no band",
         )
     filled["early_terminate"] = {"type": "hyperband", "eta": eta, "strict": strict, **bounds}
     return found
@@ -240,7 +240,7 @@ def _check_texts(given: Mapping[str, Any]) -> None:
         if given.get(name) is not None:
             text(given[name], name)
     if len(given.get("name") or "") > NAME_CHARACTERS_MAX:
-        raise SweepInvalidError("name", f"expected {NAME_CHARACTERS_MAX} characters at most")
+        raise SweepInvalidError("name", f"expected at most {NAME_CHARACTERS_MAX} characters")
     command = given.get("command")
     if command is None:
         return

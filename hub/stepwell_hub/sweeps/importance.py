@@ -108,9 +108,9 @@ def _groups(column: Sequence[Any]) -> tuple[_Codes | None, str]:
             return codes, ""
         return None, "almost all trials have the same value of it"
     if len(numbers) > len(column) // 2:
-        return None, "each of its values was tried too few times"
+        return None, "too few trials for each of its values"
     if len(numbers) > _WORDS_MAX:
-        return None, f"it has {len(numbers):,} values that are no numbers; at most {_WORDS_MAX}"
+        return None, f"{len(numbers):,} of its values are not numbers; the maximum is {_WORDS_MAX}"
     return codes, ""
 
 

@@ -52,8 +52,8 @@ def parse_parameters(
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise SweepInvalidError(
                 at,
-                f"{name!r} is not a name of a parameter: expected letters a to z and A to Z, "
-                "digits, spaces and _ . -, beginning with a letter or _",
+                f"invalid parameter name {name!r}: expected letters a to z and A to Z, "
+                "digits, spaces and _ . -, with a letter or _ at the beginning",
             )
         if not isinstance(spec, dict):
             raise SweepInvalidError(
@@ -70,7 +70,7 @@ def parse_parameters(
         else:
             found[*above, name], filled[name] = _parse_one(spec, at)
     if len(found) > _PARAMETERS_MAX:
-        raise SweepInvalidError(where, f"{len(found)} parameters, at most {_PARAMETERS_MAX}")
+        raise SweepInvalidError(where, f"{len(found)} parameters, the maximum is {_PARAMETERS_MAX}")
     return found, filled
 
 
@@ -103,8 +103,8 @@ def _default_kind(spec: _Spec, at: str) -> str:
     if isinstance(low, int) != isinstance(high, int):
         raise SweepInvalidError(
             at,
-            f"min {low} and max {high} are an integer and a float: write both as one of them, or "
-            "give a distribution",
+            f"min {low} and max {high} are an integer and a float: write both in one form, "
+            "or set distribution",
         )
     return "int_uniform" if isinstance(low, int) else "uniform"
 
@@ -173,8 +173,8 @@ def _range(shape: Shape, *, rounded: bool = False, as_values: bool = False) -> A
         elif shape in ("log", "inv_log") and max(abs(low), abs(high)) > 700:
             raise SweepInvalidError(
                 f"{at}.max" if abs(high) > 700 else f"{at}.min",
-                "e to this power is beyond a float: min and max are exponents here; "
-                "for values use log_uniform_values",
+                "e to this power is beyond a float: min and max are exponents here; use "
+                "log_uniform_values for values",
             )
         return Continuous(shape, first, second, q), filled
 
@@ -224,7 +224,7 @@ def _is_json(value: Any, at: str) -> None:
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise SweepInvalidError(at, f"expected a value that JSON has: {error}") from error
+        raise SweepInvalidError(at, f"expected a value that JSON supports: {error}") from error
 
 
 def _short(value: Any) -> str:
@@ -277,7 +277,7 @@ def grid_of(found: Mapping[Path, Distribution], filled: Mapping[str, Any]) -> di
             count = 0
         if count > GRID_VALUES_MAX:
             raise SweepInvalidError(
-                where, f"a grid of {count:,} values, at most {GRID_VALUES_MAX:,}"
+                where, f"a grid of {count:,} values, the maximum is {GRID_VALUES_MAX:,}"
             )
         values = each.grid()
         if values is None:

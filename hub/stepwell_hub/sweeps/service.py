@@ -193,13 +193,15 @@ class Sweeps:
                 continue
             if given.awaited:
                 return Order(
-                    "wait", seconds=_AWAITED_SECONDS, reason="values of the last trial are awaited"
+                    "wait",
+                    seconds=_AWAITED_SECONDS,
+                    reason="waiting for the values of the last trial",
                 )
             params = await asyncio.get_running_loop().run_in_executor(
                 self._thread, self._suggest, sweep_id, given
             )
             suggestion = Suggestion(given.number, params)
-        return Order("wait", seconds=_AWAITED_SECONDS, reason="other hubs hand out trials too")
+        return Order("wait", seconds=_AWAITED_SECONDS, reason="other hubs start trials too")
 
     def _suggest(self, sweep_id: str, wanted: "Wanted") -> dict[str, Any]:
         model = self._models.get(sweep_id)

@@ -110,7 +110,9 @@ class Watch:
             except (CatalogUnavailableError, StoreError, ApiError) as error:
                 self._woken.set()
                 if not failed:
-                    logger.warning("trials are not looked at now, trying again reason=%s", error)
+                    logger.warning(
+                        "reading the values of trials failed, trying again reason=%s", error
+                    )
                 failed = str(error)
             took = time.monotonic() - started
             await asyncio.sleep(max(LOOK_SECONDS, took * REST_FACTOR))

@@ -162,7 +162,7 @@ class TableSql:
             return f"{cell} IS {'NOT ' if given.op == 'not_null' else ''}NULL"
         if given.op in _TEXTUAL:
             if not isinstance(given.value, str):
-                raise ApiError(400, "filter_invalid", f"{given.op} takes a text", field=field)
+                raise ApiError(400, "filter_invalid", f"{given.op} needs a text", field=field)
             return _textual(given.op, f"toString({cell})", given.value)
         if given.op == "in":
             if not given.values:
@@ -205,11 +205,11 @@ def _literal(kind: str, value: Value, field: str) -> str:
     if kind == BOOLEAN:
         if isinstance(value, bool):
             return str(value).lower()
-        raise ApiError(400, "filter_invalid", "the column takes true or false", field=field)
+        raise ApiError(400, "filter_invalid", "expected true or false for this column", field=field)
     if kind in (NUMBER, INTEGER):
         number = _number(value)
         if number is None:
-            raise ApiError(400, "filter_invalid", "the column takes a number", field=field)
+            raise ApiError(400, "filter_invalid", "expected a number for this column", field=field)
         return number
     if kind == DATETIME:
         return f"fromUnixTimestamp64Micro(toInt64({_micros(value, field)}), 'UTC')"
@@ -217,7 +217,7 @@ def _literal(kind: str, value: Value, field: str) -> str:
         return quoted(value)
     number = _number(value)
     if number is None:
-        raise ApiError(400, "filter_invalid", "the column takes a text", field=field)
+        raise ApiError(400, "filter_invalid", "expected a text for this column", field=field)
     return quoted(number)
 
 
@@ -248,6 +248,6 @@ def _micros(value: Value, field: str) -> int:
     raise ApiError(
         400,
         "filter_invalid",
-        "the column takes a moment: 2026-01-31T12:00:00, or seconds since 1970",
+        "expected a moment for this column: 2026-01-31T12:00:00, or seconds since 1970",
         field=field,
     )

@@ -65,7 +65,7 @@ def _schema(path: str) -> dict[str, Any]:
     found = pq.read_metadata(path)
     told = (found.metadata or {}).get(METADATA_KEY)
     if told is None:
-        raise ValueError("the file says nothing of columns; it is no table of ours")
+        raise ValueError("the file has no list of columns, so it is not a table of stepwell")
     return {"columns": json.loads(told), "rows": found.num_rows}
 
 

@@ -45,7 +45,9 @@ class _Worker:
         try:
             said = receive_message(self._peer)
             if said is None or "ready" not in said.fields:
-                raise OSError(said.fields.get("error") if said else "it ended while it started")
+                raise OSError(
+                    said.fields.get("error") if said else "the worker ended while it started"
+                )
         except BaseException:
             self.end()
             raise
@@ -107,7 +109,7 @@ class TableWorkers:
             ApiError: Too many requests wait, the query failed, or no worker starts.
         """
         if self._turns.locked() and self._waiting >= self._waiting_max:
-            raise ApiError(503, "busy", "too many queries wait already; try again in a moment")
+            raise ApiError(503, "busy", "too many queries are waiting; try again in a few seconds")
         self._waiting += 1
         try:
             await self._turns.acquire()
@@ -128,7 +130,10 @@ class TableWorkers:
             except TimeoutError as error:
                 worker.end()
                 raise ApiError(
-                    504, "query_timeout", f"the table was asked for more than {self._seconds:g} s"
+                    504,
+                    "query_timeout",
+                    f"reading the table took more than {self._seconds:g} s; use a narrower "
+                    "filter, or raise query_seconds",
                 ) from error
             except OSError as error:
                 worker.end()
@@ -144,18 +149,20 @@ class TableWorkers:
                 raise _failure_of(answer.fields)
             assert isinstance(answer, Message)
             return answer
-        raise ApiError(500, "table_failed", f"the engine ended over the table, twice: {ended}")
+        raise ApiError(
+            500, "table_failed", f"the worker ended twice while it read the table: {ended}"
+        )
 
     async def _take(self) -> _Worker:
         if self._closed:
-            raise ApiError(503, "busy", "the hub is ending")
+            raise ApiError(503, "busy", "the hub is shutting down")
         if self._idle:
             return self._idle.pop()
         try:
             made = await self._in_thread(_Worker, self._memory_bytes, self._seconds)
         except OSError as error:
             raise ApiError(
-                503, "tables_unavailable", f"no engine for tables can be started: {error}"
+                503, "tables_unavailable", f"starting a worker for tables failed: {error}"
             ) from error
         assert isinstance(made, _Worker)
         return made
@@ -188,9 +195,13 @@ class TableWorkers:
 def _failure_of(fields: Mapping[str, Any]) -> ApiError:
     text, code = str(fields["error"]), fields.get("code")
     if code in _TOO_LARGE:
-        return ApiError(413, "query_too_large", f"the query needs too much memory: {text[:200]}")
+        return ApiError(
+            413,
+            "query_too_large",
+            f"the query needs more memory than query_memory_bytes allows: {text[:200]}",
+        )
     if code in _TOO_SLOW:
         return ApiError(504, "query_timeout", text[:200])
     if code in _PATTERN_WRONG:
-        return ApiError(400, "filter_invalid", f"the regular expression: {text[:200]}")
-    return ApiError(500, "table_failed", f"unreadable table: {text[:500]}")
+        return ApiError(400, "filter_invalid", f"invalid regular expression: {text[:200]}")
+    return ApiError(500, "table_failed", f"reading the table failed: {text[:500]}")

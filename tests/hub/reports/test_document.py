@@ -149,8 +149,8 @@ def test_numbers_stay_the_texts_that_they_are_written_as() -> None:
 @pytest.mark.parametrize(
     ("content", "line", "field", "said"),
     [
-        ("", 10, "panel", "known are line, runs"),
-        ("metrics: a", 10, "panel", "say which kind"),
+        ("", 10, "panel", "the kinds are line, runs"),
+        ("metrics: a", 10, "panel", "the kind of panel is missing"),
         ("panel: lime", 11, "panel", "Did you mean line?"),
         ("panel: line", 10, "metrics", "`metrics: val/loss`"),
         ("panel: line\nmetrics: a\nlimits: 3", 13, "limits", "Did you mean limit?"),
@@ -159,7 +159,7 @@ def test_numbers_stay_the_texts_that_they_are_written_as() -> None:
         ("panel: line\nmetrics: a\nsmooth: nan", 13, "smooth", "a number from 0"),
         ("panel: line\nmetrics: a\ny: lag", 13, "y", "linear, log, symlog. Did you mean log?"),
         ("panel: line\nmetrics: a\nruns: 'lr<'", 13, "runs", "character"),
-        ("panel: line\nmetrics: a\nmetrics: b", 13, "metrics", "given twice"),
+        ("panel: line\nmetrics: a\nmetrics: b", 13, "metrics", "appears twice"),
         ("panel: value", 10, "metric", "needs `metric`"),
         ("panel: value\nmetric: [a, b]", 12, "metric", "not a list"),
         ("panel: value\nmetric: {a: b}", 12, "metric", "a text or a list"),
@@ -167,8 +167,13 @@ def test_numbers_stay_the_texts_that_they_are_written_as() -> None:
         ("just words", 11, "", "`name: value`"),
         ("panel: [", 11, "", "`name: value`"),
         ("panel: line\nmetrics: " + "a" * 1001, 12, "metrics", "1,000 at most"),
-        ("panel: line\nmetrics: " + ",".join(map(str, range(51))), 12, "metrics", "50 at most"),
-        ("# " + "x" * 17_000, 11, "", "bytes at most"),
+        (
+            "panel: line\nmetrics: " + ",".join(map(str, range(51))),
+            12,
+            "metrics",
+            "the maximum is 50",
+        ),
+        ("# " + "x" * 17_000, 11, "", "a panel may have"),
     ],
 )
 def test_a_wrong_panel_says_where_and_what(content: str, line: int, field: str, said: str) -> None:
@@ -189,7 +194,7 @@ def test_a_short_panel_has_no_lines_besides() -> None:
 def test_a_panel_inside_a_list_says_why_it_is_not_drawn() -> None:
     blocks = read_document("- ```stepwell\n  panel: value\n  metric: a\n  ```\n").blocks
     [problem] = [each for block in blocks for each in block.problems]
-    assert "inside a list" in problem.message
+    assert "in a list" in problem.message
 
 
 def test_panels_beyond_the_limit_say_so() -> None:

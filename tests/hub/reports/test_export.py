@@ -165,7 +165,7 @@ def test_pictures_and_tables_are_in_the_file(hub: Hub, tmp_path: Path) -> None:
     [image] = parts.all("img")
     assert image["src"].startswith("data:image/png;base64,")
     assert image["alt"] == "the shown"
-    assert "audio-file, 99 bytes: on the live page only" in parts.text
+    assert "audio-file, 99 bytes: only on the live page" in parts.text
     assert "2 of 3 rows, step 3" in parts.text
     assert HOSTILE in parts.text
 

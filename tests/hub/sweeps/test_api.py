@@ -137,7 +137,7 @@ def test_a_wrong_config_is_refused_by_the_path_of_the_field(hub: Hub) -> None:
         deep = [deep]
     config = RANDOM | {"parameters": {"lr": {"values": [deep, 2]}}}
     told = post(hub, "/sweeps", 400, project="p", config=config, key=key())["error"]
-    assert "objects or lists in each other" in told["message"]
+    assert "nested objects or lists" in told["message"]
 
 
 def test_what_is_not_there_is_told(hub: Hub) -> None:

@@ -100,7 +100,7 @@ def test_one_metric_in_a_list_is_the_metric() -> None:
         ({"method": "custom"}, "method", "controller"),
         ({"paramters": {}}, "paramters", "did you mean parameters"),
         ({"parameters": {}}, "parameters", "at least one"),
-        ({"parameters": {"1x": {"value": 1}}}, "parameters.1x", "not a name"),
+        ({"parameters": {"1x": {"value": 1}}}, "parameters.1x", "invalid parameter name"),
         ({"parameters": {"x": 0.1}}, "parameters.x", "{value: 0.1}"),
         ({"parameters": {"x": {"mim": 1, "max": 2}}}, "parameters.x.mim", "did you mean min"),
         ({"parameters": {"x": {"min": 1, "max": 2.0}}}, "parameters.x", "write both"),
@@ -218,7 +218,7 @@ def test_later_only_the_cap_and_the_bands_change() -> None:
     found = parse_config(config(metric={"name": "x"}, run_cap=3)).as_given
     assert changed_config(found, {"run_cap": 5}).run_cap == 5
     assert changed_config(found, {"run_cap": None}).run_cap is None
-    with pytest.raises(SweepInvalidError, match="no such field"):
+    with pytest.raises(SweepInvalidError, match="unknown field"):
         changed_config(found, {"method": "grid"})
 
 

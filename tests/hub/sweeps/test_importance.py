@@ -80,7 +80,7 @@ def test_what_cannot_be_said_has_a_reason() -> None:
     found = {each.name: each for each in importances(made)[1]}
     assert found["x"].direction == pytest.approx(1.0)
     assert found["code"].share is None
-    assert found["code"].reason == "each of its values was tried too few times"
+    assert found["code"].reason == "too few trials for each of its values"
     assert found["rare"].share is not None
     same = [(params, 1.0) for params, _ in made]
     chance, told = importances(same)
@@ -102,7 +102,7 @@ def test_thousands_of_trials_take_little_memory_whatever_their_texts() -> None:
         tracemalloc.stop()
     assert {each.name: each.reason for each in found} == {
         "long": "",
-        "many": "it has 2,000 values that are no numbers; at most 50",
+        "many": "2,000 of its values are not numbers; the maximum is 50",
     }
     assert peak < 64 << 20
 

@@ -140,7 +140,7 @@ def test_a_tree_written_and_read_is_the_same(tree: Expression):
 
 @pytest.mark.parametrize("twice", ["==", ":<", ">>", "=~"])
 def test_two_operators_are_refused_and_a_quoted_value_may_begin_with_one(twice: str):
-    with pytest.raises(FilterError, match=f": {twice} is no operator") as raised:
+    with pytest.raises(FilterError, match=f": {twice} is not an operator") as raised:
         parse_filter(f"a lr{twice}1")
     assert (raised.value.position, raised.value.length) == (4, 2)
     assert parse_filter(f'lr{twice[0]}"{twice[1]}1"') is not None

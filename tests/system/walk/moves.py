@@ -17,7 +17,7 @@ from tests.waiting import wait_until
 PROJECTS: Final = ("walk", "walk two")
 RUN_IDS: Final = ("r1", "r2", "r3")
 _ACTORS_MAX: Final = 4
-_ENGINE_IS_GONE: Final = ("then try once more", "no store engine answers there")
+_ENGINE_IS_GONE: Final = ("is started again; try again", "no store engine answers on this socket")
 _Key = tuple[str, str]
 
 

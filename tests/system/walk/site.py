@@ -90,7 +90,7 @@ class Site:
         """
         done = self._call_once(*words)
         until = time.monotonic() + _RESTART_SECONDS_MAX
-        while done.code and "then try once more" in done.err and time.monotonic() < until:
+        while done.code and "is started again; try again" in done.err and time.monotonic() < until:
             time.sleep(0.2)
             done = self._call_once(*words)
         return done

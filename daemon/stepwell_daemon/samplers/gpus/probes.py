@@ -100,7 +100,7 @@ def sample_gpu(gpu: Gpu) -> GpuSample:
     if processes is not None:
         values["gpu/processes"] = float(len(processes))
     if not values:
-        raise GpuError("it answers no call with a value")
+        raise GpuError("the driver returned no value for it")
     return GpuSample(values, instances, processes or ())
 
 

@@ -130,7 +130,7 @@ class GpuSampler:
             except GpuLostError as error:
                 conditions.append(_lost(_device(worker.gpu), error))
             except GpuError as error:
-                text = f"{worker.gpu.label} ({worker.gpu.model}) cannot be read: {error}"
+                text = f"{worker.gpu.label} ({worker.gpu.model}): reading failed: {error}"
                 conditions.append(Condition(_device(worker.gpu), "failing", text))
             else:
                 if sample is not None:
@@ -167,11 +167,11 @@ class GpuSampler:
         here = {gpu.uuid for gpu in held.gpus}
         gone = [device for uuid, device in self._known.items() if uuid not in here]
         for device in gone:
-            yield _lost(device, "the driver does not open it any more")
+            yield _lost(device, "the driver cannot open it any more")
         labels = {device.label for device in gone}
         for index in held.unreachable:
             if (label := f"gpu{index}") not in labels:
-                yield _lost(Device("gpu", label), "the driver does not open it")
+                yield _lost(Device("gpu", label), "the driver cannot open it")
 
     def _faults(self, held: _Open, told: set[str]) -> Iterator[Condition]:
         for gpu in held.gpus:
@@ -217,13 +217,13 @@ class GpuSampler:
             return self._closed_by(error)
         if not gpus and not unreachable:
             nvml.close()
-            return self._closed_by(DriverMissingError("the driver has no GPU"))
+            return self._closed_by(DriverMissingError("the driver reports no GPU"))
         workers = [GpuWorker(gpu) for gpu in gpus]
         held = _Open(nvml, workers, XidWatch(nvml, gpus, self._counts), unreachable)
         held.xids.start()
         for gpu in gpus:
             self._known[gpu.uuid] = _device(gpu)
-        logger.info("GPUs are sampled count=%d driver=%s", len(gpus), nvml.driver_version)
+        logger.info("sampling GPUs count=%d driver=%s", len(gpus), nvml.driver_version)
         self._open = held
         self._retry_at = 0.0
         return None
@@ -242,7 +242,9 @@ class GpuSampler:
         if not self._left:
             return []
         hung = [_hung(each) for held in self._left for each in held.workers if each.is_stuck]
-        text = "no GPU is sampled, a call to the NVIDIA driver that went away has not returned"
+        text = (
+            "no GPU is sampled: the NVIDIA driver was unloaded, and a call to it has not returned"
+        )
         return [*hung] or [Condition(_DRIVER, "hung", f"{text}: see the kernel's log")]
 
     def close(self) -> None:
@@ -269,16 +271,18 @@ class GpuSampler:
         self._retry_at = self._clock() + delay
         if isinstance(error, DriverReplacedError):
             text = (
-                "the NVIDIA driver was upgraded while this daemon ran, so no GPU is sampled: "
-                "restart the daemon (and the machine, where nvidia-smi reports a mismatch too)"
+                "no GPU is sampled: the NVIDIA driver was upgraded while this daemon ran. "
+                "Restart the daemon (and the machine, if nvidia-smi reports a mismatch too)"
             )
             return Condition(_DRIVER, "driver_replaced", text)
         if isinstance(error, DRIVER_GONE):
             if were_here:
-                text = f"no GPU is sampled, the NVIDIA driver is gone ({error}): see nvidia-smi"
+                text = (
+                    f"no GPU is sampled: the NVIDIA driver was unloaded ({error}); see nvidia-smi"
+                )
                 return Condition(_DRIVER, "driver_gone", text)
-            return Condition(_DRIVER, "absent", f"no NVIDIA GPU here ({error})", is_problem=False)
-        text = f"no GPU is sampled, the NVIDIA driver does not open ({error}): see nvidia-smi"
+            return Condition(_DRIVER, "absent", f"no NVIDIA GPU found ({error})", is_problem=False)
+        text = f"no GPU is sampled: opening the NVIDIA driver failed ({error}); see nvidia-smi"
         return Condition(_DRIVER, "failing", text)
 
 
@@ -307,8 +311,8 @@ def _instance_label(gpu: Gpu, instance: MigInstance) -> str:
 def _lost(device: Device, why: object) -> Condition:
     model = device.name or "of unknown model"
     text = (
-        f"{device.label} ({model}) is lost ({why}): see the kernel's log for its XID; it mostly "
-        "takes a reset of the GPU or a restart of the machine"
+        f"{device.label} ({model}) is lost ({why}): see the kernel's log for its XID; "
+        "usually a reset of the GPU or a restart of the machine is necessary"
     )
     return Condition(device, "lost", text)
 
@@ -317,8 +321,8 @@ def _hung(worker: GpuWorker) -> Condition:
     gpu = worker.gpu
     seconds = time.monotonic() - (worker.hung_since or 0.0)
     text = (
-        f"{gpu.label} ({gpu.model}) has not answered for {seconds:.0f} seconds and is not asked "
-        "again before it does: see the kernel's log"
+        f"{gpu.label} ({gpu.model}) has not answered for {seconds:.0f} seconds, and its next "
+        "sample waits for the answer: see the kernel's log"
     )
     return Condition(_device(gpu), "hung", text)
 

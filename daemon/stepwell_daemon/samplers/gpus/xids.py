@@ -23,9 +23,9 @@ CRITICAL: Final = frozenset((48, 62, 64, 74, 79, 94, 95, 119, 120))
 """Codes of faults in hardware or firmware. Other codes are mostly faults of a program."""
 
 _MEANINGS: Final = {
-    13: "graphics engine exception, mostly a program's fault",
-    31: "memory page fault, mostly a program's fault",
-    43: "GPU stopped processing, mostly a program's fault",
+    13: "graphics engine exception, usually a program error",
+    31: "memory page fault, usually a program error",
+    43: "GPU stopped processing, usually a program error",
     48: "double bit ECC error",
     62: "internal micro-controller halt",
     63: "row remapping event",
@@ -79,7 +79,7 @@ class XidWatch:
         try:
             events = pynvml.nvmlEventSetCreate()
         except pynvml.NVMLError as error:
-            logger.info("XID events cannot be watched error=%s", error)
+            logger.info("watching XID events failed error=%s", error)
             return
         try:
             if by_handle := self._registered(events):
@@ -101,7 +101,7 @@ class XidWatch:
                     pynvml.nvmlDeviceRegisterEvents(gpu.handle, wanted, events)
                     by_handle[_address(gpu.handle)] = gpu.uuid
             except pynvml.NVMLError as error:
-                logger.info("XID events cannot be watched gpu=%s error=%s", gpu.label, error)
+                logger.info("watching XID events failed gpu=%s error=%s", gpu.label, error)
         return by_handle
 
     def _wait(self, events: Any, by_handle: dict[int, str]) -> None:
