@@ -14,7 +14,7 @@ def main() -> None:
     project = sys.argv[1] if len(sys.argv) > 1 else "digits"
     text = "".join(
         (
-            "# What came out\n\n",
+            "# Results\n\n",
             "The best run, and all of them:\n\n",
             stepwell.panel("value", metric="validation/loss", best="min"),
             "\n",
@@ -23,7 +23,7 @@ def main() -> None:
             stepwell.panel("line", match="loss$", limit=5),
         )
     )
-    print(stepwell.report("What came out", text, project=project).url)
+    print(stepwell.report("Results", text, project=project).url)
 
 
 if __name__ == "__main__":

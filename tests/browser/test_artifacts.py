@@ -92,7 +92,7 @@ def test_an_artifact_is_logged_found_read_compared_followed_and_deleted(
 
     page.get_by_role("link", name="Compare", exact=True).click()
     expect(main.get_by_role("row")).to_contain_text(["Change", "README.md", "more"])
-    expect(main).to_contain_text("2 files the same")
+    expect(main).to_contain_text("2 files unchanged")
 
     page.get_by_role("link", name="Lineage", exact=True).click()
     nodes = page.locator("a.graph-node")

@@ -10,7 +10,7 @@ from tests.browser.chromium import PHONE, Watch, enter, watched
 from tests.browser.site import Site
 
 PROJECT = "reports"
-TEXT = """# What came out
+TEXT = """# Results of the runs
 
 Lower **rates** won <script>window.__pwned = 1</script> [x](javascript:window.__pwned=1)
 
@@ -160,9 +160,9 @@ def two_save(page: Page, address: str, watch: Watch) -> None:
     other.close()
     mine.fill("mine")
     page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.get_by_role("alert")).to_contain_text("Your text is here, not saved")
+    expect(page.get_by_role("alert")).to_contain_text("Your text below is not saved")
     expect(mine).to_have_value("mine")
-    page.get_by_role("button", name="Save mine over it").click()
+    page.get_by_role("button", name="Save my text over it").click()
     expect(page.locator(".save-state")).to_have_text(re.compile("^Saved"))
 
     mine.fill("mine, unsaved")
@@ -181,7 +181,7 @@ def two_save(page: Page, address: str, watch: Watch) -> None:
     page.goto(address)
     page.get_by_role("button", name="Versions").click()
     page.get_by_role("dialog").get_by_role("link", name="2", exact=True).click()
-    expect(page.locator(".report-document")).to_contain_text("What came out")
+    expect(page.locator(".report-document")).to_contain_text("Results of the runs")
     page.get_by_role("button", name="Restore this version").click()
     expect(page.get_by_role("button", name="Versions")).to_be_visible()
     expect(page.locator(".report-page .fact").first).to_contain_text("version 5")

@@ -117,10 +117,10 @@ def test_a_filter_that_leaves_no_run_says_so_in_place_of_empty_panels(
 ) -> None:
     page.goto(f"{site.url}{routes[name]}?q=name%3Anone-of-them")
     main = page.locator("main")
-    expect(main.get_by_text("No run fits the filter.")).to_be_visible()
+    expect(main.get_by_text("No run matches the filter.")).to_be_visible()
     expect(main.locator(".panel-place, .wall")).to_have_count(0)
     main.get_by_role("button", name="Clear the filter").click()
-    expect(main.get_by_text("No run fits the filter.")).to_have_count(0)
+    expect(main.get_by_text("No run matches the filter.")).to_have_count(0)
     assert "q=" not in page.url
 
 

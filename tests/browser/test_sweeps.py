@@ -33,7 +33,7 @@ def test_a_sweep_is_made_watched_and_changed(
     page.get_by_role("link", name="rates").click()
     agents = page.get_by_role("region", name="Agents")
     expect(agents).to_contain_text(f"stepwell agent {sweep['id']}")
-    expect(agents).to_contain_text("No agent has come yet")
+    expect(agents).to_contain_text("No agent has registered yet")
     assert page.url.endswith(f"{sweeps}/{sweep['id']}")
 
     path = f"/sweeps/{sweep['id']}"

@@ -40,7 +40,7 @@ def test_the_page_has_every_run_of_a_walk_and_none_that_was_removed(browser: Bro
             assert removed, "this seed removes no run: take another one"
             for project, run_id in removed:
                 page.goto(f"{url}{page_path(project, run_id)}/overview")
-                expect(page.get_by_role("main")).to_contain_text("It was deleted, or nothing")
+                expect(page.get_by_role("main")).to_contain_text("It was deleted, or no program")
                 expect(page.get_by_role("region", name="Run", exact=True)).to_have_count(0)
 
     walk(SEED, moves=15, look=look)

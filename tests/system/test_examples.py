@@ -160,7 +160,7 @@ def test_files_that_a_command_logs(node: Node, tmp_path: Path) -> None:
 def test_a_report(node: Node) -> None:
     url = run(node, sys.executable, "examples/report.py", "first-steps").strip()
     listed = json.loads(node.stepwell("report", "ls", "-p", "first-steps", "--json").stdout)
-    assert "What came out" in json.dumps(listed)
+    assert "Results" in json.dumps(listed)
     assert "/p/first-steps/reports/" in url
     page = node.folder / "report.html"
     exported = node.stepwell("report", "export", url.rpartition("/")[2], "-o", str(page))

@@ -156,7 +156,7 @@ export function readPrefix(bytes: Uint8Array): { headerBytes: number; bodyBytes:
   const magic = view.getUint32(0, true);
   if (magic !== FRAME_MAGIC) {
     throw new FrameError(
-      `no series frame: magic is 0x${magic.toString(16)}, not 0x${FRAME_MAGIC.toString(16)}`,
+      `not a series frame: magic is 0x${magic.toString(16)}, not 0x${FRAME_MAGIC.toString(16)}`,
     );
   }
   const headerBytes = view.getUint32(4, true);
@@ -304,14 +304,14 @@ export function parseHeader(bytes: Uint8Array): Json {
   try {
     parsed = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (reason) {
-    throw new FrameError(`header is no JSON: ${String(reason)}`);
+    throw new FrameError(`header is not JSON: ${String(reason)}`);
   }
   return object(parsed, "header");
 }
 
 export function object(value: unknown, what: string): Json {
   if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw new FrameError(`${what} is no object`);
+    throw new FrameError(`${what} is not an object`);
   return value as Json;
 }
 
@@ -331,6 +331,6 @@ export function integer(of: Json, name: string): number {
 export function text(of: Json, name: string): string {
   const value = of[name];
   if (value === undefined || value === null) return "";
-  if (typeof value !== "string") throw new FrameError(`"${name}" is no text`);
+  if (typeof value !== "string") throw new FrameError(`"${name}" is not a text`);
   return value;
 }

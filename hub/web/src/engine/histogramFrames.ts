@@ -70,7 +70,7 @@ function decodeMatrix(
 ): HistogramMatrix {
   const header = parseHeader(new Uint8Array(data, start + PREFIX_BYTES, headerBytes));
   if (header["v"] !== 1 || header["kind"] !== "histograms")
-    throw new FrameError("this is no frame of histograms, reload the page");
+    throw new FrameError("not a frame of histograms, reload the page");
   const body = { buffer: data, start: start + PREFIX_BYTES + headerBytes, bytes: bodyBytes };
   const columns = object(header["columns"], "columns");
   const length = integer(header, "n");

@@ -25,7 +25,7 @@ export function SignedOut() {
     <main class="signed-out">
       <Logo />
       <h1>This browser is not signed in</h1>
-      <p>The hub shows runs only to who can read its key. Open the page from a terminal:</p>
+      <p>The hub shows runs only to users who can read its key. Open the page from a terminal:</p>
       <p class="command">
         <code>stepwell open</code>
         <CopyButton text="stepwell open" what="the command" />

@@ -77,7 +77,7 @@ function Chooser({ project, columns, onChange }: Omit<ColumnChooserProps, "label
         <Group key={group.name} {...group} columns={columns} onToggle={toggle} />
       ))}
       {found.data.value && groups.every((group) => group.choices.length === 0) && (
-        <p class="fact">No column has such a name.</p>
+        <p class="fact">No column matches the search.</p>
       )}
     </div>
   );

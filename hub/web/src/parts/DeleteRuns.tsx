@@ -64,8 +64,8 @@ export function DeleteRuns({ runs, onClose, onDeleted }: DeleteRunsProps) {
       </ul>
       <p>
         {isForced.value
-          ? "A process may still log into what is deleted. What it sends from now on is dropped."
-          : "Points, histograms, media, tables, console and config are gone for good. An archived run only leaves the lists."}
+          ? "A process may still log into a deleted run. The rows that it sends later are deleted too."
+          : "Points, histograms, media, tables, console and config are deleted permanently. Archiving only removes a run from the lists."}
       </p>
       {failure.value && <p class="filter-error" role="alert">{failure.value.message}</p>}
       {note.value !== "" && <p role="status">{note.value}</p>}

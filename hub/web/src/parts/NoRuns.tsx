@@ -8,7 +8,7 @@ import { Notice } from "./Notice.js";
 export function NoRuns({ runs }: { runs: RunsState }) {
   if (runs.filter.value === "") return <NoRunsAtAll project={runs.project} />;
   return (
-    <Notice title="The filter leaves no run">
+    <Notice title="No run matches the filter">
       {runs.list.hints.value.map((hint) => <p key={hint}>{hint}</p>)}
       <button type="button" onClick={() => runs.setFilter("")}>Clear the filter</button>
     </Notice>
@@ -19,7 +19,7 @@ export function NoRuns({ runs }: { runs: RunsState }) {
 export function NoRunLeft({ runs }: { runs: RunsState }) {
   return (
     <p class="none-left" role="status">
-      No run fits the filter.
+      No run matches the filter.
       <button type="button" class="small" onClick={() => runs.setFilter("")}>Clear the filter</button>
     </p>
   );
@@ -43,7 +43,7 @@ function NoRunsAtAll({ project }: { project: string }) {
   if (data.value === null && error.value === null) return null;
   return (
     <Notice title={isUnknown ? `There is no project ${project}` : "This project has no runs"}>
-      {isUnknown && <p>Its name is mistyped, it was deleted, or nothing was logged into it yet.</p>}
+      {isUnknown && <p>Its name is mistyped, it was deleted, or it has no run yet.</p>}
       <a href="/">All projects</a>
     </Notice>
   );

@@ -54,7 +54,7 @@ export function Shell({ route, children }: { route: Route; children: ComponentCh
       <div class="page">
         {!isHubReachable.value && (
           <p class="banner" role="status">
-            The hub does not answer. What is shown may be old.
+            The hub does not answer. The page may be out of date.
           </p>
         )}
         {children}

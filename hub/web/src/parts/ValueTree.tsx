@@ -52,7 +52,7 @@ export function ValueTree({ title, root, empty, isRounded = false, textOf }: Val
         {count > 0 && <CopyButton what={`${title.toLowerCase()} as JSON`} text={() => toJson(root)} />}
       </header>
       {count === 0 && <p class="fact">{empty}</p>}
-      {count > 0 && lines.length === 0 && <p class="fact">Nothing matches.</p>}
+      {count > 0 && lines.length === 0 && <p class="fact">No line matches.</p>}
       {shown.length > 0 && (
         <dl>
           {shown.map((line) => (

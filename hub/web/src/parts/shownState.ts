@@ -39,12 +39,12 @@ export function shownState(
       const isStale = lastSeen !== null && now - lastSeen > STALE_SECONDS;
       if (!isStale) return { word: state, kind: "live", title: `Running: its process logs${seen}` };
       const silence = formatDuration(now - lastSeen);
-      return { word: "stale", kind: "stale", title: `Running, but nothing came for ${silence}: it may hang, or its node is away` };
+      return { word: "stale", kind: "stale", title: `Running, but no data for ${silence}: it may hang, or its node is unreachable` };
     }
     case "finished":
-      return { word: state, kind: "done", title: `Finished: the run said so${exit}` };
+      return { word: state, kind: "done", title: `Finished: its process reported the end${exit}` };
     case "crashed":
-      return { word: state, kind: "bad", title: `Crashed: its process is gone without an end of the run${exit}${seen}` };
+      return { word: state, kind: "bad", title: `Crashed: its process disappeared without finish${exit}${seen}` };
     case "failed":
       return { word: state, kind: "bad", title: `Failed: it ended with an error${exit}${seen}` };
     case "killed":

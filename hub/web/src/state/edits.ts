@@ -12,7 +12,7 @@ import { say } from "./toasts.js";
 function named(runId: string, asked: RunChanges): { changes: RunChanges; shown: RunChanges } {
   if (asked.name === undefined) return { changes: asked, shown: asked };
   const name = asked.name.trim();
-  if (name === "") say(`The name was removed; the run goes by its id, ${runId}`);
+  if (name === "") say(`The name was removed; the run is shown by its id, ${runId}`);
   return { changes: { ...asked, name }, shown: { ...asked, name: name === "" ? runId : name } };
 }
 

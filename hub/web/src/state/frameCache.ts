@@ -260,7 +260,7 @@ export class FrameCache {
         entry.revision.value++;
       }
       if (open.size > 0)
-        failure = new Error("The hub's answer left out a metric that was asked for.");
+        failure = new Error("The hub's answer lacks a requested metric.");
     } catch (reason) {
       wasAborted = isAborted(reason) || request.abort.signal.aborted;
       failure = wasAborted ? null : (reason as Error);

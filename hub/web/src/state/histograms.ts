@@ -30,7 +30,7 @@ export const askHistograms: AskHistograms = async (question, abort) => {
   const path = `${runPath(project, runId)}/histograms`;
   const response = await requestResponse("POST", path, { body, signal: abort });
   const [matrix] = decodeHistograms(await response.arrayBuffer());
-  if (matrix === undefined) throw new Error("The hub's answer left out the metric.");
+  if (matrix === undefined) throw new Error("The hub's answer lacks the metric.");
   return matrix;
 };
 

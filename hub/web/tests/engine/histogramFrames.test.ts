@@ -31,6 +31,6 @@ describe("histogram frames", () => {
     expect(text).toContain("elsewhere");
     const wrong = new Uint8Array(other);
     wrong.set(new TextEncoder().encode('"elsewhere!"'), text.indexOf('"elsewhere!"'));
-    expect(() => decodeHistograms(wrong.buffer)).toThrow("no frame of histograms");
+    expect(() => decodeHistograms(wrong.buffer)).toThrow("not a frame of histograms");
   });
 });

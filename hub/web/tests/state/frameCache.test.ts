@@ -294,7 +294,7 @@ describe("failures", () => {
     await turn();
     await asked[0]!.answer([frame(0, "a", [line("r1", [1])])]);
     expect(cache.read(STEPS, "a").error).toBeNull();
-    expect(cache.read(STEPS, "b").error?.message).toMatch(/left out/);
+    expect(cache.read(STEPS, "b").error?.message).toMatch(/lacks a requested/);
     cache.changed("p", [{ run_id: "r1", metric: "a", version: 2 }]);
     await turn();
     await asked[1]!.fail(new Error("gone"));

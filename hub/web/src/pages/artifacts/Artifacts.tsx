@@ -54,7 +54,7 @@ export function Artifacts({ project }: { project: string }) {
       {!page && !error && <Skeleton />}
       {isEmpty && !isFiltered && <NoArtifacts project={project} />}
       {isEmpty && isFiltered && (
-        <Notice title="No artifact fits">
+        <Notice title="No artifact matches">
           <p>{`${formatAmount(page.types.length, "type")} of artifacts ${page.types.length === 1 ? "is" : "are"} in this project.`}</p>
           <button type="button" onClick={() => view.change({ q: "", type: "" })}>Show all artifacts</button>
         </Notice>
@@ -82,7 +82,7 @@ function NoArtifacts({ project }: { project: string }) {
   return (
     <section class="first-run" aria-label="The first artifact">
       <h2>No artifact yet</h2>
-      <p>An artifact is a set of files with a name and versions: a data set, a model. A script logs one so:</p>
+      <p>An artifact is a set of files with a name and versions, for example a data set or a model. Log one in a script:</p>
       <Snippet text={logLines(project)} what="the Python lines" />
       <p class="fact">It appears here without a reload.</p>
     </section>
@@ -136,7 +136,7 @@ function CollectionRow({ collection }: { collection: Collection }) {
       <th scope="row">
         <a href={pathOf({ page: "version", project, name, version: "latest", tab: "overview" })}>{name}</a>
         {pending > 0 && (
-          <> <span class="tag" title="The node still stores its files">{`${formatCount(pending)} on the way`}</span></>
+          <> <span class="tag" title="The node is still storing its files">{`${formatCount(pending)} pending`}</span></>
         )}
       </th>
       <td>{type}</td>

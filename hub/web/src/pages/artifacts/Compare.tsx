@@ -77,7 +77,7 @@ function Differences({ address, before, after }: DifferencesProps) {
     return <Skeleton rows={6} />;
   }
   if (changes.length === 0) {
-    return <Notice title="The same files"><p>{`${before.version} and ${after.version} differ in nothing but description and metadata.`}</p></Notice>;
+    return <Notice title="The same files"><p>{`${before.version} and ${after.version} differ only in description and metadata.`}</p></Notice>;
   }
   const fitting = kind.value === "" ? changes : changes.filter((each) => each.kind === kind.value);
   const shown = fitting.slice(0, rowsMax.value);
@@ -100,7 +100,7 @@ function Differences({ address, before, after }: DifferencesProps) {
             </button>
           );
         })}
-        <span class="fact">{`${formatAmount(same, "file")} the same`}</span>
+        <span class="fact">{`${formatAmount(same, "file")} unchanged`}</span>
       </div>
       <div class="scroll-x" tabIndex={0} role="group" aria-label="Table of changes">
         <table class="rows">

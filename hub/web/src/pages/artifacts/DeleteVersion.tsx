@@ -47,13 +47,13 @@ function Question({ version, onChanged, onClose }: QuestionProps) {
   return (
     <Dialog title={`Delete ${label}?`} onClose={onClose}>
       <p>
-        {`${formatAmount(version.file_count, "file")} with ${formatBytes(version.size)} are gone for good, except those `}
-        that another version or a run has, too. The number does not come again. The lineage keeps the name.
+        {`${formatAmount(version.file_count, "file")} with ${formatBytes(version.size)} are deleted permanently, except `}
+        those of another version or a run. The version number is not used again. The lineage keeps the name.
       </p>
       {force && (
         <p>
           {`It has the ${aliases.length === 1 ? "alias" : "aliases"} ${aliases.join(", ")}. `}
-          {aliases.includes("latest") && "latest moves to the newest version that is left. "}
+          {aliases.includes("latest") && "latest moves to the newest remaining version. "}
           {aliases.some((alias) => alias !== "latest") && "Scripts that ask for another alias of it fail until it is set again."}
         </p>
       )}

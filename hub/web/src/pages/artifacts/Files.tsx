@@ -71,7 +71,7 @@ function Browser({ address, manifest, runId }: BrowserProps) {
 
 function emptyText(manifest: Manifest, search: string): string {
   if (manifest.count === 0) return "The version has no files";
-  return search === "" ? "There is no such folder" : "No file fits";
+  return search === "" ? "There is no such folder" : "No file matches";
 }
 
 function FolderPath({ dir, view }: { dir: string; view: ViewState<typeof FIELDS> }) {

@@ -25,7 +25,7 @@ export function LineageTab({ address, version }: VersionTabProps) {
   const { all, as } = view.values.value;
   const limit = useSignal(NODES_STEP);
   const resource = useMemo(
-    () => makeResource<Lineage>(() => Promise.reject(new Error("nothing was asked for"))),
+    () => makeResource<Lineage>(() => Promise.reject(new Error("not loaded yet"))),
     [version.id],
   );
   useEffect(() => {
@@ -51,7 +51,7 @@ export function LineageTab({ address, version }: VersionTabProps) {
         <button
           type="button"
           aria-pressed={all}
-          title="Also what else came of the same runs and versions"
+          title="Also other descendants of the same runs and versions"
           onClick={() => view.change({ all: !all })}
         >
           All around
@@ -70,7 +70,7 @@ export function LineageTab({ address, version }: VersionTabProps) {
       {error && <p class="filter-error" role="alert">{`More could not be read: ${error.message}`}</p>}
       {lineage.edges.length === 0 ? (
         <Notice title="No run logged or used this version">
-          <p>A run that calls use_artifact or log_artifact comes here.</p>
+          <p>Runs that call use_artifact or log_artifact appear here.</p>
         </Notice>
       ) : as === "list" ? (
         <LineageList lineage={lineage} start={start} />

@@ -53,7 +53,7 @@ export function LineageGraph({ lineage, start }: { lineage: Lineage; start: stri
         <button type="button" class="small" aria-label="Zoom in" onClick={() => change(ZOOM_FACTOR)}>+</button>
         <button type="button" class="small" onClick={fit}>Fit</button>
       </div>
-      <div ref={area} class="graph-area" tabIndex={0} role="group" aria-label="Graph of runs and versions; the list says the same">
+      <div ref={area} class="graph-area" tabIndex={0} role="group" aria-label="Graph of runs and versions; the list has the same content">
         <div style={{ width: `${layout.width * scale}px`, height: `${layout.height * scale}px` }}>
           <div
             class={`graph-plane ${path === null ? "" : "dimmed"}`}

@@ -112,7 +112,7 @@ function AliasEditor({ address, version, onChanged }: Omit<VersionTabProps, "onR
           type="text"
           aria-label="New alias"
           placeholder="new alias"
-          title="It moves here from another version that has it"
+          title="An alias of another version moves to this version"
           value={draft.value}
           onInput={(event) => (draft.value = event.currentTarget.value)}
         />

@@ -42,9 +42,9 @@ export function Preview({ address, path, entry, runId }: PreviewProps) {
 function Reference({ entry: { reference = "", checksum } }: { entry: Entry }) {
   return (
     <>
-      <p>The bytes are kept elsewhere:</p>
+      <p>stepwell has only a reference to this file:</p>
       <p class="preview-foot"><code class="wrap">{reference}</code> <CopyButton what="the reference" text={reference} /></p>
-      {checksum && <p class="fact wrap">{`Checksum of its keeper: ${checksum}`}</p>}
+      {checksum && <p class="fact wrap">{`Checksum from its store: ${checksum}`}</p>}
     </>
   );
 }
@@ -77,7 +77,7 @@ function Table({ path, ...table }: { project: string; runId: string; digest: str
   const found = useResource(table.digest, (signal) => getTable(table, { signal }));
   const error = found.error.value;
   if (error instanceof ApiError && error.status === 404) {
-    return <p class="fact">This Parquet file is no table that a run logged: the page cannot show it.</p>;
+    return <p class="fact">This Parquet file is not a table of a run, so the page cannot show it.</p>;
   }
   if (error) return <Failure what="The table could not be read" error={error} onRetry={() => void found.load()} />;
   if (!found.data.value) return <Skeleton rows={4} />;
@@ -109,11 +109,11 @@ function Text({ digest, path, size }: { digest: string; path: string; size: numb
   if (size === 0) return <p class="fact">The file is empty.</p>;
   const isWhole = bytes.length >= size;
   const shown = textOf(bytes, { path, isWhole });
-  if (shown === null) return <p class="fact">The browser cannot show such a file.</p>;
+  if (shown === null) return <p class="fact">The browser cannot show files of this type.</p>;
   return (
     <>
       <pre tabIndex={0} class="preview-text">{shown}</pre>
-      {!isWhole && <p class="fact">{`The first ${formatBytes(bytes.length)}; the download has all of it`}</p>}
+      {!isWhole && <p class="fact">{`The first ${formatBytes(bytes.length)}; the download has the whole file`}</p>}
     </>
   );
 }

@@ -27,7 +27,7 @@ export function RunArtifacts({ run }: RunTabProps) {
   if (isEmpty) {
     return (
       <Notice title="The run used and logged no artifact">
-        <p>A script logs one so:</p>
+        <p>Log one in a script:</p>
         <Snippet text={logLines(project)} what="the Python lines" />
       </Notice>
     );

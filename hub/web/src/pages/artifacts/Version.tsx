@@ -70,7 +70,7 @@ export function VersionPage({ project, name, asked, tab }: VersionPageProps) {
       {!version && !error && <Skeleton rows={12} />}
       {isShown && isDeleted && tab !== "lineage" && (
         <Notice title={`${name}:${version.version} was deleted`}>
-          <p>Its number does not come again. The lineage keeps its name.</p>
+          <p>Its number is not used again. The lineage keeps its name.</p>
           <a href={pathOf({ page: "version", project, name, version: version.version, tab: "lineage" })}>Lineage</a>
           <a href={pathOf({ page: "artifacts", project })}>{`Artifacts of ${project}`}</a>
         </Notice>
@@ -91,7 +91,7 @@ export function VersionPage({ project, name, asked, tab }: VersionPageProps) {
 function GoneVersion({ project, name, asked }: { project: string; name: string; asked: string }) {
   return (
     <Notice title={`There is no ${name}:${asked}`}>
-      <p>The name is mistyped, the alias was removed, or the version is still on its way.</p>
+      <p>The name is mistyped, the alias was removed, or the version is not committed yet.</p>
       <a href={pathOf({ page: "artifacts", project })}>{`Artifacts of ${project}`}</a>
     </Notice>
   );

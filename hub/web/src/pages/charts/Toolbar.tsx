@@ -48,7 +48,7 @@ export function Toolbar({ board, canGroup = false }: { board: Board; canGroup?: 
       <button
         type="button"
         aria-pressed={isPaused.value}
-        title={isPaused.value ? "Go on with live updates (.)" : "Pause live updates (.)"}
+        title={isPaused.value ? "Resume live updates (.)" : "Pause live updates (.)"}
         onClick={() => setPaused(!isPaused.peek())}
       >
         {isPaused.value ? "Paused" : "Pause"}
@@ -163,7 +163,7 @@ function ViewSettings({ board, canGroup }: { board: Board; canGroup: boolean }) 
             type="number"
             min={0}
             step="any"
-            title="A number from 0 to 1 is taken as a weight per point"
+            title="A number from 0 to 1 is treated as a weight per point"
             value={values.sm}
             aria-label={`Half-life in ${unit}`}
             onChange={(event) =>

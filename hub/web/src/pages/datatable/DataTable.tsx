@@ -115,10 +115,10 @@ function Rows({ table, facts, name, view, onView, onOpen }: RowsProps) {
         </span>
       </div>
       {facts.columns.length > COLUMNS_MAX && (
-        <p class="fact">{`The first ${COLUMNS_MAX} of ${facts.columns.length} columns; files have all`}</p>
+        <p class="fact">{`The first ${COLUMNS_MAX} of ${facts.columns.length} columns; the downloads have all`}</p>
       )}
       {error !== null && <Failure what="The rows are not shown" error={error} onRetry={rows.retry} />}
-      {matching === 0 && <Notice title={facts.rows === 0 ? "The table has no rows" : "No row fits"} />}
+      {matching === 0 && <Notice title={facts.rows === 0 ? "The table has no rows" : "No row matches"} />}
       <VirtualTable
         key={`${asked} ${from}`}
         label={name}

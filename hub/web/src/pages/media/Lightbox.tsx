@@ -150,7 +150,7 @@ function Content({ item, name }: { item: MediaItem; name: string }) {
     case "audio":
       return <audio controls src={item.url} aria-label={name} />;
     case "file":
-      return <p class="fact">The browser cannot show such a file.</p>;
+      return <p class="fact">The browser cannot show files of this type.</p>;
   }
 }
 

@@ -72,7 +72,7 @@ function Wall({ project, runs, board }: WallProps) {
   if (hasNoRuns(runs)) return <NoRuns runs={runs} />;
   if (leavesNoRun(runs)) return <NoRunLeft runs={runs} />;
   if (runs.list.isReady.value && shown.length === 0) {
-    return <Notice title="No run is chosen">The coloured chips in the list of runs choose them.</Notice>;
+    return <Notice title="No run is chosen">Choose runs with the coloured chips in the list of runs.</Notice>;
   }
   if (keys === null) return failure ?? <Skeleton rows={8} />;
   if (keys.length === 0) return <NoMedia title="No run that is shown has logged media" />;

@@ -69,7 +69,7 @@ export function RunMedia({ run }: RunTabProps) {
       {error && <Failure what="The media could not be read" error={error} onRetry={board.retry} />}
       {keys === null && !error && <Skeleton rows={8} />}
       {keys?.length === 0 && <NoMedia title="The run has logged no media" />}
-      {keys !== null && keys.length > 0 && shown?.length === 0 && <Notice title="No media have such a name" />}
+      {keys !== null && keys.length > 0 && shown?.length === 0 && <Notice title="No media match the search" />}
       {shown?.slice(0, most.value).map((key) => (
         <Panel
           key={key.metric}
@@ -144,7 +144,7 @@ function Panel({ project, runId, media, board, onNear, onOpen }: PanelProps) {
           type="button"
           class="quiet small"
           aria-pressed={isOwn}
-          title="Give this panel a step of its own"
+          title="Set a separate step for this panel"
           onClick={() => board.moveOwn(metric, isOwn ? undefined : board.step.peek())}
         >
           Own step
@@ -162,7 +162,7 @@ function Panel({ project, runId, media, board, onNear, onOpen }: PanelProps) {
         {() => (
           <>
             {values === undefined && <Skeleton rows={3} />}
-            {values?.length === 0 && <p class="fact">{`Nothing at this step or before it; the first is at step ${media.first_step}`}</p>}
+            {values?.length === 0 && <p class="fact">{`No media at this step or before; the first are at step ${media.first_step}`}</p>}
             {values?.map((value) => {
               const { View } = kindOf(value.type);
               return (

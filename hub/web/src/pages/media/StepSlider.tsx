@@ -42,7 +42,7 @@ export function StepSlider({ label, steps, step, onMove }: StepSliderProps) {
       <button
         type="button"
         aria-pressed={step === null}
-        title="Stay at the newest step"
+        title="Follow the newest step"
         aria-label={`Newest step: ${label}`}
         onClick={() => onMove(step === null ? shown : null, true)}
       >

@@ -27,9 +27,9 @@ export function stateText(item: MediaItem): string {
     case "uploading":
       return "Uploading";
     case "none":
-      return "This release keeps no bytes of such a medium";
+      return "This release does not store media of this type";
     case "failed":
-      return `${item.id === null ? "Dropped" : "Failed"}: ${item.reason || "no reason was given"}`;
+      return `${item.id === null ? "Dropped" : "Failed"}: ${item.reason || "no reason reported"}`;
   }
 }
 

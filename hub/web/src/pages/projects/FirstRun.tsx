@@ -28,7 +28,7 @@ export function FirstRun() {
       <h2>No run yet</h2>
       <p>Run this on the machine where the hub runs. The page opens the run as soon as it starts.</p>
       <Snippet text={SNIPPET} what="the Python lines" />
-      <p>A script that says <code>import wandb</code> runs as it is:</p>
+      <p>A script with <code>import wandb</code> runs unchanged:</p>
       <Snippet text={EXISTING} what="the command" />
       <p class="fact waiting-note" role="status">Waiting for the first run</p>
     </section>

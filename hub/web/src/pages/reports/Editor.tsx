@@ -119,7 +119,7 @@ function Writing({ report }: { report: Report }) {
         </span>
       </PageHeader>
       <Problems draft={draft} project={project} onDiscard={() => refresh.call()} />
-      <div class="report-tabs" role="group" aria-label="What is shown">
+      <div class="report-tabs" role="group" aria-label="Editor view">
         <button type="button" aria-pressed={shows.value === "text"} onClick={() => (shows.value = "text")}>Write</button>
         <button type="button" aria-pressed={shows.value === "preview"} onClick={() => (shows.value = "preview")}>Preview</button>
       </div>
@@ -195,11 +195,11 @@ function Problems({ draft, project, onDiscard }: { draft: Draft; project: string
   if (draft.isConflict.value) {
     const path = pathOf({ page: "report", project, reportId: draft.saved.value.id, isEdited: false });
     return (
-      <Notice title="Another version was saved meanwhile. Your text is here, not saved." kind="bad">
+      <Notice title="Another version was saved in the meantime. Your text below is not saved." kind="bad">
         <p class="actions">
           <a class="button" href={path} target="_blank">Read the newer version</a>
           <button type="button" disabled={isBusy.value} onClick={() => void newest((report) => (draft.rebase(report), draft.save()))}>
-            Save mine over it
+            Save my text over it
           </button>
           <button
             type="button"
@@ -209,11 +209,11 @@ function Problems({ draft, project, onDiscard }: { draft: Draft; project: string
               void newest((report) => startReport(project, { ...mine, onMade: () => draft.discard(report) }));
             }}
           >
-            Save mine as a new report
+            Save my text as a new report
           </button>
-          <button type="button" class="danger" disabled={isBusy.value} onClick={() => void discard()}>Discard mine</button>
+          <button type="button" class="danger" disabled={isBusy.value} onClick={() => void discard()}>Discard my text</button>
         </p>
-        <p class="fact">The newer one stays among the versions when yours is saved over it.</p>
+        <p class="fact">If you save your text over it, the newer version stays in the list of versions.</p>
       </Notice>
     );
   }

@@ -60,7 +60,7 @@ export function ReportPage({ project, reportId }: { project: string; reportId: s
         {isShown && <Actions report={found.report} isOld={asked !== null} />}
       </PageHeader>
       {isGone && (
-        <Notice title={asked === null ? `There is no report ${reportId}` : `Version ${asked} of this report is not kept`}>
+        <Notice title={asked === null ? `There is no report ${reportId}` : `Version ${asked} of this report was deleted`}>
           <p>{asked === null ? "It was deleted, its id is mistyped, or another hub has it." : error.message}</p>
           <a href={pathOf({ page: "reports", project })}>{`Reports of ${project}`}</a>
         </Notice>
@@ -133,7 +133,7 @@ function Actions({ report, isOld }: { report: Report; isOld: boolean }) {
         <>
           <a class="button" href={pathOf({ page: "report", project, reportId, isEdited: true })}>Edit</a>
           <button type="button" onClick={() => void copyLink(location.origin + path)}>Copy link</button>
-          <a class="button" href={exportUrl(reportId)} download title="One HTML file with the numbers of now">Export</a>
+          <a class="button" href={exportUrl(reportId)} download title="One HTML file with the current numbers">Export</a>
         </>
       )}
       <button type="button" onClick={() => (areVersionsOpen.value = true)}>Versions</button>
@@ -141,7 +141,7 @@ function Actions({ report, isOld }: { report: Report; isOld: boolean }) {
       {areVersionsOpen.value && <Versions report={report} onClose={() => (areVersionsOpen.value = false)} />}
       {isAsked.value && (
         <Dialog title="Delete this report?" onClose={() => (isAsked.value = false)}>
-          <p>{`"${title}" and its earlier versions are gone for good. Runs and their data stay.`}</p>
+          <p>{`"${title}" and its earlier versions are deleted permanently. Runs and their data stay.`}</p>
           <div class="dialog-actions">
             <button type="button" onClick={() => (isAsked.value = false)}>Back</button>
             <button type="button" class="danger" disabled={isBusy.value} onClick={() => void remove()}>Delete the report</button>

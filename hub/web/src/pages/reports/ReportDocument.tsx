@@ -45,7 +45,7 @@ export function ReportDocument({ project, blocks, onLine }: ReportDocumentProps)
 }
 
 function NewerPanel({ kind }: { kind: string }) {
-  return <p class="panel-empty">{`The hub draws panels of the kind ${kind} since it was updated. Reload the page.`}</p>;
+  return <p class="panel-empty">{`The hub was updated and has panels of the kind ${kind}. Reload the page to see them.`}</p>;
 }
 
 function Problems({ block, onLine }: { block: Block; onLine: ((line: number) => void) | undefined }) {

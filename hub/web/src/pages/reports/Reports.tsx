@@ -73,7 +73,7 @@ function pythonLines(project: string): string {
     "import stepwell",
     "",
     'text = """',
-    "# What came out",
+    "# Results",
     "",
     "```stepwell",
     "panel: line",

@@ -4,7 +4,7 @@ import { navigate } from "../../state/navigation.js";
 import { pathOf } from "../../state/routes.js";
 import { say } from "../../state/toasts.js";
 
-const FIRST_TEXT = `What was tried, and what came out.
+const FIRST_TEXT = `Question, experiments and results.
 
 \`\`\`stepwell
 panel: runs
@@ -30,7 +30,7 @@ export async function startReport(
     onMade?.();
     navigate(pathOf({ page: "report", project, reportId: id, isEdited: true }));
   } catch (failure) {
-    say(`The report was not made: ${(failure as Error).message}`, "bad");
+    say(`Creating the report failed: ${(failure as Error).message}`, "bad");
   }
 }
 

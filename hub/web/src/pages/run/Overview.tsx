@@ -96,7 +96,7 @@ function Facts({ run, onChange }: RunTabProps) {
             onChange={(event) => onChange({ color: event.currentTarget.value })}
           />
           {run.color !== "" && (
-            <button type="button" class="small" onClick={() => onChange({ color: "" })}>As given by the hub</button>
+            <button type="button" class="small" onClick={() => onChange({ color: "" })}>As chosen by the hub</button>
           )}
         </Fact>
         <Fact name="Notes">

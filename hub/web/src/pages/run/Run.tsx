@@ -81,7 +81,7 @@ export function Run({ project, runId, tab }: RunProps) {
 function GoneRun({ project, runId }: { project: string; runId: string }) {
   return (
     <Notice title={`There is no run ${runId}`}>
-      <p>{`It was deleted, or nothing was logged into project ${project} under this id: a program may have ended before its init.`}</p>
+      <p>{`It was deleted, or no program logged into project ${project} under this id: it may have ended before its init call.`}</p>
       <SweepLink project={project} runId={runId} />
       <a href={pathOf({ page: "table", project })}>{`Runs of ${project}`}</a>
       <a href="/">All projects</a>

@@ -36,7 +36,7 @@ export function System({ run }: RunTabProps) {
       )}
       {!metrics && !error && <Skeleton rows={8} />}
       {metrics?.size === 0 && (
-        <Notice title="No node measured anything while the run ran">
+        <Notice title="No node sampled metrics during the run">
           <p>The daemon of a node samples it while a run logs there. Short runs can end before the first sample.</p>
         </Notice>
       )}
@@ -59,9 +59,9 @@ export function System({ run }: RunTabProps) {
 }
 
 const SOURCES: Readonly<Record<RunDevices["source"], string>> = {
-  processes: "Its own are those its processes hold memory of.",
-  environment: "Its own are those that CUDA_VISIBLE_DEVICES or its like named when it began.",
-  node: "Which of them the run uses is not known.",
+  processes: "The run's GPUs are those on which its processes use memory.",
+  environment: "The run's GPUs are those in CUDA_VISIBLE_DEVICES, or a similar variable, at its start.",
+  node: "It is unknown which of them the run uses.",
 };
 
 /** Which GPUs are shown, and what they are. */

@@ -45,7 +45,7 @@ async function leave(): Promise<void> {
     await logOut();
     isSignedOut.value = true;
   } catch (failure) {
-    say(`Not logged out: ${(failure as Error).message}`, "bad");
+    say(`Logging out failed: ${(failure as Error).message}`, "bad");
   }
 }
 
@@ -73,7 +73,7 @@ function StatusCards({ status }: { status: HubStatus }) {
       </div>
       {status.daemon === null ? (
         <Notice title="No daemon answers">
-          <p>The hub runs alone, or its daemon has ended. On the machine of the daemon: <code>stepwell status</code></p>
+          <p>The hub runs without a daemon, or its daemon has ended. On the daemon's machine, run <code>stepwell status</code></p>
         </Notice>
       ) : (
         <div class="column">
@@ -84,7 +84,7 @@ function StatusCards({ status }: { status: HubStatus }) {
             isRounded
             root={withoutWriters(status.daemon)}
             textOf={daemonText}
-            empty="The daemon says nothing."
+            empty="The daemon's status is empty."
           />
         </div>
       )}

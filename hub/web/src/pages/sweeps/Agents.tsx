@@ -25,7 +25,7 @@ export function Agents({ sweep, trials }: { sweep: Sweep; trials: readonly Trial
       {sweep.state !== "finished" && sweep.state !== "canceled" && (
         <Snippet text={`stepwell agent ${sweep.id}`} what="the command" />
       )}
-      {agents.length === 0 && <p class="fact">No agent has come yet. Start one with this command, on any machine.</p>}
+      {agents.length === 0 && <p class="fact">No agent has registered yet. Start one with this command, on any machine.</p>}
       {agents.length > 0 && (
         <div class="scroll-x" tabIndex={0} role="group" aria-label="Table of agents">
           <table class="rows dense">
@@ -77,10 +77,10 @@ function AgentRow({ sweep, agent, trial }: { sweep: Sweep; agent: SweepAgent; tr
 function stateOf(agent: SweepAgent, hasTrial: boolean): [kind: string, word: string, title: string] {
   if (agent.is_alive) {
     return hasTrial
-      ? ["live", "runs a trial", "Its heartbeats come"]
-      : ["done", "waits", "Heard of in the last 30 seconds, without a trial"];
+      ? ["live", "runs a trial", "Its heartbeats arrive"]
+      : ["done", "waits", "It sent a heartbeat in the last 30 seconds and has no trial"];
   }
   return hasTrial
-    ? ["stale", "silent", "No heartbeat for 30 seconds: the next agent that asks gets its trial"]
-    : ["done", "gone", "It ended, or was not heard of for 30 seconds"];
+    ? ["stale", "silent", "No heartbeat for 30 seconds: the next agent gets its trial"]
+    : ["done", "gone", "It ended, or sent no heartbeat for 30 seconds"];
 }

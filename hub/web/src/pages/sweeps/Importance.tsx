@@ -67,7 +67,7 @@ function Shares({ found, metric }: { found: Importances; metric: { name: string;
         </button>
       )}
       <p class="fact">
-        {`The part of the variance of the ranks of ${metric.name} between groups of like values of a parameter, over ` +
+        {`The part of the variance of the ranks of ${metric.name} between groups of similar values of a parameter, over ` +
           `${formatCount(trials)} trials.` +
           (chance === null ? "" : ` Chance alone reaches ${percent(chance)} in one of 20 cases (the mark).`)}
       </p>
@@ -95,8 +95,8 @@ function Share({ parameter, chance, metric }: { parameter: ParameterImportance; 
 
 function directionText(direction: number | null, metric: string): string {
   if (direction === null) return "differs by category";
-  if (Math.abs(direction) < DIRECTION_MIN) return "no one direction";
-  return `more of it, ${direction > 0 ? "higher" : "lower"} ${metric}`;
+  if (Math.abs(direction) < DIRECTION_MIN) return "no clear direction";
+  return `with higher values, ${direction > 0 ? "higher" : "lower"} ${metric}`;
 }
 
 function percent(part: number): string {

@@ -12,8 +12,8 @@ export function NoValues({ trials, metric }: { trials: readonly Trial[]; metric:
       <p>{`${formatAmount(ended.length, "trial")} ended without a value of ${metric}.`}</p>
       <p class="fact">
         {bad.length === ended.length
-          ? "All of them failed or crashed: the logs of their runs say why."
-          : `A trial has one when its training logs ${metric} under this very name.`}
+          ? "All of them failed or crashed: see the logs of their runs."
+          : `A trial has a value when its training logs ${metric} under exactly this name.`}
       </p>
     </div>
   );

@@ -55,7 +55,7 @@ export function Parallel({ sweep, trials, axes: all, isIn, brushes, onBrushes, h
     const found = nearestParallel(layout, lines, event.clientX - box.left, event.clientY - box.top);
     hovered.value = found !== null && found.distance <= HOVER_PIXELS ? trials[found.item]!.number : null;
   };
-  const hint = "Drag along an axis to keep a range; a click without a drag takes a category, or frees the axis.";
+  const hint = "Drag along an axis to keep a range; a click selects a category, or clears the axis.";
   return (
     <section class="card parallel-card" aria-label="Parallel coordinates">
       <header class="card-head">

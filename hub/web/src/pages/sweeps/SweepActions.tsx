@@ -15,13 +15,13 @@ interface Ending {
 const STOP: Ending = {
   state: "finished",
   title: "Stop this sweep?",
-  text: "There are no new trials; running ones go to their end. A stopped sweep cannot be resumed.",
+  text: "No new trials start; running trials continue to their end. A stopped sweep cannot be resumed.",
   button: "Stop the sweep",
 };
 const CANCEL: Ending = {
   state: "canceled",
   title: "Cancel this sweep?",
-  text: "There are no new trials, and running ones are stopped now. A canceled sweep cannot be resumed.",
+  text: "No new trials start, and running trials are stopped now. A canceled sweep cannot be resumed.",
   button: "Cancel the sweep",
 };
 

@@ -3,19 +3,19 @@ import type { SweepState, Trial, TrialState } from "../../api/sweeps.js";
 import { trialStateText } from "./trials.js";
 
 const SWEEP: Readonly<Record<SweepState, [kind: string, title: string]>> = {
-  pending: ["other", "No agent has asked for a trial yet"],
-  running: ["live", "Agents that ask get trials"],
-  paused: ["stale", "No new trials; running ones go on"],
-  finished: ["done", "No new trials; running ones go to their end"],
-  canceled: ["other", "No new trials; running ones are stopped"],
+  pending: ["other", "No agent has requested a trial yet"],
+  running: ["live", "Agents receive trials"],
+  paused: ["stale", "No new trials; running trials continue"],
+  finished: ["done", "No new trials; running trials continue to their end"],
+  canceled: ["other", "No new trials; running trials are stopped"],
 };
 
 const TRIAL: Readonly<Record<TrialState, [kind: string, title: string]>> = {
   running: ["live", "An agent runs it"],
-  waiting: ["stale", "Its agent is gone: the next agent that asks gets it"],
+  waiting: ["stale", "Its agent disappeared: the next agent gets the trial"],
   finished: ["done", "Ended without an error"],
   failed: ["bad", "Ended with an error"],
-  crashed: ["bad", "Its process is gone, or its agents vanished five times"],
+  crashed: ["bad", "Its process disappeared, or its agents disappeared five times"],
   stopped: ["other", "Stopped before its end"],
 };
 

@@ -20,7 +20,7 @@ export function SweepFacts({ sweep, best }: { sweep: Sweep; best: Trial | undefi
         </Line>
         {sweep.description !== "" && <Line name="Description">{sweep.description}</Line>}
         <Line name="Method">{sweep.method}</Line>
-        <Line name="Metric">{sweep.metric ? `${sweep.metric.name}, ${sweep.metric.goal}` : "none: no trial is the best"}</Line>
+        <Line name="Metric">{sweep.metric ? `${sweep.metric.name}, ${sweep.metric.goal}` : "none, so there is no best trial"}</Line>
         <Line name="Best">
           <BestTrial sweep={sweep} last={best?.last ?? null} />
         </Line>
