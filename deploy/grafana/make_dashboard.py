@@ -21,7 +21,7 @@ _NODE: Final = 'instance=~"$node"'
 ROWS: Final[dict[str, list[tuple[str, str, list[tuple[str, str]]]]]] = {
     "Daemons": [
         ("Ready", "none", [("stepwell_ready{N}", "{{instance}}")]),
-        ("Problems that the status names", "none", [("stepwell_problems{N}", "{{instance}}")]),
+        ("Problems in the status", "none", [("stepwell_problems{N}", "{{instance}}")]),
         ("Writers connected", "none", [("stepwell_writers_connected{N}", "{{instance}}")]),
         (
             "Points a second",
@@ -76,7 +76,7 @@ ROWS: Final[dict[str, list[tuple[str, str, list[tuple[str, str]]]]]] = {
             "s",
             [("stepwell_spool_oldest_unforwarded_seconds{N}", "{{instance}}")],
         ),
-        ("The store takes blocks", "none", [("stepwell_sink_healthy{N}", "{{instance}}")]),
+        ("The store accepts blocks", "none", [("stepwell_sink_healthy{N}", "{{instance}}")]),
         (
             "Time of a sync of the spool, 99th percentile",
             "s",
@@ -110,7 +110,7 @@ ROWS: Final[dict[str, list[tuple[str, str, list[tuple[str, str]]]]]] = {
     ],
     "GPUs": [
         (
-            "Share of time in which a kernel ran",
+            "Share of time with a running kernel",
             "percentunit",
             [("stepwell_device_gpu_utilization_ratio{N}", "{{instance}} {{device}}")],
         ),

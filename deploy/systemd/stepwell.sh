@@ -1,5 +1,5 @@
-# /etc/profile.d/stepwell.sh: what training uses on this node. Jobs that read no profile need these
-# three variables in their own environment.
+# /etc/profile.d/stepwell.sh: variables for training on this node. Jobs that read no profile need
+# these three variables in their own environment.
 export STEPWELL_SOCKET=/run/stepwell/stepwell.sock
 export STEPWELL_DIR=/var/lib/stepwell/journals
 export STEPWELL_NO_DAEMON=1
