@@ -82,7 +82,7 @@ class Node:
             time.sleep(0.05)
 
     def launch_daemon(self, *arguments: str, **variables: str) -> Path:
-        """Start a daemon and return its log at once, whatever becomes of it."""
+        """Start a daemon and return its log at once, also if it fails."""
         log_path = self.folder / f"daemon-{time.monotonic_ns()}.log"
         words = (sys.executable, "-m", "stepwell_daemon", "--metrics-port", "0")
         with log_path.open("wb") as log:

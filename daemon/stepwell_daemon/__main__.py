@@ -86,13 +86,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 personal=options.personal,
             )
     except DaemonConfigError as error:
-        return _complain(error, BAD_CONFIG, is_logged=is_logged)
+        return _report_error(error, BAD_CONFIG, is_logged=is_logged)
     except DataHeldError as error:
-        return _complain(error, DATA_HELD, is_logged=is_logged)
+        return _report_error(error, DATA_HELD, is_logged=is_logged)
     except AlreadyRunningError as error:
-        return _complain(error, ALREADY_RUNNING, is_logged=is_logged)
+        return _report_error(error, ALREADY_RUNNING, is_logged=is_logged)
     except DaemonError as error:
-        return _complain(error, FAILED, is_logged=is_logged)
+        return _report_error(error, FAILED, is_logged=is_logged)
     return OK
 
 
@@ -131,7 +131,7 @@ def daemon_loop(
             raise group.exceptions[0] from None
 
 
-def _complain(error: Exception, code: int, *, is_logged: bool) -> int:
+def _report_error(error: Exception, code: int, *, is_logged: bool) -> int:
     """Print the error, and log it too if the log goes to a file.
 
     Args:

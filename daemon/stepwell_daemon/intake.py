@@ -1,4 +1,4 @@
-"""The only way into the spool: checked records are appended and counted, whatever their source.
+"""The only way into the spool: checked records of every source are appended and counted.
 
 The socket, other daemons, journals of dead writers and the node's own samples all use it. There is
 no ``await`` between the check against a writer's mark and the append, so the mark cannot move

@@ -73,8 +73,8 @@ class Receiver:
         self._on_left = on_left
         self._connections = 0
         self._closing = False
-        spool.on_durable = self._tell_durable
-        spool.on_failure = self._tell_failure
+        spool.on_durable = self._notify_durable
+        spool.on_failure = self._notify_failure
 
     @property
     def connections(self) -> int:
@@ -302,11 +302,11 @@ class Receiver:
                 bound="writer_share_max",
             )
 
-    def _tell_durable(self, state: WriterState) -> None:
+    def _notify_durable(self, state: WriterState) -> None:
         if state.session is not None:
             state.session.changed.set()
 
-    def _tell_failure(self, error: SpoolUnavailableError) -> None:
+    def _notify_failure(self, error: SpoolUnavailableError) -> None:
         for state in self._spool.registry.connected():
             if state.session is not None:
                 state.session.refuse(self._busy(str(error), state))

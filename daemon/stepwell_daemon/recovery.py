@@ -99,7 +99,7 @@ class JournalRecovery:
         """Recover every journal of a dead writer, and end the runs of writers without a journal."""
         loop = asyncio.get_running_loop()
         folders = self._spool.registry.journal_dirs()
-        self._forget_mended()
+        self._forget_changed()
         found, gone = await loop.run_in_executor(
             self._executor, _abandoned, self._places, folders, frozenset(self.problems)
         )
@@ -127,7 +127,7 @@ class JournalRecovery:
                 logger.info("writer disappeared without finish run=%s", state.info.run_id)
                 self._append_end(state)
 
-    def _forget_mended(self) -> None:
+    def _forget_changed(self) -> None:
         """Forget the problems of journals that were removed or have changed."""
         for path in list(self.problems):
             mark = _mark(path)

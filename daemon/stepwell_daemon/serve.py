@@ -54,7 +54,7 @@ from stepwell_wire.page_file import note_page
 logger = logging.getLogger("stepwell_daemon")
 
 _SOCKET_MODE: Final = 0o660
-_NO_LOOK_SECONDS: Final = 60.0
+_CHECK_SECONDS: Final = 60.0
 _SETTLE_SECONDS: Final = 5.0
 _STREAMS_END_SECONDS: Final = 2.0
 _GRPC_OPTIONS: Final = (
@@ -384,12 +384,12 @@ class Daemon:
                 self._facts.journal_problems = self._recovery.problems | self._recovery.refused
             self._looked.set()
             self._facts.spool.registry.forget_idle(now=time.time(), monotonic=time.monotonic())
-            await self._wait_to_look(self._config.recover_seconds)
+            await self._wait_for_check(self._config.recover_seconds)
 
-    async def _wait_to_look(self, seconds: float) -> None:
+    async def _wait_for_check(self, seconds: float) -> None:
         """Return after ``seconds``, or as soon as a writer has died without a ``finish``."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds or _NO_LOOK_SECONDS):
+            async with asyncio.timeout(seconds or _CHECK_SECONDS):
                 await self._departed.wait()
         self._departed.clear()
 

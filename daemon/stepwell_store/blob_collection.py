@@ -22,7 +22,7 @@ logger = logging.getLogger("stepwell_store")
 
 _AT_ONCE: Final = 1000
 _TIMEOUT_SECONDS: Final = 600.0
-_OF_NOBODY: Final = (
+_UNOWNED: Final = (
     "time < {before:Int64} "
     "AND (project, run_id) NOT IN (SELECT project, run_id FROM writers) "
     "AND (project, run_id) NOT IN (SELECT project, run_id FROM texts)"
@@ -66,7 +66,7 @@ def collect_blobs(store: Store, blobs: BlobStore, *, before: float) -> Collected
         ManifestUnreadableError: A manifest is damaged; no blob was deleted.
     """
     note_table(store, blobs)
-    remove_rows_of_nobody(store, before=before)
+    delete_unowned_rows(store, before=before)
     count = size = 0
     for found in unnamed_blobs(store, blobs, before=before):
         if blobs.delete_unless_newer(found.digest, than=before):
@@ -97,16 +97,16 @@ def unnamed_blobs(store: Store, blobs: BlobStore, *, before: float) -> Iterator[
         yield from _unnamed(store, old, by_manifests)
 
 
-def remove_rows_of_nobody(store: Store, *, before: float) -> None:
+def delete_unowned_rows(store: Store, *, before: float) -> None:
     """Delete rows of `blobs` whose run is deleted."""
     parameters = {"before": int(before * 1e6)}
     rows = store.query(
-        f"SELECT 1 FROM blobs WHERE {_OF_NOBODY} LIMIT 1",
+        f"SELECT 1 FROM blobs WHERE {_UNOWNED} LIMIT 1",
         parameters=parameters,
         timeout_seconds=_TIMEOUT_SECONDS,
     )
     if rows:
-        store.delete_rows("blobs", _OF_NOBODY, parameters)
+        store.delete_rows("blobs", _UNOWNED, parameters)
 
 
 def note_table(store: Store, blobs: BlobStore) -> None:

@@ -41,7 +41,7 @@ class EventRows:
         }
 
     def add(self, writer: WriterInfo, event: Event) -> None:
-        """Add one event; never fails, whatever the client sent."""
+        """Add one event; never fails for an invalid event of a client."""
         handler = None if writer.is_node else _HANDLERS.get(event.kind)
         if handler is not None:
             try:

@@ -11,7 +11,7 @@ def ttl_change(engine_full: str, days: int) -> str:
 
     Args:
         engine_full: the table's engine, from `system.tables`.
-        days: 0 keeps rows for ever.
+        days: 0 keeps all rows.
     """
     found = _TTL.search(engine_full)
     if (int(found.group(1)) if found else 0) == days:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from stepwell_store.attributes import INT64_MAX, to_json
 from stepwell_wire.limits import HISTOGRAM_BINS_MAX
 
-_ODD: Final = ("nan_count", "positive_inf_count", "negative_inf_count")
+_NON_FINITE: Final = ("nan_count", "positive_inf_count", "negative_inf_count")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +39,14 @@ class StoredHistogram:
         return float(self.edges[-1])
 
     def as_value(self) -> dict[str, Any]:
-        """Return it in the form of histories and exports: `_type`, `values`, `bins`, odd counts."""
+        """Return it as in histories and exports: `_type`, `values`, `bins`, non-finite counts."""
         counts = [int(each) if each.is_integer() else each for each in self.counts.tolist()]
-        odd = {name: count for name in _ODD if (count := getattr(self, name))}
-        return {"_type": "histogram", "values": counts, "bins": self.edges.tolist(), **odd}
+        non_finite = {name: count for name in _NON_FINITE if (count := getattr(self, name))}
+        return {"_type": "histogram", "values": counts, "bins": self.edges.tolist(), **non_finite}
 
 
 def row_values(body: Mapping[str, Any]) -> tuple[float, float, str, str, int, int, int]:
-    """Return ``low, high, edges, counts`` and the three odd counts of one histogram of an event.
+    """Return ``low, high, edges, counts`` and three non-finite counts of an event's histogram.
 
     Raises:
         TypeError, ValueError, LookupError: It is not a histogram.
@@ -62,7 +62,9 @@ def row_values(body: Mapping[str, Any]) -> tuple[float, float, str, str, int, in
         _check(given.shape == (len(counts) + 1,) and bool((np.diff(given) >= 0).all()))
         low, high, text = float(given[0]), float(given[-1]), to_json(given.tolist())
     _check(bool(np.isfinite([low, high]).all()) and low <= high)
-    nan, positive, negative = (min(max(int(body.get(name) or 0), 0), INT64_MAX) for name in _ODD)
+    nan, positive, negative = (
+        min(max(int(body.get(name) or 0), 0), INT64_MAX) for name in _NON_FINITE
+    )
     return low, high, text, to_json(body["counts"]), nan, positive, negative
 
 
@@ -74,7 +76,7 @@ def from_row(row: Mapping[str, Any]) -> StoredHistogram:
         if row["edges"]
         else np.linspace(row["low"], row["high"], len(counts) + 1)
     )
-    return StoredHistogram(counts, edges, *(int(row[name]) for name in _ODD))
+    return StoredHistogram(counts, edges, *(int(row[name]) for name in _NON_FINITE))
 
 
 def _check(holds: bool) -> None:

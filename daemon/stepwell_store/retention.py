@@ -22,7 +22,7 @@ _LIMITS: Final = Limits(timeout_seconds=600, memory_bytes=0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionSettings:
-    """The number of days for which rows are kept; 0 keeps them for ever."""
+    """The number of days for which rows are kept; 0 keeps all."""
 
     run_days: int = 0
     """Ended runs, after they were last seen."""

@@ -113,8 +113,8 @@ def named_statistics(
 
 
 def statistics_from(metric: str, label: str, series: int, row: dict[str, Any]) -> SeriesStatistics:
-    odd = row["nans"] + row["positive_infs"] + row["negative_infs"]
-    has_any = row["points"] > odd
+    non_finite = row["nans"] + row["positive_infs"] + row["negative_infs"]
+    has_any = row["points"] > non_finite
     return SeriesStatistics(
         metric=metric,
         label=label,

@@ -92,7 +92,7 @@ class Store(Protocol):
         """Delete the rows of ``table`` that match ``condition``; return when they are gone."""
 
     def expire(self, table: str, days: int) -> None:
-        """Let rows of ``table`` expire ``days`` after their ``time``; 0 keeps them for ever."""
+        """Let rows of ``table`` expire ``days`` after their ``time``; 0 keeps all."""
 
     def ping(self, timeout_seconds: float = 2) -> bool:
         """Return whether the store answers in time."""

@@ -45,11 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 control=socket.socket(fileno=options.control_fd),
             )
     except HubConfigError as error:
-        return _complain(error, BAD_CONFIG)
+        return _report_error(error, BAD_CONFIG)
     except AlreadyRunningError as error:
-        return _complain(error, ALREADY_RUNNING)
+        return _report_error(error, ALREADY_RUNNING)
     except (HubError, StoreError) as error:
-        return _complain(error, FAILED)
+        return _report_error(error, FAILED)
     return OK
 
 
@@ -57,7 +57,7 @@ def _rotate_key(config: HubConfig) -> int:
     try:
         path = rotate_key(config.folder)
     except HubKeyError as error:
-        return _complain(error, FAILED)
+        return _report_error(error, FAILED)
     print(f"{path} has a new key; `stepwell open` makes a login link")
     return OK
 
@@ -81,7 +81,7 @@ def _configure_logging(config: HubConfig) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _complain(error: Exception, code: int) -> int:
+def _report_error(error: Exception, code: int) -> int:
     print(f"stepwell hub: {error}", file=sys.stderr, flush=True)
     return code
 

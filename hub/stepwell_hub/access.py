@@ -1,6 +1,6 @@
 """The gate before everything: pure ASGI, so that no route can be added around it.
 
-/healthz, /readyz     free, whatever Host and peer: they say one word
+/healthz, /readyz     free for every Host and peer: they answer one line
 Host, peer            every other request
 key, Origin           every path under /api/
 /assets/…             free: the page's own program, the same for all users
@@ -143,7 +143,7 @@ class Access:
                 return failure_answer(Failure(503, "catalog_unavailable", str(error)))
             if is_good:
                 is_secure = rules.is_secure(scope["scheme"], peer, headers)
-                return self._let_in(rules.key, clean, is_secure)
+                return self._log_in(rules.key, clean, is_secure)
             if rules.has_cookie(headers, now=now):
                 return pages.forward(clean)
             return pages.login_page(host=headers.get("host", ""), code_was_bad=True)
@@ -154,7 +154,7 @@ class Access:
             return pages.forward(clean)
         return pages.login_page(host=headers.get("host", ""))
 
-    def _let_in(self, key: str, address: str, secure: bool) -> Response:
+    def _log_in(self, key: str, address: str, secure: bool) -> Response:
         answer = pages.forward(address)
         answer.set_cookie(
             cookie_name(key),

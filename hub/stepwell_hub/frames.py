@@ -125,12 +125,14 @@ def _described(series: Series, answer: MetricSeries, body: Body) -> dict[str, An
     if answer.x != "step" or answer.level > 0:
         columns["first_x"] = body.add(series.first_x.astype("<f8"))
         columns["last_x"] = body.add(series.last_x.astype("<f8"))
-    odd = {
+    non_finite = {
         "nan": series.nan_count,
         "positive_inf": series.positive_inf_count,
         "negative_inf": series.negative_inf_count,
     }
-    columns |= {name: body.add_counts(counts) for name, counts in odd.items() if counts.any()}
+    columns |= {
+        name: body.add_counts(counts) for name, counts in non_finite.items() if counts.any()
+    }
     named = {"run_id": series.run_id, "label": series.label}
     if series.host:
         named["host"] = series.host

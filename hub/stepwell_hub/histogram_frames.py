@@ -22,12 +22,14 @@ def histogram_frame(item: int, run_id: str, matrix: HistogramMatrix) -> bytes:
         "own_low": body.add_floats(matrix.own_low),
         "own_high": body.add_floats(matrix.own_high),
     }
-    odd = {
+    non_finite = {
         "nan": matrix.nan_count,
         "positive_inf": matrix.positive_inf_count,
         "negative_inf": matrix.negative_inf_count,
     }
-    columns |= {name: body.add_counts(counts) for name, counts in odd.items() if counts.any()}
+    columns |= {
+        name: body.add_counts(counts) for name, counts in non_finite.items() if counts.any()
+    }
     header = {
         "v": VERSION,
         "item": item,

@@ -95,7 +95,7 @@ class Feeds:
         subscription = self._resumed(interest, last_event_id)
         self._listening[subscription.id] = subscription
         subscription.rung.set()
-        self._see_to_poll(subscription.interest.project)
+        self._ensure_poll(subscription.interest.project)
         try:
             yield subscription
         finally:
@@ -124,7 +124,7 @@ class Feeds:
 
     # ------------------------------------------------------------------ polls
 
-    def _see_to_poll(self, project: str | None) -> None:
+    def _ensure_poll(self, project: str | None) -> None:
         task = self._polls.get(project)
         if task is None or task.done():
             self._polls[project] = asyncio.create_task(self._poll(project), name="live-poll")

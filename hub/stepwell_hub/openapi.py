@@ -79,7 +79,7 @@ def describe(endpoints: list[Endpoint]) -> dict[str, Any]:
     form_schemas, form_parts = msgspec.json.schema_components(
         [*bodies, *queries], ref_template=_REF
     )
-    by_answer = dict(zip(map(id, answers), map(_with_odd_numbers, answer_schemas), strict=True))
+    by_answer = dict(zip(map(id, answers), map(_with_number_types, answer_schemas), strict=True))
     by_form = dict(zip([*bodies, *queries], form_schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for each in endpoints:
@@ -96,7 +96,7 @@ def describe(endpoints: list[Endpoint]) -> dict[str, Any]:
         "security": [{"key": []}],
         "components": {
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
-            "schemas": {**_with_odd_numbers(answer_parts), **form_parts, **_NUMBERS},
+            "schemas": {**_with_number_types(answer_parts), **form_parts, **_NUMBERS},
         },
     }
 
@@ -161,12 +161,12 @@ def _parameters(form: type[msgspec.Struct], parts: dict[str, Any]) -> list[dict[
     return found
 
 
-def _with_odd_numbers(schema: Any) -> Any:
+def _with_number_types(schema: Any) -> Any:
     """Return ``schema`` with numbers as answers write them."""
     if isinstance(schema, dict):
         if schema.get("type") in ("number", "integer"):
             return {"$ref": _REF.format(name=schema["type"].capitalize())}
-        return {name: _with_odd_numbers(each) for name, each in schema.items()}
+        return {name: _with_number_types(each) for name, each in schema.items()}
     if isinstance(schema, list):
-        return [_with_odd_numbers(each) for each in schema]
+        return [_with_number_types(each) for each in schema]
     return schema

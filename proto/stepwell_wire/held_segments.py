@@ -75,7 +75,7 @@ class HeldSegments:
         self.segments: list[OpenSegment] = []
         self._folder = folder
         self._restarted = restarted
-        self._severed = ""  # Why the segments after the last one cannot be joined to it.
+        self._unjoined = ""  # Why the segments after the last one cannot be joined to it.
 
     @property
     def oldest(self) -> int:
@@ -139,8 +139,8 @@ class HeldSegments:
 
     def missing(self, had: int) -> str:
         """Return a description of data missing from position ``had`` on, "" if none is."""
-        if self._severed:
-            return self._severed
+        if self._unjoined:
+            return self._unjoined
         if not self.segments:
             return f"{self.path}: no segments: {NO_SEGMENTS}"
         if self.oldest > had:
@@ -191,7 +191,7 @@ class HeldSegments:
         known = {each.base: each for each in self.segments}
         fresh: list[OpenSegment] = []
         doubtful = 0
-        self._severed = ""
+        self._unjoined = ""
         for path in self._segment_paths():
             base = int(path.stem)
             segment = known.pop(base, None)
@@ -202,7 +202,7 @@ class HeldSegments:
                 if segment is None:
                     with contextlib.suppress(OSError):
                         doubtful += max(0, self._folder.size_of(path.name) - PAGE_BYTES)
-                        self._sever(f"{path}: invalid first page, expected the page of a segment")
+                        self._note_unjoined(f"{path}: invalid first page, expected the page of a segment")
                     continue
             elif not self._restarted:
                 segment.look(restarted=False)
@@ -216,7 +216,7 @@ class HeldSegments:
                 # A missing range: the segments after it cannot be joined to those before it.
                 limit = fresh[-1].limit
                 if not is_empty or base > limit:
-                    self._sever(
+                    self._note_unjoined(
                         f"{path}: begins at position {base}, but {fresh[-1].path.name} ends "
                         f"at {limit}; a segment file between them is missing, or one of the "
                         "two was changed"
@@ -231,8 +231,8 @@ class HeldSegments:
         self.segments = fresh
         self.unverified_bytes = max(doubtful, 0)
 
-    def _sever(self, what: str) -> None:
-        self._severed = self._severed or what
+    def _note_unjoined(self, what: str) -> None:
+        self._unjoined = self._unjoined or what
 
     def _is_same(self, segment: OpenSegment) -> bool:
         with contextlib.suppress(OSError):

@@ -35,7 +35,7 @@ from stepwell_wire.segment import (
     segment_end,
 )
 
-HOLE_BYTES_MAX: Final = 1 << 30
+MISSING_RANGE_BYTES_MAX: Final = 1 << 30
 """A segment that begins further after the one before it is of another journal."""
 _PADDING_BYTES_MAX: Final = 1 << 16
 
@@ -160,7 +160,10 @@ def _chain(
         if found and found[-1].end.is_empty and alone.limit > found[-1].base:
             done.given_up.append(found.pop().base)  # Its writer continued before it.
         segment = _FoundSegment(base, data, found[-1].base, **how) if found else alone
-        if segment.following is not None and segment.following - segment.limit > HOLE_BYTES_MAX:
+        if (
+            segment.following is not None
+            and segment.following - segment.limit > MISSING_RANGE_BYTES_MAX
+        ):
             raise UnsalvageableError(
                 f"{segment.following - segment.limit} bytes are missing before position "
                 f"{segment.following}, more than a journal can have; if that file belongs to "

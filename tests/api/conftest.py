@@ -64,4 +64,4 @@ def no_hub_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("STEPWELL_HUB", "STEPWELL_HUB_KEY", "STEPWELL_HUB_KEY_FILE", "STEPWELL_PROJECT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("STEPWELL_DATA", str(tmp_path))
-    monkeypatch.setenv("STEPWELL_SOCKET", str(tmp_path / "nobody.sock"))
+    monkeypatch.setenv("STEPWELL_SOCKET", str(tmp_path / "no-daemon.sock"))

@@ -17,7 +17,7 @@ _STATE = """
 
 
 def panel(page: Page, metric: str) -> Locator:
-    """Return the panel of ``metric``, whatever its name holds."""
+    """Return the panel of ``metric``, which may have any characters."""
     quoted = metric.replace("\\", "\\\\").replace('"', '\\"')
     return page.locator(f'[data-metric="{quoted}"]')
 

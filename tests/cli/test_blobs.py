@@ -131,5 +131,5 @@ def test_sync_says_which_artifacts_are_not_there_yet(
     assert "2 artifacts are still being committed" in capsys.readouterr().err
     daemon.status["artifacts"] = {"waiting": 0}
     print_waiting(place / "s.sock")
-    print_waiting(place / "nobody.sock")
+    print_waiting(place / "no-daemon.sock")
     assert capsys.readouterr().err == ""

@@ -1,4 +1,4 @@
-"""Disks that fail where a test wants: at the n-th call, once, for ever, or for good."""
+"""Disks that fail where a test wants: at the n-th call, once or always."""
 
 import errno
 import os

@@ -21,7 +21,7 @@ def state_of(process: Process) -> dict[str, Any]:
 
 
 def ask(process: Process, path: str) -> tuple[int, bytes]:
-    """Return status and body of what the hub answers to somebody with the key."""
+    """Return status and body of the hub's answer to a client with the key."""
     url = status_of(process.socket)["page_url"] + path
     key = read_key(hub_dir(process.data))
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {key}"})

@@ -38,7 +38,7 @@ from tests.waiting import wait_until
 
 FILES = DEPLOY / "kubernetes"
 GROUP = DAEMON_ID
-"""Stands for 10001, which a machine may give to somebody."""
+"""In place of 10001, which may be a user of this machine."""
 
 pytestmark = [pytest.mark.processes, needs("setpriv"), needs("unshare")]
 

@@ -75,7 +75,7 @@ class LedgerSpool:
         points: int,
         flags: int = 0,
     ) -> None:
-        require(self.registry.states.get(state.number) is state, "a frame of nobody known")
+        require(self.registry.states.get(state.number) is state, "a frame of an unknown writer")
         require(len(records) > 0 and not len(records) & 7, "a frame of no whole records")
         held = self.written.get(state.number)
         if held is None or held.state is not state:

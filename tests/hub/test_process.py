@@ -58,7 +58,7 @@ class Alone:
         )
 
     def wait_ready(self) -> str:
-        """Return a link that logs in; what it prints is read by others, and logs in nobody."""
+        """Return a link that logs in. The printed link is read by others and has no code."""
         assert self.running.stdout is not None
         line = self.running.stdout.readline()
         assert line, self.running.communicate()
@@ -85,7 +85,7 @@ class Alone:
 
 
 def get(hub: Alone, path: str) -> tuple[int, str]:
-    """Return status and text that somebody without the key gets."""
+    """Return status and text for a client without the key."""
     url = json.loads((hub_dir(hub.data) / "hub.json").read_bytes())["url"]
     try:
         with urllib.request.urlopen(url + path, timeout=300) as answer:

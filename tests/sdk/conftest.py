@@ -35,7 +35,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("STEPWELL_DIR", str(folder / "journals"))
     monkeypatch.setenv("STEPWELL_DATA", str(folder / "data"))
-    monkeypatch.setenv("STEPWELL_SOCKET", str(folder / "nobody.sock"))
+    monkeypatch.setenv("STEPWELL_SOCKET", str(folder / "no-daemon.sock"))
     monkeypatch.setenv("STEPWELL_NO_DAEMON", "1")
     monkeypatch.setenv("STEPWELL_GIT", "0")
 

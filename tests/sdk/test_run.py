@@ -291,7 +291,7 @@ def test_settings_that_were_made_before_keep_only_what_was_given(
     run = stepwell.init("p", mode="offline", settings=given)
     assert (run.name, run.label) == ("from-env", "me")
     assert (run.settings.console, run.settings.git) == (True, False)
-    assert run.settings.socket.endswith("nobody.sock")
+    assert run.settings.socket.endswith("no-daemon.sock")
     again = stepwell.init(reinit="create_new", settings=run.settings)
     assert again.settings == run.settings._replace(reinit="create_new")
     assert pickle.loads(pickle.dumps(run.settings)) == run.settings
@@ -618,7 +618,7 @@ def test_a_personal_daemon_is_started_when_nobody_listens(
     started: list[tuple[str, Path]] = []
     monkeypatch.setenv("STEPWELL_NO_DAEMON", "0")
     monkeypatch.setattr(_spawn, "can_start_daemon", lambda: True)
-    daemon = RecordingDaemon(folder / "nobody.sock")
+    daemon = RecordingDaemon(folder / "no-daemon.sock")
 
     def start_daemon(socket: str, data_dir: Path) -> SimpleNamespace:
         started.append((socket, data_dir))
@@ -630,7 +630,7 @@ def test_a_personal_daemon_is_started_when_nobody_listens(
         run = start()
         run.log({"x": 1.0})
         run.finish()
-        assert started == [(str(folder / "nobody.sock"), folder / "data")]
+        assert started == [(str(folder / "no-daemon.sock"), folder / "data")]
         assert len(daemon.points("x")) == 1
         line = (
             f"run {run.name} ({run.id}): see it with `stepwell show test/{run.id}` on the machine"

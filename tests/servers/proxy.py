@@ -16,10 +16,10 @@ class Proxy:
 
     Attributes:
         refuses: connections are closed as soon as they come.
-        swallows: nothing goes through any more, in either direction, and nobody is told.
+        swallows: nothing passes any more, in either direction, without an error.
         swallows_replies: what the server says does not go through.
         swallows_replies_to: likewise, on connections that lately sent so many bytes at once: an
-            insert is done then, and nobody hears of it.
+            insert is done then, and its answer is lost.
         bytes_per_second: how fast bytes go towards the server; None: at once.
         passed_bytes: went to the server in all.
     """

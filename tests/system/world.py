@@ -112,7 +112,7 @@ class World:
         return victim
 
     def check_daemons(self) -> None:
-        """Raise an AssertionError where a daemon ended that nobody killed."""
+        """Raise an AssertionError if a daemon ended without a kill."""
         for node in self.with_daemons:
             assert node.daemon is not None
             code = node.daemon.poll()
@@ -147,7 +147,7 @@ class World:
                     want = value_of(trainer.number, step, key)
                     assert value == want, f"{where}: step {step} is {value}, not {want}"
                 total += len(points)
-        assert not held, f"series that nobody logged: {sorted(held)[:5]}"
+        assert not held, f"series that were not logged: {sorted(held)[:5]}"
         return {"points": total, "rows_returned": returned_total, "calls_cut_short": open_calls}
 
     def close(self) -> None:

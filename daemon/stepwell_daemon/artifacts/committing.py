@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from stepwell_daemon.artifacts.digests import Digests
 from stepwell_daemon.artifacts.draft_files import read_entries_file
-from stepwell_daemon.artifacts.hashing import Bytes, DraftSpoiledError, Hashed, let_go
+from stepwell_daemon.artifacts.hashing import Bytes, DraftSpoiledError, Hashed, release_files
 from stepwell_daemon.artifacts.hub_calls import HubAwayError, HubCalls, HubRefusesError
 from stepwell_store.blob_store import BlobStore
 from stepwell_wire.drafts import Draft, Held, Reference, parse_entries
@@ -43,7 +43,7 @@ class Job:
     Attributes:
         again: id of the version whose manifest the new one gets, "" if the draft has files.
         elsewhere: the destination of bytes if ``store`` is None.
-        tell: called with the progress: files and bytes, done and in all.
+        report: called with the progress: files and bytes, done and in all.
         files: the hashed files, for `clean`.
     """
 
@@ -55,7 +55,7 @@ class Job:
     store: BlobStore | None = None
     elsewhere: Elsewhere | None = None
     again: str = ""
-    tell: Callable[[dict[str, int]], None] = lambda progress: None
+    report: Callable[[dict[str, int]], None] = lambda progress: None
     check_room: Callable[[int], None] = lambda size: None
     files: list[Hashed] = field(default_factory=list)
     progress: dict[str, int] = field(default_factory=dict)
@@ -83,7 +83,7 @@ def commit(job: Job) -> dict[str, Any]:
 
 def clean(job: Job) -> None:
     """Remove the held files of a finished draft."""
-    let_go(job.folder, job.files, job.digests)
+    release_files(job.folder, job.files, job.digests)
 
 
 def _manifest_again(job: Job) -> bytes:
@@ -112,7 +112,7 @@ def _manifest_of(job: Job) -> tuple[bytes, dict[str, Hashed]]:
         "bytes_done": 0,
         "bytes": sum(each.size for each in held),
     }
-    job.tell(job.progress)
+    job.report(job.progress)
     found = _bytes_of(job)
     found.look_up(held)
     by_digest: dict[str, Hashed] = {}
@@ -127,7 +127,7 @@ def _manifest_of(job: Job) -> tuple[bytes, dict[str, Hashed]]:
             by_digest.setdefault(hashed.digest, hashed)
             made[path] = Entry(digest=hashed.digest, size=entry.size)
             job.progress["files_done"] += 1
-            job.tell(job.progress)
+            job.report(job.progress)
         found.flush()
     finally:
         found.discard()
@@ -202,6 +202,6 @@ def _keep_missing(job: Job, digests: list[str], by_digest: dict[str, Hashed]) ->
 def _bytes_of(job: Job) -> Bytes:
     def note_read(size: int) -> None:
         job.progress["bytes_done"] = job.progress.get("bytes_done", 0) + size
-        job.tell(job.progress)
+        job.report(job.progress)
 
     return Bytes(job.folder, job.store, job.digests, on_read=note_read, check_room=job.check_room)

@@ -304,7 +304,7 @@ class _Syncing:
         return failed
 
 
-def let_go(folder: Path, files: list[Hashed], digests: Digests) -> None:
+def release_files(folder: Path, files: list[Hashed], digests: Digests) -> None:
     """Remove held links, then note digests: removing a link changes the file's change time."""
     found: list[tuple[FileMarks, str]] = []
     for each in files:

@@ -123,7 +123,7 @@ class HubCalls:
             raise HubAwayError(f"the hub at {self._place.named}: {reason}") from error
         if status < 300:
             return data
-        code, message = _told(data)
+        code, message = _error_in(data)
         if status >= 500 or status in _TRY_AGAIN:
             raise HubAwayError(
                 f"the hub at {self._place.named}: HTTP {status} {message}", status=status
@@ -170,7 +170,7 @@ def _part(text: str) -> str:
     return quote(text, safe="")
 
 
-def _told(data: bytes) -> tuple[str, str]:
+def _error_in(data: bytes) -> tuple[str, str]:
     try:
         error = json.loads(data)["error"]
         return str(error["code"]), str(error["message"])

@@ -51,22 +51,22 @@ class Worker:
     def __init__(self, asked: IO[str], answered: IO[str]) -> None:
         self._asked, self._answered = asked, answered
         self._job: committing.Job | None = None
-        self._told_at = 0.0
+        self._reported_at = 0.0
 
     def run(self) -> None:
         """Work until the daemon closes its end."""
-        self._say({"ready": True})
+        self._send({"ready": True})
         for line in self._asked:
             request = json.loads(line)
             if "commit" in request:
-                self._say(self._commit(request["commit"]))
+                self._send(self._commit(request["commit"]))
             else:
                 self._clean()
-                self._say({"cleaned": True})
+                self._send({"cleaned": True})
 
     def put(self, digest: str, size: int, path: Path) -> None:
         """See `committing.Elsewhere`."""
-        self._say({"put": {"digest": digest, "size": size, "path": str(path)}})
+        self._send({"put": {"digest": digest, "size": size, "path": str(path)}})
         answer = json.loads(self._asked.readline())
         if "refused" in answer:
             raise HubRefusesError("refused", str(answer["refused"]))
@@ -117,7 +117,7 @@ class Worker:
             store=store,
             elsewhere=self,
             again=asked["again"],
-            tell=self._tell,
+            report=self._report,
             check_room=check_room,
         )
 
@@ -130,13 +130,13 @@ class Worker:
             finally:
                 job.digests.close()
 
-    def _tell(self, progress: dict[str, int]) -> None:
+    def _report(self, progress: dict[str, int]) -> None:
         now = time.monotonic()
-        if now - self._told_at >= _PROGRESS_SECONDS:
-            self._told_at = now
-            self._say({"progress": progress})
+        if now - self._reported_at >= _PROGRESS_SECONDS:
+            self._reported_at = now
+            self._send({"progress": progress})
 
-    def _say(self, answer: dict[str, Any]) -> None:
+    def _send(self, answer: dict[str, Any]) -> None:
         self._answered.write(json.dumps(answer) + "\n")
         self._answered.flush()
 

@@ -32,7 +32,7 @@ logger = logging.getLogger("stepwell_daemon")
 Failed = Callable[[WriterInfo, str, str], None]
 """Receives a writer, a blob's id, and the reason why its bytes are lost."""
 
-_TOLD_MAX: Final = 10_000
+_REPORTED_MAX: Final = 10_000
 _DAMAGED: Final = "the staged file is damaged; the daemon keeps it in blobs/failed"
 
 
@@ -64,7 +64,7 @@ class BlobIntake:
         self._queue, self._spool, self._places = queue, spool, places
         self._executor = executor
         self._on_taken, self._on_failed = on_taken, on_failed
-        self._told: OrderedDict[str, None] = OrderedDict()
+        self._reported: OrderedDict[str, None] = OrderedDict()
         self.problem = ""
 
     # ------------------------------------------------------------------ offers
@@ -202,15 +202,15 @@ class BlobIntake:
             self._note_refusal(BlobReply(name=name, outcome=REFUSED, detail=reason), state.info)
 
     def _note_refusal(self, reply: BlobReply, who: WriterInfo) -> None:
-        """Note once that a refused blob failed. Otherwise its row would wait for ever.
+        """Note once that a refused blob failed. Otherwise its row would never get a state.
 
         If it is taken later, by another daemon or with other settings, the later state is valid.
         """
-        if reply.outcome != REFUSED or not is_id(reply.name) or reply.name in self._told:
+        if reply.outcome != REFUSED or not is_id(reply.name) or reply.name in self._reported:
             return
-        self._told[reply.name] = None
-        if len(self._told) > _TOLD_MAX:
-            self._told.popitem(last=False)
+        self._reported[reply.name] = None
+        if len(self._reported) > _REPORTED_MAX:
+            self._reported.popitem(last=False)
         self._on_failed(who, reply.name, f"the daemon rejected the blob: {reply.detail}")
 
     def _accept(self, name: str, size: int, state: WriterState) -> BlobReply:

@@ -128,7 +128,7 @@ class BlobPipeline:
         self.health = BlobHealth()
         self._all_wait = False
         self._at_work: set[str] = set()
-        self._told: dict[str, str] = {}  # Of waiting blobs: the reason that the log has for each.
+        self._logged: dict[str, str] = {}  # Of waiting blobs: the reason that the log has for each.
         self._arrived = asyncio.Event()
         self._moved = asyncio.Condition()
 
@@ -201,7 +201,7 @@ class BlobPipeline:
             self._counters.handler_errors += 1
             self._note_waiting(blob_id, f"{type(error).__name__}: {error}", error)
         else:
-            self._told.pop(blob_id, None)
+            self._logged.pop(blob_id, None)
             backoff.reset()
             return
         loop = asyncio.get_running_loop()
@@ -263,8 +263,8 @@ class BlobPipeline:
     def _note_waiting(self, blob_id: str, problem: str, error: Exception | None = None) -> None:
         """Note why one blob waits; log each reason once for a blob."""
         self.health.problem = f"{blob_id}: {problem}"
-        if self._told.get(blob_id) != problem:
-            self._told[blob_id] = problem
+        if self._logged.get(blob_id) != problem:
+            self._logged[blob_id] = problem
             logger.warning(
                 "storing a blob failed, trying again blob=%s: %s", blob_id, problem, exc_info=error
             )

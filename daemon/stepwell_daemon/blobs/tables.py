@@ -214,16 +214,20 @@ def _mixed(source: IO[bytes], block: _Block) -> list[tuple[str, str] | None]:
         pairs = json.loads(data)
         if not isinstance(pairs, list) or len(pairs) != block.rows:
             raise ValueError(f"expected a list of {block.rows} values")
-        return [None if code == rows.NOTHING else _told(code, value) for code, value in pairs]
+        return [
+            None if code == rows.NOTHING else _kind_and_text(code, value) for code, value in pairs
+        ]
     if block.code in _NUMPY:
         values, nulls = _fixed(source, block)
         gone = [False] * block.rows if nulls is None else nulls.tolist()
         listed = zip(values.tolist(), gone, strict=True)
-        return [None if is_gone else _told(block.code, value) for value, is_gone in listed]
-    return [None if text is None else _told(block.code, text) for text in _texts(source, block)]
+        return [None if is_gone else _kind_and_text(block.code, value) for value, is_gone in listed]
+    return [
+        None if text is None else _kind_and_text(block.code, text) for text in _texts(source, block)
+    ]
 
 
-def _told(code: str, value: Any) -> tuple[str, str]:
+def _kind_and_text(code: str, value: Any) -> tuple[str, str]:
     if code not in _TYPES or code == rows.MIXED:
         raise ValueError(f"unknown kind of value {code!r}")
     kind = _TYPES[code]

@@ -81,13 +81,13 @@ def _check_payload(descriptor: int, header: StagedHeader) -> None:
 def main() -> None:
     start_worker()
     PIL.Image.preinit()  # The usual decoders are loaded once.
-    _say({"ready": True})
+    _send({"ready": True})
     for line in sys.stdin:
         asked = json.loads(line)
-        _say(make(Path(asked["source"]), Path(asked["target"])))
+        _send(make(Path(asked["source"]), Path(asked["target"])))
 
 
-def _say(answer: dict[str, Any]) -> None:
+def _send(answer: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()
 

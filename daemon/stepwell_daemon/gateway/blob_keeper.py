@@ -90,7 +90,7 @@ class GatewayKeeper:
                 return BlobReply.FromString(await self._answer(call, seconds))
         finally:
             call.cancel()
-        return await self._ask_why(result)
+        return await self._ask_outcome(result)
 
     async def _written(self, call: Any, chunks: AsyncIterator[bytes]) -> bool:
         """Write ``chunks``; return False if an early answer of the gateway is lost.
@@ -111,7 +111,7 @@ class GatewayKeeper:
             await self._answer(call.done_writing())
         return True
 
-    async def _ask_why(self, result: Result) -> BlobReply:
+    async def _ask_outcome(self, result: Result) -> BlobReply:
         """Return the gateway's answer for a blob, from a call too short to be interrupted."""
         reply = await self._offer(result.digest)
         if reply.outcome != SEND:

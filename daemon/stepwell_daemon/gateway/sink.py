@@ -54,7 +54,7 @@ class _Stream:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.indices: dict[int, int] = {}
-        self.told: dict[int, int] = {}
+        self.sent_schemas: dict[int, int] = {}
         """Schemas that were sent, by writer."""
 
 
@@ -172,9 +172,9 @@ class GatewaySink:
             index = stream.indices.setdefault(number, len(stream.indices) + 1)
             # One step of C, because the reader may add to it at the same time.
             schemas = dict(piece.schemas)
-            if stream.told.get(number, -1) >= len(schemas):
+            if stream.sent_schemas.get(number, -1) >= len(schemas):
                 continue
-            stream.told[number] = len(schemas)
+            stream.sent_schemas[number] = len(schemas)
             for part in describe(index, piece.info, schemas):
                 batch.writers.append(part)
                 described_bytes += part.ByteSize()

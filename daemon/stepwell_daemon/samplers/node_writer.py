@@ -131,7 +131,7 @@ class _NodeWriter:
         self._label = label
         self._clock = clock
         self._names: set[str] = set()
-        self._told: Device | None = None
+        self._sent_device: Device | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -169,8 +169,8 @@ class _NodeWriter:
         pieces = []
         flags = 0
         step = time_us // 1_000_000
-        if (device.id or device.name) and device != self._told:
-            self._told = device
+        if (device.id or device.name) and device != self._sent_device:
+            self._sent_device = device
             pieces.append(pack_event(DEVICE, _as_event(device), step=step, time_us=time_us))
         number = self._numbers.get(keys)
         if number is None:

@@ -107,7 +107,7 @@ def _value_problem(value: object) -> str:
 
 
 def _plain(device: Device) -> Device:
-    """Return ``device`` with printable texts, whatever the sampler returned."""
+    """Return ``device`` with printable texts, also for invalid values of a sampler."""
     facts = tuple((_shown_text(name), _shown_text(fact)) for name, fact in device.facts)
     return Device(
         _shown_text(device.kind),

@@ -14,7 +14,7 @@ from stepwell_daemon.spool import dead_letter, identity, quarantine, record
 from stepwell_daemon.spool.cursor import CursorFile
 from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.record import Damage, SpoolRecord
-from stepwell_daemon.spool.recovery import vouched_end
+from stepwell_daemon.spool.recovery import known_synced_end
 from stepwell_daemon.spool.segment import (
     PAGE_BYTES,
     SUFFIX,
@@ -262,7 +262,7 @@ class _Look:
             return page.previous_end if page is not None else _UNKNOWN_END
         size = segment.path.stat().st_size
         synced = segment.synced_end() if self._fault_of(segment).is_readable else PAGE_BYTES
-        return max(synced, vouched_end(number, size, self._progress, self._covers))
+        return max(synced, known_synced_end(number, size, self._progress, self._covers))
 
     def _count_frame(
         self,

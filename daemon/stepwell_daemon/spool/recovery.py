@@ -99,7 +99,7 @@ def recover_spool(
         for segment, after in itertools.zip_longest(segments, segments[1:]):
             size = segment.size
             if after is None:
-                vouched = vouched_end(segment.number, size, progress, covers)
+                vouched = known_synced_end(segment.number, size, progress, covers)
                 _note_cut(segment, vouched, found)
                 end = _read_last(segment, found, min(vouched, size))
             else:
@@ -149,7 +149,7 @@ def _note_cut(segment: SegmentFile, end: int, found: RecoveredSpool) -> None:
         )
 
 
-def vouched_end(number: int, size: int, progress: Progress | None, covers: Location) -> int:
+def known_synced_end(number: int, size: int, progress: Progress | None, covers: Location) -> int:
     """Return the offset up to which segment ``number`` was synced, from cursor and table.
 
     Args:

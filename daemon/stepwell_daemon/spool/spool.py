@@ -262,7 +262,7 @@ class Spool:
                 logger.error("%s", error)
             self.failure = error
             self.on_failure(error)
-            self._tell_watchers()
+            self._notify_watchers()
             self.counters.commit_failures += 1
             self.free_forwarded(everything=True)
             await asyncio.sleep(backoff.next_delay())
@@ -308,9 +308,9 @@ class Spool:
             if not waiting.done():  # It was cancelled otherwise.
                 waiting.set_result(None)
         if done:
-            self._tell_watchers()
+            self._notify_watchers()
 
-    def _tell_watchers(self) -> None:
+    def _notify_watchers(self) -> None:
         for watcher in self.watchers:
             watcher()
 

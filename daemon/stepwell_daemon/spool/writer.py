@@ -188,7 +188,7 @@ class SpoolLog:
         *,
         at_least: int = 0,
     ) -> _Group:
-        """Return as many of ``appends`` as fit; at least ``at_least``, whatever their size."""
+        """Return as many of ``appends`` as fit; at least ``at_least``, also if they are larger."""
         group = _Group([], 0, active.chain, set(), 0, 0)
         durable = active.end
         for append in appends[start:]:

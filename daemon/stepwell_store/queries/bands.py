@@ -155,7 +155,7 @@ def _ask(
     groups: Mapping[str, Sequence[str]],
 ) -> tuple[Band, ...]:
     inner = select(cut, view.x.kind, is_joined=part.is_joined)
-    finite = "points - nans - positive_infs - negative_infs" if cut.has_odd else "points"
+    finite = "points - nans - positive_infs - negative_infs" if cut.has_non_finite else "points"
     sql = _BANDS.format(inner=inner, finite=finite, bucket="bucket" if cut.rollup == 1 else "cut")
     owners, at = np.unique(part.owner, return_index=True)
     parameters = parameters_of(part, cut, view.x.kind, starts) | {

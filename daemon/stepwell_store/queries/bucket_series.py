@@ -136,11 +136,11 @@ def columns_of(rows: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """
     count = rows["points"].astype(np.int64)
     nothing = np.zeros(len(count), dtype=np.int64)
-    odd = [
+    non_finite = [
         rows[name].astype(np.int64) if name in rows else nothing
         for name in ("nans", "positive_infs", "negative_infs")
     ]
-    finite = count - odd[0] - odd[1] - odd[2] if "nans" in rows else count
+    finite = count - non_finite[0] - non_finite[1] - non_finite[2] if "nans" in rows else count
     has_any = finite > 0
     mean = np.full(len(count), np.nan)
     np.divide(rows["total"], finite, out=mean, where=has_any)
@@ -148,9 +148,9 @@ def columns_of(rows: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     return {
         "bucket": rows["bucket"].astype(np.int64),
         "count": count,
-        "nan_count": odd[0],
-        "positive_inf_count": odd[1],
-        "negative_inf_count": odd[2],
+        "nan_count": non_finite[0],
+        "positive_inf_count": non_finite[1],
+        "negative_inf_count": non_finite[2],
         "min": rows["minimum"] if is_whole else np.where(has_any, rows["minimum"], np.nan),
         "max": rows["maximum"] if is_whole else np.where(has_any, rows["maximum"], np.nan),
         "mean": mean,

@@ -193,14 +193,14 @@ def media_items(
     store: Store,
     project: str,
     run_id: str,
-    told: Sequence[Mapping[str, Any]],
+    logged: Sequence[Mapping[str, Any]],
     *,
     limits: Limits = DEFAULT,
 ) -> tuple[MediaItem, ...]:
     """Return the state of media without rows of their own, such as the cells of a table."""
-    ids = [each["blob"] for each in told if isinstance(each.get("blob"), str)]
+    ids = [each["blob"] for each in logged if isinstance(each.get("blob"), str)]
     known = _blobs(Question(store, limits), project, {run_id: ids})
-    return tuple(_item(each, known.get(str(each.get("blob")))) for each in told)
+    return tuple(_item(each, known.get(str(each.get("blob")))) for each in logged)
 
 
 def media_where(project: str, run_ids: Sequence[str] | None) -> tuple[str, dict[str, Any]]:
@@ -220,9 +220,9 @@ def media_values(
     question: Question, project: str, rows: Sequence[Mapping[str, Any]]
 ) -> tuple[MediaValue, ...]:
     """Return rows of `texts` as media, with the state of their bytes."""
-    told = [json.loads(row["text"]) for row in rows]
+    logged = [json.loads(row["text"]) for row in rows]
     named: dict[str, list[str]] = {}
-    for row, value in zip(rows, told, strict=True):
+    for row, value in zip(rows, logged, strict=True):
         ids = [item["blob"] for item in _items(value) if isinstance(item.get("blob"), str)]
         named.setdefault(row["run_id"], []).extend(ids)
     known = _blobs(question, project, named)
@@ -236,7 +236,7 @@ def media_values(
             str(value["_type"]),
             tuple(_item(each, known.get(str(each.get("blob")))) for each in _items(value)),
         )
-        for row, value in zip(rows, told, strict=True)
+        for row, value in zip(rows, logged, strict=True)
     )
 
 
@@ -269,33 +269,33 @@ def _blobs(
     return found
 
 
-def _item(told: Mapping[str, Any], row: Mapping[str, Any] | None) -> MediaItem:
-    blob_id = told.get("blob")
+def _item(logged: Mapping[str, Any], row: Mapping[str, Any] | None) -> MediaItem:
+    blob_id = logged.get("blob")
     if row is not None:
         state, reason = str(row["state"]), str(row["reason"])
     elif isinstance(blob_id, str):
         state, reason = "uploading", ""
     else:
-        state = "failed" if told.get("failed") else "none"
-        reason = str(told.get("failed") or "")
+        state = "failed" if logged.get("failed") else "none"
+        reason = str(logged.get("failed") or "")
     ours = ("_type", "blob", "failed", "caption", "width", "height")
     return MediaItem(
-        type=str(told.get("_type", "")),
+        type=str(logged.get("_type", "")),
         id=blob_id if isinstance(blob_id, str) else None,
         state=state,
         digest=str(row["digest"]) if row is not None and state == "ready" else "",
         media_type=str(row["media_type"]) if row is not None else "",
         size=int(row["size"]) if row is not None else 0,
-        width=_side(row, told, "width"),
-        height=_side(row, told, "height"),
-        caption=str(told.get("caption") or ""),
+        width=_side(row, logged, "width"),
+        height=_side(row, logged, "height"),
+        caption=str(logged.get("caption") or ""),
         reason=reason,
-        about={name: value for name, value in told.items() if name not in ours},
+        about={name: value for name, value in logged.items() if name not in ours},
     )
 
 
-def _side(row: Mapping[str, Any] | None, told: Mapping[str, Any], name: str) -> int:
+def _side(row: Mapping[str, Any] | None, logged: Mapping[str, Any], name: str) -> int:
     if row is not None and row[name]:
         return int(row[name])
-    value = told.get(name)
+    value = logged.get(name)
     return value if isinstance(value, int) and 0 <= value < 2**31 else 0

@@ -25,7 +25,7 @@ _LAST: Final = ("last_value", "last_x")
 COLUMNS: Final = """count AS points, sum AS total, min AS minimum, max AS maximum,
        first.value AS first_value, first.step AS first_x, first.time AS first_time,
        last.value AS last_value, last.step AS last_x, last.time AS last_time"""
-ODD_COLUMNS: Final = """, nan_count AS nans, positive_inf_count AS positive_infs,
+NON_FINITE_COLUMNS: Final = """, nan_count AS nans, positive_inf_count AS positive_infs,
        negative_inf_count AS negative_infs"""
 
 

@@ -31,7 +31,7 @@ from stepwell_store.queries.limits import DEFAULT, Limits, Question
 from stepwell_store.queries.metric_axis import metric_axis_series
 from stepwell_store.queries.rollup_rows import (
     COLUMNS,
-    ODD_COLUMNS,
+    NON_FINITE_COLUMNS,
     ROWS_MAX,
     SHIFT_MAX,
     joined_rows,
@@ -48,7 +48,7 @@ RAW_POINTS_MAX: Final = 2_000_000
 _SHORT: Final = 8  # A rollup's bucket takes at most this part of a bucket of time.
 _BUCKETS_DEFAULT: Final = 512
 
-_ODD: Final = {
+_NON_FINITE: Final = {
     "raw": (
         ", countIf(isNaN(value)) AS nans, countIf(value = inf) AS positive_infs, "
         "countIf(value = -inf) AS negative_infs"
@@ -60,7 +60,7 @@ _ODD: Final = {
 }
 _FINITE: Final = {
     "raw": "sum(value) AS total, min(value) AS minimum, max(value) AS maximum",
-    "raw odd": (
+    "raw non-finite": (
         "sumIf(value, isFinite(value)) AS total, minIf(value, isFinite(value)) AS minimum, "
         "maxIf(value, isFinite(value)) AS maximum"
     ),
@@ -73,7 +73,7 @@ _RAW: Final = """
 SELECT {owner} AS owner, bitShiftRight({x}, {{level:UInt8}}) AS bucket, count() AS points, {finite},
        argMin(value, bitShiftLeft(toInt128({moment}), 64) + {other}) AS first_value,
        argMax(value, bitShiftLeft(toInt128({moment}), 64) + {other}) AS last_value,
-       min({x}) AS first_x, max({x}) AS last_x{odd}
+       min({x}) AS first_x, max({x}) AS last_x{non_finite}
 FROM points
 WHERE series IN {{series:Array(UInt64)}} AND {x} BETWEEN {{first:Int64}} AND {{last:Int64}}
 GROUP BY owner, bucket
@@ -83,14 +83,14 @@ SELECT {owner} AS owner, bitShiftRight({place}, {{level:UInt8}}) AS cut, sum(cou
        {finite},
        argMin(first.value, bitShiftLeft(toInt128({first_x}), 64) + {first_other}) AS first_value,
        argMax(last.value, bitShiftLeft(toInt128({last_x}), 64) + {last_other}) AS last_value,
-       min({first_x}) AS earliest_x, max({last_x}) AS latest_x{odd}
+       min({first_x}) AS earliest_x, max({last_x}) AS latest_x{non_finite}
 FROM step_rollups
 WHERE width = {{width:UInt32}} AND series IN {{series:Array(UInt64)}}
   AND {place} BETWEEN {{first:Int64}} AND {{last:Int64}}
 GROUP BY owner, cut
 """
 _STORED: Final = f"""
-SELECT series AS owner, bucket, {COLUMNS}{{odd}}
+SELECT series AS owner, bucket, {COLUMNS}{{non_finite}}
 FROM step_rollups
 WHERE width = {{{{width:UInt32}}}} AND series IN {{{{series:Array(UInt64)}}}}
   AND bucket BETWEEN {{{{first:Int64}}}} AND {{{{last:Int64}}}}
@@ -117,7 +117,7 @@ class Cut:
     rollup: int
     first: int
     last: int
-    has_odd: bool
+    has_non_finite: bool
 
     @property
     def shift(self) -> int:
@@ -250,12 +250,12 @@ def choose_cut(part: FoundSeries, view: SeriesView, starts: NDArray[np.int64] | 
         return None
     check_level(level, highest - lowest + 1)
     first, last = lowest << level, ((highest + 1) << level) - 1
-    has_odd = bool(part.odd.any())
+    has_non_finite = bool(part.non_finite.any())
     if view.x.kind == "step":
         rollup = max((width for width in ROLLUP_WIDTHS if width <= 1 << level), default=1)
     else:
         rollup = _time_rollup(part, level, share=(last - first + 1) / max(1, high - low + 1))
-    return Cut(level, rollup, first, last, has_odd)
+    return Cut(level, rollup, first, last, has_non_finite)
 
 
 def _time_rollup(part: FoundSeries, level: int, *, share: float) -> int:
@@ -286,8 +286,8 @@ def select(cut: Cut, kind: str, *, is_joined: bool) -> str:
             x=f"({moment}{since})" if since else moment,
             moment=moment,
             other=other,
-            finite=_FINITE["raw odd" if cut.has_odd else "raw"],
-            odd=_ODD["raw"] if cut.has_odd else "",
+            finite=_FINITE["raw non-finite" if cut.has_non_finite else "raw"],
+            non_finite=_NON_FINITE["raw"] if cut.has_non_finite else "",
         )
     return _ROLLED.format(
         owner=owner,
@@ -297,7 +297,7 @@ def select(cut: Cut, kind: str, *, is_joined: bool) -> str:
         last_x=f"last.{moment}",
         last_other=f"last.{other}",
         finite=_FINITE["rolled"],
-        odd=_ODD["rolled"] if cut.has_odd else "",
+        non_finite=_NON_FINITE["rolled"] if cut.has_non_finite else "",
     )
 
 
@@ -334,7 +334,7 @@ def _ask(
     starts: NDArray[np.int64] | None,
 ) -> dict[str, NDArray[Any]]:
     if cut.is_read_as_stored(part, kind):
-        sql = _STORED.format(odd=ODD_COLUMNS if cut.has_odd else "")
+        sql = _STORED.format(non_finite=NON_FINITE_COLUMNS if cut.has_non_finite else "")
         parameters = parameters_of(part, cut, kind, starts)
         for unused in ("owners", "level"):
             del parameters[unused]

@@ -12,7 +12,7 @@ from stepwell_store.queries.limits import Question
 
 _STATISTICS: Final = """
 SELECT metric_id, run_key, series, sum(count) AS points,
-       sum(nan_count + positive_inf_count + negative_inf_count) AS odd,
+       sum(nan_count + positive_inf_count + negative_inf_count) AS non_finite,
        min(first.step) AS first_step, max(last.step) AS last_step,
        min(time_min) AS earliest, max(time_max) AS latest
 FROM series_stats
@@ -36,7 +36,7 @@ class FoundSeries:
         metric, run: indexes in the requested lists.
         owner: the series under whose number its points are counted. This is its own number. If
             labels are merged, it is the lowest number among the series of the same metric and run.
-        points: number of stored points; ``odd`` of them are NaN or infinite.
+        points: number of stored points; ``non_finite`` of them are NaN or infinite.
         earliest, latest: µs since 1970 UTC.
         labels: empty texts if labels are merged.
     """
@@ -46,7 +46,7 @@ class FoundSeries:
     series: NDArray[np.uint64]
     owner: NDArray[np.uint64]
     points: NDArray[np.int64]
-    odd: NDArray[np.int64]
+    non_finite: NDArray[np.int64]
     first_step: NDArray[np.int64]
     last_step: NDArray[np.int64]
     earliest: NDArray[np.int64]
@@ -95,7 +95,7 @@ def find_series(
     series = rows["series"][order]
     held = {
         name: rows[name][order].astype(np.int64)
-        for name in ("points", "odd", "first_step", "last_step", "earliest", "latest")
+        for name in ("points", "non_finite", "first_step", "last_step", "earliest", "latest")
     }
     if keeps_labels:
         labels = _labels(question, project, run_ids, metrics, series)

@@ -122,7 +122,7 @@ async def create_sweep(call: Call) -> Any:
     from stepwell_hub.catalog import sweeps
 
     form: NewSweep = call.body
-    _refuse_odd_text(form.config)
+    _check_storable(form.config)
     making = partial(
         sweeps.create,
         project=form.project,
@@ -287,7 +287,7 @@ def _id(call: Call) -> str:
     return sweep_id
 
 
-def _refuse_odd_text(config: dict[str, Any]) -> None:
+def _check_storable(config: dict[str, Any]) -> None:
     """Refuse what PostgreSQL cannot keep, and what is too deep for its readers."""
     if is_deep(config):
         message = f"has more than {DEPTH_MAX} nested objects or lists"

@@ -277,10 +277,10 @@ async def first_rows(
     return [each.name for each in shown], cells, table.facts.rows
 
 
-def _medium_text(told: Any) -> str:
-    if told is None:
+def _medium_text(logged: Any) -> str:
+    if logged is None:
         return ""
-    facts = json.loads(told)
+    facts = json.loads(logged)
     return str(facts.get("caption") or facts.get("_type") or "medium")
 
 
@@ -354,20 +354,20 @@ def _cells(kinds: Sequence[str], values: Sequence[Any], characters: int) -> tupl
 def _text(value: str | None, length: int | None, characters: int, kind: str | None) -> Any:
     if value is None or length is None or (kind is None and length <= characters):
         return value
-    told: dict[str, Any] = {"text": value, "characters": length}
-    return told | {"kind": kind} if kind is not None else told
+    cell: dict[str, Any] = {"text": value, "characters": length}
+    return cell | {"kind": kind} if kind is not None else cell
 
 
 async def _with_media(call: Call, kinds: Sequence[str], rows: list[TableRow]) -> list[TableRow]:
     """Return the rows with the state of the media in their cells."""
     places = [place for place, kind in enumerate(kinds) if kind == MEDIA]
     texts = [row.cells[place] for row in rows for place in places]
-    told = [json.loads(text) if text is not None else None for text in texts]
-    if not any(told):
+    logged = [json.loads(text) if text is not None else None for text in texts]
+    if not any(logged):
         return rows
-    flat = [each for each in told if each is not None]
+    flat = [each for each in logged if each is not None]
     found = iter(await call.ask(queries.media_items, call.project, call.run_id, flat))
-    items = iter([None if each is None else with_url(next(found)) for each in told])
+    items = iter([None if each is None else with_url(next(found)) for each in logged])
     made = []
     for row in rows:
         cells = list(row.cells)

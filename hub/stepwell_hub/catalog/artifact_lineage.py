@@ -141,10 +141,10 @@ class _Walk:
             .join(ArtifactCollection, ArtifactCollection.id == ArtifactVersion.collection_id)
             .where(ArtifactVersion.id.in_(ids))
         )
-        found = {}
+        nodes = {}
         for version, collection in rows:
             node, name = _version_node(version.id), f"{collection.name}:v{version.number}"
-            found[node] = Node(
+            nodes[node] = Node(
                 id=node,
                 kind="version",
                 project=collection.project,
@@ -153,7 +153,7 @@ class _Walk:
                 is_deleted=version.state == DELETED,
                 title=name,
             )
-        return tuple(found.get(node) or self._run(node) for node in self._seen)
+        return tuple(nodes.get(node) or self._run(node) for node in self._seen)
 
     def _run(self, node: str) -> Node:
         project, run_id = self._runs[node]

@@ -52,7 +52,7 @@ def list_collections(
         )
         page = found[:limit]
         return CollectionsPage(
-            _tell_collections(session, page),
+            _collection_answers(session, page),
             page[-1].name if len(found) > limit else None,
             tuple(sorted(session.execute(types).scalars())),
         )
@@ -65,7 +65,7 @@ def read_collection(catalog: Catalog, project: str, name: str) -> Collection:
         ApiError: There is none.
     """
     with catalog.reading() as session:
-        return _tell_collections(session, [find_collection(session, project, name)])[0]
+        return _collection_answers(session, [find_collection(session, project, name)])[0]
 
 
 def list_versions(
@@ -163,7 +163,7 @@ def _no_cursor(cursor: str) -> ApiError:
     )
 
 
-def _tell_collections(
+def _collection_answers(
     session: Session, collections: Sequence[ArtifactCollection]
 ) -> tuple[Collection, ...]:
     ids = [each.id for each in collections]
@@ -194,10 +194,10 @@ def _tell_collections(
         .group_by(ArtifactVersion.collection_id)
     )
     pending = {collection_id: count for collection_id, count in counts}
-    told = []
+    answers = []
     for each in collections:
         count, size, updated_at = totals.get(each.id, (0, 0, each.created_at))
-        told.append(
+        answers.append(
             Collection(
                 project=each.project,
                 name=each.name,
@@ -210,4 +210,4 @@ def _tell_collections(
                 updated_at=updated_at or each.created_at,
             )
         )
-    return tuple(told)
+    return tuple(answers)

@@ -193,7 +193,7 @@ class Catalog:
 
     # ------------------------------------------------------------------ sessions
 
-    def _see_to_tables(self) -> None:
+    def _ensure_tables(self) -> None:
         with self._lock:
             if not self._is_migrated:
                 with self._engine.begin() as connection:
@@ -208,14 +208,14 @@ class Catalog:
             CatalogUnavailableError: The database does not answer.
         """
         with self._translating():
-            self._see_to_tables()
+            self._ensure_tables()
             with Session(self._engine, expire_on_commit=False) as session, session.begin():
                 yield session
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         with self._translating():
-            self._see_to_tables()
+            self._ensure_tables()
             with Session(self._engine) as session:
                 yield session
 

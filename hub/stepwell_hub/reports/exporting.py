@@ -375,6 +375,6 @@ class _Exporter:
                 "<tr>" + "".join(f"<td>{escape(cell_text(cell))}</td>" for cell in row) + "</tr>"
                 for row in rows
             ]
-            told = f"{len(rows):,} of {count:,} rows, step {value.step:,} of {self._link(run)}"
-            return f'{table_html(head, lines)}<p class="fact">{told}</p>'
+            words = f"{len(rows):,} of {count:,} rows, step {value.step:,} of {self._link(run)}"
+            return f'{table_html(head, lines)}<p class="fact">{words}</p>'
         return empty_html(f"These runs have no table {fields['metric']}")

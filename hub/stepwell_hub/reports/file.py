@@ -97,10 +97,10 @@ def report_file(report: Report, parts: list[str], *, now: float, address: str) -
 
 def problem_html(block: Block, message: str = "") -> str:
     """Return the text in place of a panel that is not drawn."""
-    told = [f"Line {each.line}: {each.message}" for each in block.problems]
+    messages = [f"Line {each.line}: {each.message}" for each in block.problems]
     if message:
-        told.append(f"Line {block.line}: {message}")
-    lines = "".join(f"<p>{escape(each)}</p>" for each in told)
+        messages.append(f"Line {block.line}: {message}")
+    lines = "".join(f"<p>{escape(each)}</p>" for each in messages)
     source = f"<pre>{escape(block.source)}</pre>" if block.source else ""
     return f'<section class="panel problem"><b>This panel is not drawn</b>{lines}{source}</section>'
 

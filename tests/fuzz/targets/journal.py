@@ -1,4 +1,4 @@
-"""A writer's folder, as a daemon or `stepwell sync` finds it after whatever happened."""
+"""A writer's folder, as a daemon or `stepwell sync` finds it after any damage."""
 
 import contextlib
 import shutil
@@ -33,7 +33,7 @@ from tests.fuzz.targets.target import Target
 
 _SEGMENT, _WRITER, _RAW_SEGMENT, _FILE, _RESTARTED = range(5)
 _BOOT = boot_id()
-_SOMEBODY = WriterFile("demo", "run-1", "w1")
+_INFO = WriterFile("demo", "run-1", "w1")
 
 
 class Journals(Target):
@@ -137,9 +137,9 @@ class Repairs(Journals):
     def _use(self, folder: Path, data: bytes) -> int:
         unverified = bool(data and data[-1] & 1)
         whole = _whole_rows(folder)
-        planned = plan_repair(folder, info=_SOMEBODY, unverified=unverified)
+        planned = plan_repair(folder, info=_INFO, unverified=unverified)
         planned.apply()
-        again = plan_repair(folder, info=_SOMEBODY, unverified=unverified)
+        again = plan_repair(folder, info=_INFO, unverified=unverified)
         require(not again.is_needed, "what was repaired needs repair")
         with closing(JournalReader(folder)) as reader:
             taken = list(_taken(reader, reader.schemas()))

@@ -1,4 +1,4 @@
-"""Records: whatever decodes is in bounds, and the walkers agree with each other."""
+"""Records: decoded values are in bounds, and the walkers agree with each other."""
 
 from stepwell_wire.errors import MalformedRecordsError
 from stepwell_wire.limits import FRAME_BYTES_MAX

@@ -46,10 +46,10 @@ def compare(site: Site, model: Model, *, by_hub: bool) -> None:
 
 
 def absent(site: Site, project: str, run_id: str, *, by_hub: bool) -> None:
-    """Check that nobody shows a run that was removed.
+    """Check that no part shows a removed run.
 
     Raises:
-        AssertionError: Somebody does.
+        AssertionError: A part does.
     """
     for words in (("show", f"{project}/{run_id}"), ("export", f"{project}/{run_id}", "-o", "-")):
         done = site.call(*words)

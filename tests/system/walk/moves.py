@@ -216,7 +216,7 @@ class Walk:
         return f"{where}killed in a burst of {left.began} rows, {left.returned} returned"
 
     def _train_offline(self) -> str | None:
-        """Train a run that nobody sends before `sync`."""
+        """Train a run that is not sent before `sync`."""
         key = self._free_key()
         if key is None or key in self.model.known or key in self._doubtful:
             return None
@@ -411,7 +411,7 @@ class Walk:
         }
 
     def _free_key(self) -> _Key | None:
-        """Return a run that nobody logs into and of which all is known."""
+        """Return a run without open writers, of which all is known."""
         keys = {(project, run_id) for project in PROJECTS for run_id in RUN_IDS}
         keys -= self._keys_at_work()  # The id of a run deleted by force is free at once.
         keys -= {(run.project, run.run_id) for run in self._offline.values()}

@@ -143,7 +143,7 @@ class GpuSampler:
         readings = list(self._readings(held, samples))
         self._processes.publish(_by_pid(held, samples))
         answer: list[Reading | Condition] = [*readings, *conditions]
-        self._see_to_the_lost(conditions)
+        self._reopen_if_lost(conditions)
         return answer
 
     def _readings(self, held: _Open, samples: Mapping[str, GpuSample]) -> Iterator[Reading]:
@@ -173,10 +173,10 @@ class GpuSampler:
             if (label := f"gpu{index}") not in labels:
                 yield _lost(Device("gpu", label), "the driver cannot open it")
 
-    def _faults(self, held: _Open, told: set[str]) -> Iterator[Condition]:
+    def _faults(self, held: _Open, reported: set[str]) -> Iterator[Condition]:
         for gpu in held.gpus:
             last = self._counts.last(gpu.uuid)
-            if last is None or gpu.label in told or last[0] not in CRITICAL:
+            if last is None or gpu.label in reported or last[0] not in CRITICAL:
                 continue
             code, at = last
             if time.time() - at < _FAULT_SECONDS:
@@ -186,7 +186,7 @@ class GpuSampler:
                 )
                 yield Condition(_device(gpu), "fault", text)
 
-    def _see_to_the_lost(self, conditions: list[Condition]) -> None:
+    def _reopen_if_lost(self, conditions: list[Condition]) -> None:
         """Open the driver again at the next turn, if a GPU is lost and the delay is over.
 
         Not while a call hangs, because the driver would wait for it.

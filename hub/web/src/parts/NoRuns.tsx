@@ -31,12 +31,12 @@ export function leavesNoRun({ list, filter, shown }: RunsState): boolean {
   return isNone && list.isReady.value && list.filterError.value === null && filter.value !== "";
 }
 
-/** True where the project has no run at all, whatever is chosen. */
+/** True if the project has no run at all, also without a filter. */
 export function hasNoRuns({ list, filter }: RunsState): boolean {
   return list.isReady.value && list.filterError.value === null && list.rows.value.length === 0 && filter.value === "";
 }
 
-/** The hub lists no runs for a project that is not there: only the question for the project tells. */
+/** The hub lists no runs for an unknown project: only the request for the project shows that it is unknown. */
 function NoRunsAtAll({ project }: { project: string }) {
   const { data, error } = useResource(`project ${project}`, (signal) => getProject(project, { signal }));
   const isUnknown = error.value instanceof ApiError && error.value.status === 404;

@@ -100,7 +100,7 @@ export function VirtualTable({ label, columns, count, renderRow, onNeed, onSee, 
   );
 }
 
-/** For pointers alone: whoever reads by ear needs no width. */
+/** For pointers only: users of screen readers need no width. */
 function ColumnEdge({ onWidth }: { onWidth(pixels: number): void }) {
   const start = (event: PointerEvent) => {
     const before = (event.currentTarget as HTMLElement).closest("th")?.offsetWidth ?? 0;

@@ -6,7 +6,7 @@ export interface Piece {
 }
 
 const MATCHES_MAX = 100;
-/** A repeated group can take for ever in the browser, which tries all ways; RE2 does not. */
+/** A repeated group can take very long in the browser, which backtracks; RE2 does not. */
 const REPEATED_GROUP = /\)[*+?{]/;
 
 /**

@@ -108,7 +108,7 @@ export class FrameCache {
     this.flushSoon();
   }
 
-  /** News may have been missed: whatever is needed is asked for again, by its tail. */
+  /** News may have been missed: all needed series are requested again, from their tails. */
   changedAll(): void {
     const at = ++this.clock;
     for (const entry of this.entries.values()) {

@@ -2,8 +2,8 @@
  * The live stream: server-sent events of one hub, with back-off, for several listeners.
  *
  * Runs in a SharedWorker, so that all tabs share it, or in the tab itself. There is one connection
- * per project that somebody watches; what its listeners watch is joined and sent to the hub, so
- * only events that somebody waits for are sent. Events are doorbells: they say what changed.
+ * per watched project; the interests of its listeners are joined and sent to the hub, so
+ * only awaited events are sent. Events are doorbells: they name what changed.
  */
 
 export interface LiveWatch {
@@ -100,7 +100,7 @@ class Stream {
     this.narrowSoon();
   }
 
-  /** True: nobody listens any more and the stream is closed. */
+  /** True: the last listener left and the stream is closed. */
   leave(owner: object): boolean {
     this.listeners.delete(owner);
     if (this.listeners.size > 0) {
@@ -118,7 +118,7 @@ class Stream {
       try {
         await this.connect(() => (attempt = 0));
       } catch {
-        // Whatever broke the stream: tell it, wait, try again.
+        // For every error of the stream: report it, wait, try again.
       }
       if (signal.aborted) return;
       this.subscription = "";

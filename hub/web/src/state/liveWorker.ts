@@ -22,12 +22,12 @@ const streams = new LiveStreams({
 addEventListener("connect", (connected) => {
   const port = (connected as MessageEvent).ports[0]!;
   const owners = new Map<number, object>();
-  const nobody = () => undefined;
+  const ignore = () => undefined;
   port.onmessage = ({ data }: MessageEvent<ToWorker>) => {
     if (data.type === "hello") {
       // The lock is free when the tab is gone, however it went.
       void navigator.locks.request(data.lock, () => {
-        for (const owner of owners.values()) streams.watch(owner, null, nobody);
+        for (const owner of owners.values()) streams.watch(owner, null, ignore);
         owners.clear();
         port.close();
       });

@@ -25,7 +25,7 @@ it("a colour is packed for little-endian pixels", () => {
 });
 
 describe("a line", () => {
-  it("covers each column that it crosses, without a hole, whatever its points are", () => {
+  it("covers each column that it crosses, without a hole, for all kinds of points", () => {
     const next = random(11);
     for (let round = 0; round < 300; round++) {
       const { raster, columns } = picture(40, 30);

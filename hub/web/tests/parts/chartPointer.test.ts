@@ -154,7 +154,7 @@ describe("the wheel", () => {
   });
 });
 
-it("a double click goes one zoom back, or shows all where nobody remembers zooms", () => {
+it("a double click goes one zoom back, or shows all without remembered zooms", () => {
   const onZoomBack = vi.fn();
   const remembered = chart({ onZoomBack });
   remembered.pointer.back();

@@ -31,7 +31,7 @@ test("metrics go to their section, the known ones first, and constant ones aside
   ]);
 });
 
-test("a metric is constant where each of its devices is, at whatever value", () => {
+test("a metric is constant where each of its devices is, at any value", () => {
   const metrics = new Map([["gpu/power_limit_watts", [series("gpu0", [700, 700]), series("gpu1", [300, 300])]]]);
   expect(systemSections(metrics)[0]?.constant).toEqual(["gpu/power_limit_watts"]);
 });

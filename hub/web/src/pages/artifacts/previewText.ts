@@ -10,7 +10,7 @@ const KINDS: Readonly<Record<string, PreviewKind>> = {
   wav: "audio", mp3: "audio", flac: "audio", ogg: "audio", mp4: "video", webm: "video", parquet: "table",
 };
 
-/** Whatever has no other kind may be a text. */
+/** A file of no other kind may be a text. */
 export function previewKind(path: string): PreviewKind {
   const ending = /\.([^./]+)$/.exec(path)?.[1]?.toLowerCase() ?? "";
   return Object.hasOwn(KINDS, ending) ? KINDS[ending]! : "text";

@@ -2,7 +2,7 @@
 import type { Version, VersionAddress } from "../../api/artifacts.js";
 
 export interface VersionTabProps {
-  /** By number, whatever the page's address says. */
+  /** By number, also if the page's address has an alias. */
   address: VersionAddress;
   version: Version;
   onChanged(version: Version): void;
