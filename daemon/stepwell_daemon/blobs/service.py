@@ -124,7 +124,7 @@ class BlobService:
         except TimeoutError:
             await context.abort(
                 grpc.StatusCode.DEADLINE_EXCEEDED,
-                "no chunk arrived for {_CHUNK_SECONDS_MAX:g} seconds",
+                f"no chunk arrived for {_CHUNK_SECONDS_MAX:g} seconds",
             )
         except (asyncio.CancelledError, grpc.aio.AbortError):
             raise
