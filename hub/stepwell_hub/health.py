@@ -55,15 +55,15 @@ class Health:
     async def answer(self, path: str, method: str) -> Response:
         """Return the answer to a request for one of ``PATHS``."""
         if method not in ("GET", "HEAD"):
-            return _text("only GET and HEAD are supported", 405)
+            return _text("GET and HEAD only", 405)
         if path == HEALTH:
             return _text("alive", 200)
         failed = await self._look()
         if not failed:
             return _text("ready", 200)
         if all(name in self._dispensable for name in failed):
-            return _text(f"ready, degraded: no answer from {', '.join(failed)}", 200)
-        return _text(f"not ready: no answer from {', '.join(failed)}", 503)
+            return _text(f"ready, degraded: {', '.join(failed)} does not answer", 200)
+        return _text(f"not ready: {', '.join(failed)} does not answer", 503)
 
     async def _look(self) -> list[str]:
         async with self._lock:  # Callers that come meanwhile share one check.

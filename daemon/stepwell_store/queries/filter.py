@@ -88,7 +88,7 @@ def parse_filter(text: str) -> Expression | None:
     """
     if len(text) > FILTER_CHARACTERS_MAX:
         raise FilterError(
-            f"{len(text):,} characters; a filter may have {FILTER_CHARACTERS_MAX:,}",
+            f"{len(text):,} characters; a filter may have at most {FILTER_CHARACTERS_MAX:,}",
             FILTER_CHARACTERS_MAX,
             len(text) - FILTER_CHARACTERS_MAX,
         )

@@ -107,7 +107,7 @@ def _read(info: str, content: str, line: int) -> tuple[PanelKind, dict[str, tupl
 def _mapping(text: str, first_line: int) -> dict[str, tuple[int, Any]]:
     """Return each field's line and value: a text, or a list of texts."""
     if len(text.encode()) > _BYTES_MAX:
-        raise _BlockError(first_line, "", f"a panel may have {_BYTES_MAX:,} bytes")
+        raise _BlockError(first_line, "", f"a panel may have at most {_BYTES_MAX:,} bytes")
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:

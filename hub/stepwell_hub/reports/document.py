@@ -63,5 +63,5 @@ def _thread() -> ThreadPoolExecutor:
 def _limited(block: Block, number: int) -> Block:
     if number <= PANELS_MAX:
         return block
-    message = f"a report may have {PANELS_MAX} panels; use another report for the others"
+    message = f"a report may have at most {PANELS_MAX} panels; use another report for the others"
     return Block(block.line, problems=(Problem(block.line, "", message),), source=block.source)

@@ -166,7 +166,7 @@ def test_numbers_stay_the_texts_that_they_are_written_as() -> None:
         ("panel: value\n  metric: a: b", 12, "", "in quotes"),
         ("just words", 11, "", "`name: value`"),
         ("panel: [", 11, "", "`name: value`"),
-        ("panel: line\nmetrics: " + "a" * 1001, 12, "metrics", "1,000 at most"),
+        ("panel: line\nmetrics: " + "a" * 1001, 12, "metrics", "the maximum is 1,000"),
         (
             "panel: line\nmetrics: " + ",".join(map(str, range(51))),
             12,
@@ -188,7 +188,7 @@ def test_all_wrong_fields_are_named_at_once() -> None:
 
 
 def test_a_short_panel_has_no_lines_besides() -> None:
-    assert "not both" in problem_of("metric: a", "stepwell {panel: value}").message
+    assert "either in braces" in problem_of("metric: a", "stepwell {panel: value}").message
 
 
 def test_a_panel_inside_a_list_says_why_it_is_not_drawn() -> None:

@@ -198,7 +198,7 @@ def test_one_metric_in_a_list_is_the_metric() -> None:
         (
             {"method": "grid", "parameters": {"x": {"min": 0, "max": 10**9}}},
             "parameters.x",
-            "at most 100,000",
+            "the maximum is 100,000",
         ),
     ],
 )

@@ -159,7 +159,7 @@ def test_a_metric_without_histograms_is_an_empty_matrix(store: Store):
 
 @pytest.mark.parametrize("asked", [{"rows_max": 1}, {"rows_max": 1025}, {"bins": 0}, {"bins": 513}])
 def test_sizes_have_limits(store: Store, asked: dict[str, int]):
-    with pytest.raises(ValueError, match="rows_max is 2 to 1024, bins 1 to 512"):
+    with pytest.raises(ValueError, match="rows_max must be 2 to 1024, bins 1 to 512"):
         histogram_matrix(store, "any", "run", "w", **asked)
 
 
