@@ -196,7 +196,7 @@ class Receiver:
             self._commands.welcome(session)
 
     async def _notice(self, hello: Hello) -> str:
-        """Return what the writer's user should know about the place of its journal, "" for none."""
+        """Return a notice for the writer's user about the place of its journal, "" for none."""
         if self._places is None or not hello.journal_dir:
             return ""
         loop = asyncio.get_running_loop()  # The folder may be on a file system that answers late.

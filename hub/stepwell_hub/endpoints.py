@@ -1,4 +1,4 @@
-"""Endpoints: what each takes and answers is declared once, for the router, the checks and OpenAPI.
+"""Endpoints: input and answer of each are declared once, for the router, the checks and OpenAPI.
 
 @endpoint("GET", "/projects", answer=ProjectsPage, query=ProjectsForm)
 async def list_projects(call: Call) -> Any:
@@ -96,7 +96,7 @@ class Call:
         return str(self.request.path_params["run_id"])
 
     async def ask(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        """Return what a query of the store gives; see `Asker.ask`."""
+        """Return the result of a query of the store; see `Asker.ask`."""
         try:
             return await self.context.asker.ask(function, *arguments, **named)
         except SeriesRequestError as error:

@@ -1,4 +1,4 @@
-"""Headers of every answer, and the policy that limits what a page may load."""
+"""Headers of every answer, and the policy that limits the sources of a page."""
 
 import base64
 import hashlib

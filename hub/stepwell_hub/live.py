@@ -1,6 +1,6 @@
 """Live feeds: doorbells that say what changed, never the change itself.
 
-A listener says what it watches: runs and metrics of one project, or the list of projects. Only
+A listener watches runs and metrics of one project, or the list of projects. Only
 while there are listeners, the store is asked for these versions, at most every 200 ms. A change
 that was not sent to a listener yet is kept by name, newest version only: a slow listener costs no
 memory, and it misses steps but never the newest state.

@@ -1,4 +1,4 @@
-"""One listener of a live feed: what it watches, events sent, and events to send. No I/O."""
+"""One listener of a live feed: its interest, events sent, and events to send. No I/O."""
 
 import asyncio
 from collections.abc import Mapping

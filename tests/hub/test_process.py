@@ -295,5 +295,5 @@ def test_a_folder_that_is_not_there_is_an_error_and_is_not_made(
     out, err = hub.running.communicate(timeout=60)
     assert (hub.running.returncode, out) == (2, "")
     assert str(tmp_path / "typo") in err
-    assert "name" in err
+    assert "folder" in err
     assert os.listdir(tmp_path) == []

@@ -1,7 +1,7 @@
 """The Blobs service: receives offers and chunks, and answers the outcome of each.
 
 The same two calls serve writers on the daemon's socket and daemons on a gateway's port; a *desk*
-implements what the two have in different ways. A call holds one chunk in memory.
+implements the parts in which the two differ. A call holds one chunk in memory.
 """
 
 import asyncio

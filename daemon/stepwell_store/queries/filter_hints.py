@@ -34,7 +34,7 @@ SELECT what, name FROM (
 def filter_hints(
     store: Store, project: str | None, filter_text: str, *, limits: Limits = DEFAULT
 ) -> tuple[str, ...]:
-    """Return sentences on what is likely wrong in ``filter_text``, which finds nothing.
+    """Return sentences about likely mistakes in ``filter_text``, which matches no run.
 
     One for each path that no run of ``project`` has, and one on single quotes.
 

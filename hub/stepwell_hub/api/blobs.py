@@ -63,7 +63,7 @@ class BlobForm(Form):
 
 
 def blob_url(digest: str, media_type: str) -> str:
-    """Return where a blob is, shown as what its media type says."""
+    """Return the URL of a blob, shown as its media type."""
     kinds = {"text/html": "html", "application/json": "json", "text/plain": "text"}
     shown = f"?show={kinds[media_type]}" if media_type in kinds else ""
     return f"{PREFIX}/blobs/{digest}{shown}"
@@ -90,7 +90,7 @@ async def blob_answer(
     """Return the answer with a blob's bytes, or with the range that the request asks for.
 
     Args:
-        show: what a text is shown as, see `BlobForm`.
+        show: the type of a text, see `BlobForm`.
         download: to be saved as a file.
         name: of that file; by default it is made of the digest.
         cache: how long a browser may keep it at this address.

@@ -1,4 +1,4 @@
-"""Media: which metrics hold some, at which steps, and what they are; of one run or of many.
+"""Media: their metrics, steps and values, of one run or of many.
 
 The bytes are at ``url`` once an item is ready (`blobs.py`).
 """

@@ -1,4 +1,4 @@
-"""Runs: lists, one run, what is known about it, and changes."""
+"""Runs: lists, one run with its facts, and changes."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -149,7 +149,7 @@ async def delete_run(call: Call) -> Any:
     await call.context.colors.forget_run(project, run_id)
 
 
-# ---------------------------------------------------------------------- what is known of one run
+# ---------------------------------------------------------------------- facts of one run
 
 
 @dataclass(frozen=True, slots=True)

@@ -288,7 +288,7 @@ def _id(call: Call) -> str:
 
 
 def _check_storable(config: dict[str, Any]) -> None:
-    """Refuse what PostgreSQL cannot keep, and what is too deep for its readers."""
+    """Refuse values that PostgreSQL cannot store, or that are too deep for its readers."""
     if is_deep(config):
         message = f"has more than {DEPTH_MAX} nested objects or lists"
         raise SweepInvalidError("config", message)

@@ -237,7 +237,7 @@ def _scratch_file() -> str:
     return name
 
 
-# ---------------------------------------------------------------------- what is known of a table
+# ---------------------------------------------------------------------- facts of a table
 
 
 @dataclass(frozen=True, slots=True)

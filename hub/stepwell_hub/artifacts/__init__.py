@@ -1,1 +1,1 @@
-"""Artifacts in the hub: what is answered, and the blobs that versions need."""
+"""Artifacts in the hub: the answers, and the blobs that versions need."""

@@ -130,7 +130,7 @@ async def delete(context: Context, project: str, name: str, asked: str, *, force
 
 
 async def clear(context: Context) -> None:
-    """Fail what was pending for too long, and drop manifests that are not needed."""
+    """Fail versions that were pending for too long, and drop unneeded manifests."""
     from stepwell_hub.catalog import artifacts
 
     while ended := await context.catalog.do(partial(artifacts.expire, now=time.time())):

@@ -119,7 +119,7 @@ def ask(
     expired_at: float,
     lease_seconds: float,
 ) -> list[Asked]:
-    """Hand a trial to each agent that asks, or say what it must do instead.
+    """Answer each agent with a trial, or with another order.
 
     All waiting agents are answered in one transaction; otherwise 64 agents would wait for 64.
 

@@ -1,4 +1,4 @@
-"""The values of trials in the catalog: which to read, which were read, what follows from them."""
+"""The values of trials in the catalog: values to read, values read, and their effects."""
 
 import json
 from collections.abc import Mapping, Sequence

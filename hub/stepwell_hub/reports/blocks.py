@@ -42,7 +42,7 @@ def read_panel(info: str, content: str, *, line: int) -> Block:
     """Return the block of one fence.
 
     Args:
-        info: what follows the fence's first marks.
+        info: the text after the fence's first marks.
         line: of these marks, from 1.
     """
     source = content.rstrip("\n")

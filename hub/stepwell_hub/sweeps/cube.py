@@ -84,7 +84,7 @@ class Cube:
         return self._snapped(np.clip(1.0 - np.abs(1.0 - moved), 0.0, 1.0))
 
     def coordinates(self, points: Array) -> Array:
-        """Return what a model sees, shape (points, coordinates)."""
+        """Return the input of a model, shape (points, coordinates)."""
         columns = []
         for place, (size, is_ordered) in enumerate(zip(self._sizes, self._is_ordered, strict=True)):
             column = points[:, place]

@@ -1,4 +1,4 @@
-"""Sweeps of a hub: what its API does, with the watch over trials and the search by model."""
+"""Sweeps of a hub: the work of its API, with the watch over trials and the search by model."""
 
 import asyncio
 import time
@@ -113,7 +113,7 @@ class Sweeps:
         return await self._catalog.do(registering)
 
     async def ask(self, sweep_id: str, *, agent_id: str, key: str) -> Order:
-        """Return what the agent is to do; see `catalog.asks.ask`."""
+        """Return the order for the agent; see `catalog.asks.ask`."""
         from stepwell_hub.catalog.asks import Ask
 
         async def once(suggestion: "Suggestion | None" = None) -> "Order | Wanted":

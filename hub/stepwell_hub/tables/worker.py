@@ -32,7 +32,7 @@ _SETTINGS: Final = (
 
 
 class Engine:
-    """The engine, and what can be asked."""
+    """The engine and its queries."""
 
     def __init__(self, memory_bytes: int, seconds: float) -> None:
         import chdb
