@@ -177,7 +177,7 @@ class JournalRecovery:
             take_frame(self._spool, state, new_part(state, frame, state.accepted))
         await self._spool.settled()
         if not state.finished and state.accepted:
-            # The journal tells when the writer ended; the daemon found that only now.
+            # The journal has the time of the end, which the daemon detected only now.
             state.note_death(await loop.run_in_executor(self._executor, reader.noted_ending))
             self._append_end(state)
             await self._spool.settled()

@@ -252,7 +252,7 @@ def _check_texts(given: Mapping[str, Any]) -> None:
 
 
 def changed_config(value: Mapping[str, Any], change: Mapping[str, Any]) -> SweepConfig:
-    """Return the configuration ``value`` with the fields that may change later: run_cap, early_terminate.
+    """Return the configuration ``value`` with ``change``, of run_cap and early_terminate only.
 
     Raises:
         SweepInvalidError: The change has another field, or the result is invalid.
