@@ -105,7 +105,7 @@ def test_the_command_line_saves_lists_and_exports(
 
     capsys.readouterr()
     assert main(["report", "export", "nosuch"]) != 0
-    assert "no report nosuch" in capsys.readouterr().err
+    assert "report nosuch not found" in capsys.readouterr().err
     assert main(["report", "export", told["id"], "-o", "no/such/folder.html"]) == 1
     assert "give another file with -o" in capsys.readouterr().err
     Path("wrong.md").write_text("```stepwell\npanel: x\n```", "utf-8")

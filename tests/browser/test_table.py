@@ -104,7 +104,7 @@ def test_an_emptied_name_becomes_the_id(page: Page, site: Site) -> None:
     opened(page, site, "emptied")
     edit(page, "emptied-first", "name", "  ")
     expect(row(page, "emptied-first").get_by_role("link")).to_have_text("emptied-first")
-    expect(page.get_by_text("goes by its id, emptied-first")).to_be_visible()
+    expect(page.get_by_text("shown by its id, emptied-first")).to_be_visible()
     page.reload()
     expect(row(page, "emptied-first").get_by_role("link")).to_have_text("emptied-first")
 

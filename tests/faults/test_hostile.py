@@ -61,7 +61,7 @@ async def silent(tmp_path: Path) -> None:
 
 
 def test_a_position_near_the_end_of_64_bits_is_refused() -> None:
-    with pytest.raises(StreamRefusedError, match="at most") as refused:
+    with pytest.raises(StreamRefusedError, match="the maximum is") as refused:
         open_session(hello(position=2**64 - 8), Registry({}), writers_max=1)
     assert refused.value.refusal.code == LIMIT
 
