@@ -110,7 +110,7 @@ def test_the_command_line_saves_lists_and_exports(
     assert "give another file with -o" in capsys.readouterr().err
     Path("wrong.md").write_text("```stepwell\npanel: x\n```", "utf-8")
     assert main(["report", "put", "wrong.md", "--project", "cli"]) == 1
-    assert "line 2: no kind of panel" in capsys.readouterr().err
+    assert "line 2: unknown kind of panel" in capsys.readouterr().err
     assert main(["report", "put", "none.md", "--project", "cli"]) == 1
 
 
