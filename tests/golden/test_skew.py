@@ -153,7 +153,7 @@ def test_a_daemon_taken_back_to_the_former_release_keeps_all_until_it_is_upgrade
     start_daemon(node, folder)
     done = node.python(_TRAIN.format(run_id="b", steps=100))
     assert done.returncode == 0, done.stderr
-    wait_until(lambda: "this stepwell reads versions up to" in node.log(), "a refusal")
+    wait_until(lambda: "this stepwell knows versions up to" in node.log(), "a refusal")
     assert node.stop_daemon() == 0
     start_daemon(node)
     wait_until_stored(node)
