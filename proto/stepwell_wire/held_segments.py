@@ -202,7 +202,9 @@ class HeldSegments:
                 if segment is None:
                     with contextlib.suppress(OSError):
                         doubtful += max(0, self._folder.size_of(path.name) - PAGE_BYTES)
-                        self._note_unjoined(f"{path}: invalid first page, expected the page of a segment")
+                        self._note_unjoined(
+                            f"{path}: invalid first page, expected the page of a segment"
+                        )
                     continue
             elif not self._restarted:
                 segment.look(restarted=False)
