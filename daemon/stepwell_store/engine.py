@@ -39,6 +39,7 @@ from stepwell_store.channel import (
 )
 from stepwell_store.engine_watch import EngineWatch
 from stepwell_store.errors import code_of
+from stepwell_store.uncommitted import drop_uncommitted
 from stepwell_wire.capabilities import drop_capabilities
 
 LOCK_FILE: Final = "engine.lock"
@@ -248,6 +249,8 @@ def main() -> int:
         "uncompressed_cache_size": 0,
     }
     url = f"{options.data_dir / 'store'}?" + "&".join(f"{k}={v}" for k, v in settings.items())
+    for part in drop_uncommitted(options.data_dir / "store"):
+        print(f"block of a killed engine without rows, stored when it is sent again: {part}")
     engine = _open(url, options.lock_wait_seconds)
     listener = _listen(options.data_dir / SOCKET_FILE)
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -329,6 +332,6 @@ if __name__ == "__main__":
         traceback.print_exc()
     finally:
         # Never exit through the interpreter: with the store open it can hang in chdb's crash
-        # handler and keep the directory locked for ever.
+        # handler and keep the directory locked.
         sys.stderr.flush()
         os._exit(code)
