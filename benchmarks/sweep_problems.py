@@ -133,7 +133,7 @@ def write_table(path: Path) -> None:
     found = {}
     for values in product(*_TABLE.values()):
         params = dict(zip(_TABLE, values, strict=True))
-        # A fit that takes for ever is cut off; what it has by then is its result.
+        # A fit that does not converge is cut off; its result is the one by then.
         model = SVR(max_iter=20_000, **params).fit(inputs[:half], targets[:half])
         errors = model.predict(inputs[half:]) - targets[half:]
         found[_key(params)] = min(float((errors**2).mean() ** 0.5), 1000.0)

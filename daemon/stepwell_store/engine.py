@@ -192,14 +192,14 @@ class EngineSession:
                 self._limit()
                 self._connection.query("SELECT 1")
                 return b""
-        raise ValueError(f"{fields.get('op')!r} is no request this engine knows")
+        raise ValueError(f"{fields.get('op')!r} is not a request of this engine")
 
     def _insert(self, fields: dict[str, Any], descriptors: list[int]) -> bytes:
         names = [fields["table"], *fields["columns"]]
         if not all(_NAME.fullmatch(name) for name in names) or len(descriptors) != 1:
             raise ValueError("an insert needs plain names and one memory file")
         if not TOKEN.fullmatch(fields["token"]):
-            raise ValueError(f"{fields['token']!r} is no token")
+            raise ValueError(f"{fields['token']!r} is not a valid token")
         columns = ", ".join(f"`{name}`" for name in fields["columns"])
         self._connection.query(
             f"INSERT INTO `{fields['table']}` ({columns}) "
@@ -214,7 +214,7 @@ class EngineSession:
     def _limit(self, seconds: float = 0.0, memory_bytes: int = 0, query_id: str = "") -> str:
         """Set the limits of the next query; return the comment by which it can be killed."""
         if query_id and not TOKEN.fullmatch(query_id):
-            raise ValueError(f"{query_id!r} is no query id")
+            raise ValueError(f"{query_id!r} is not a valid query id")
         comment = f"{self._number} {query_id}"
         limits = (
             f"SET max_execution_time = {seconds!r}, max_memory_usage = {memory_bytes}, "

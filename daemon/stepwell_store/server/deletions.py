@@ -28,7 +28,7 @@ def delete_rows(
 
 
 def change_ttl(servers: Servers, table: str, days: int) -> None:
-    """Let the servers drop rows of ``table`` by age; 0 keeps them for ever."""
+    """Let the servers drop rows of ``table`` by age; 0 keeps all."""
     place = servers.place
     (row,) = servers.questions.query(
         "SELECT engine_full FROM system.tables "
@@ -57,7 +57,7 @@ def _wait_for_mutations(servers: Servers, local: str) -> None:
             ):
                 if time.monotonic() > deadline:
                     raise StoreUnavailableError(
-                        f"{endpoint} is still deleting rows of {local}; they go by and by"
+                        f"{endpoint} is still deleting rows of {local}; it continues in the background"
                     )
                 time.sleep(_POLL_SECONDS)
         finally:
