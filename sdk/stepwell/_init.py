@@ -60,7 +60,8 @@ def start_run(
     if isinstance(before, Run) and _is_left_to_parent(before, wanted):
         _session.bind(None)  # Not ended: code that holds it may still log into it.
         before = None
-    if isinstance(before, Run) and _keeps_run(before, wanted, arguments.get("run_id"), voice):
+    given_here = {**arguments, "config": config or None}
+    if isinstance(before, Run) and _keeps_run(before, wanted, given_here, voice):
         return before
     given = parse_config(config, include=include, exclude=exclude)
     place = _choose_place(wanted, voice)
@@ -179,17 +180,20 @@ def _read_branch(how: str, text: str) -> tuple[int, dict[str, Any]]:
     return int(step) + 1, more
 
 
-def _keeps_run(before: Run, wanted: Settings, run_id: object, voice: Voice) -> bool:
-    """Return whether the run that is still running is what `init` returns; it may finish it.
+_OF_A_RUN: Final = ("project", "name", "group", "job_type", "tags", "notes", "config")
+
+
+def _keeps_run(before: Run, wanted: Settings, arguments: Mapping[str, Any], voice: Voice) -> bool:
+    """Return whether `init` returns the run that is still running; it may finish that run.
 
     Args:
-        run_id: what the call itself says.
+        arguments: those of the call itself.
     """
     said = ""
     reinit = wanted.reinit
     if reinit == "default" and _notebook.is_kernel():
         reinit = "finish_previous"  # A cell that is run again begins a run again.
-    if is_another := _names_other_run(wanted, before, run_id=run_id):
+    if is_another := _names_other_run(wanted, before, run_id=arguments.get("run_id")):
         said = (
             f"was still running and is now finished, because run {wanted.run_id} starts; "
             'pass reinit="create_new" to have both'
@@ -199,6 +203,13 @@ def _keeps_run(before: Run, wanted: Settings, run_id: object, voice: Voice) -> b
             "is still running, so init() returns it; for a new run call finish() first, or "
             'pass reinit="finish_previous" or "create_new"'
         )
+        ignored = [
+            name
+            for name in _OF_A_RUN
+            if arguments.get(name) is not None and arguments[name] != getattr(before, name, None)
+        ]
+        if ignored:
+            said += f". Ignored in this call: {', '.join(ignored)}"
     if said and not wanted.quiet:
         voice.say(f"init: run {before.id} {said}")
     if is_another or reinit == "finish_previous":

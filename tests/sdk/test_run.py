@@ -94,7 +94,11 @@ def test_a_second_init_returns_the_active_run_with_a_notice(
 ) -> None:
     run = start(mode="offline")
     assert start(mode="offline") is run
-    assert "still running" in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert "still running" in said
+    assert "Ignored" not in said
+    assert start("other", mode="offline", name=run.name, config={"lr": 1}) is run
+    assert capfd.readouterr().err.endswith("Ignored in this call: project, config\n")
     assert start(mode="offline", reinit="return_previous") is run
     assert capfd.readouterr().err == ""
 
