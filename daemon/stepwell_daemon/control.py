@@ -105,11 +105,13 @@ class Control:
         seconds = min(max(request.timeout_seconds, 0.0), _SWEEP_SECONDS_MAX)
         try:
             async with asyncio.timeout(seconds):
-                return SweepRemovedReply(done=await self._removals.look())
+                waiting = await self._removals.look()
         except TimeoutError:
             return SweepRemovedReply(detail=f"not done after {seconds:g} s")
         except (StoreError, *SCARCE) as error:
             return SweepRemovedReply(detail=str(error))
+        names = sorted(f"{project}/{run_id}" for project, run_id in waiting)
+        return SweepRemovedReply(done=True, waiting=names)
 
     async def hold(self, request: HoldRequest, _: Any = None) -> AsyncIterator[HoldReply]:
         """From the reply on, store no rows until the caller ends the call, ten minutes at most."""

@@ -72,10 +72,12 @@ class JournalRecovery:
         places: JournalPlaces,
         counters: Counters,
         take_blobs: TakeBlobs = _take_no_blobs,
+        is_held: Callable[[str, str], bool] = lambda project, run_id: False,
         host: str | None = None,
     ) -> None:
         """
         Args:
+            is_held: whether new writers of a run (project, id) must wait.
             take_blobs: takes the staged files of an open journal, and returns whether none is left.
             host: the host name in the records of this host's writers; None for the machine's name.
         """
@@ -89,6 +91,7 @@ class JournalRecovery:
         self._places = places
         self._counters = counters
         self._take_blobs = take_blobs
+        self._is_held = is_held
         self._host = host or socket.gethostname()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="recover")
 
@@ -152,6 +155,8 @@ class JournalRecovery:
         known = self._spool.registry.get(info.writer_id)
         if known is not None and known.session is not None:
             return  # Its stream has not ended yet; the next pass finds it ended.
+        if known is None and self._is_held(info.project, info.run_id):
+            return  # The next pass, when the run's rows are deleted.
         accepted = known.accepted if known is not None else 0
         damage = await loop.run_in_executor(self._executor, reader.damage, accepted)
         if damage:

@@ -3,16 +3,19 @@
     note in `removed_writers`  →  the spool drops the writer's records  →  its earlier records are
     stored  →  the rows are deleted, with the note
 
-A new writer of the same run waits until these rows are deleted, because points have no writer. The
-daemon does this for its own writers only. Another daemon's writers are left to that daemon, and
+A new writer of the same run waits until these rows are deleted, because points have no writer. A
+run that a new writer has begun before is left, except for rows that name the removed writer.
+
+The daemon does this for its own writers only. Another daemon's writers are left to that daemon, and
 their rows are deleted as they come until they end.
 """
 
 import asyncio
 import contextlib
 import logging
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Executor
 from functools import partial
 from typing import Final
@@ -24,7 +27,7 @@ from stepwell_daemon.status import Facts
 from stepwell_daemon.upkeep import SCARCE, forget_notes
 from stepwell_daemon.writer_state import WriterState
 from stepwell_store import Store, StoreError
-from stepwell_store.deletion import RemovedWriter, Swept, removed_writers, sweep_removed
+from stepwell_store.deletion import RemovedWriter, RunKey, Swept, removed_writers, sweep_removed
 from stepwell_wire.ingest_pb2 import BUSY
 
 logger = logging.getLogger("stepwell_daemon")
@@ -68,98 +71,169 @@ class Removals:
         self._reach_seconds = reach_seconds
         self._silent: set[str] = set()
         """Removed writers of which all records before the first dropped one are stored."""
-        self._held: frozenset[tuple[str, str]] = frozenset()
-        """Runs whose new writers must wait, as (project, run id)."""
+        self._held: frozenset[RunKey] = frozenset()
+        """Runs whose new writers must wait."""
         self._swept = Swept()
-        self._looking = asyncio.Lock()
+        self._is_free = asyncio.Event()
+        """Cleared while a sweep deletes rows."""
+        self._is_free.set()
+        self._wanted = asyncio.Event()
+        self._waiters: list[asyncio.Future[None]] = []
+
+    # ------------------------------------------------------------------ new writers
+
+    def is_held(self, project: str, run_id: str) -> bool:
+        """Return whether new writers of this run must wait until its rows are deleted."""
+        return (project, run_id) in self._held
 
     def check(self, project: str, run_id: str, writer_id: str) -> None:
         """Raise StreamRefusedError if this writer is new and its run is being deleted."""
-        if (project, run_id) in self._held and self._spool.registry.get(writer_id) is None:
+        if self.is_held(project, run_id) and self._spool.registry.get(writer_id) is None:
             raise StreamRefusedError(
                 BUSY,
                 f"run {project}/{run_id} is being deleted; the new run of this id is stored when "
                 "that is done",
             )
 
+    async def free(self) -> None:
+        """Wait until no sweep is deleting rows, for daemons that relay: they cannot be refused."""
+        while not self._is_free.is_set():
+            await self._is_free.wait()
+
+    # ------------------------------------------------------------------ looks
+
     async def run(self) -> None:
         """Look for notes until cancelled."""
         is_failing = False  # A repeating failure is logged once.
         while True:
-            of_servers = self._facts.config.sink == "clickhouse"
-            await asyncio.sleep(_LOOK_SERVERS_SECONDS if of_servers else self._look_seconds)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._pause()):
+                    await self._wanted.wait()
+            self._wanted.clear()
+            waiters, self._waiters = self._waiters, []
             try:
-                await self.look()
+                await self._look()
             except (StoreError, *SCARCE) as error:
                 log = logger.debug if is_failing else logger.warning
                 log(
-                    "rows that runs sent after their deletion cannot be deleted; tried again "
-                    "every minute. See `stepwell doctor`, or use `stepwell rm --orphans`: %s",
+                    "deleting rows that runs sent after their deletion failed, trying again "
+                    "later (see `stepwell doctor`, or use `stepwell rm --orphans`): %s",
                     error,
                 )
                 is_failing = True
+                _resolve(waiters, error)
                 continue
             if is_failing:
-                logger.info("rows that runs sent after their deletion are deleted again")
+                logger.info("deleting rows that runs sent after their deletion works again")
                 is_failing = False
+            _resolve(waiters, None)
 
-    async def look(self) -> bool:
-        """Read the notes and delete the rows of the noted writers, as far as possible now.
+    async def look(self) -> Collection[RunKey]:
+        """Have the next look done now, and wait for it.
 
         Returns:
-            Whether nothing is left to delete of this daemon's writers.
+            The deleted runs of which rows can still come, for example from another daemon.
 
         Raises:
             StoreError: The store does not answer.
         """
-        async with self._looking:
-            if (store := self._store()) is None:
-                return False
-            loop = asyncio.get_running_loop()
-            noted = await loop.run_in_executor(self._executor, removed_writers, store)
-            if not noted and not self._swept.ended:
-                return True
-            ours = [(each, state) for each in noted if (state := self._ours(each)) is not None]
-            held = self._held = frozenset((each.project, each.run_id) for each, _ in ours)
-            try:
-                await self._silence([state for _, state in ours])
-                sweep = partial(
-                    sweep_removed,
-                    store,
-                    now=time.time(),
-                    before=self._swept,
-                    silent=frozenset(self._silent),
-                    should_stop=self._should_stop,
-                )
-                self._swept = await loop.run_in_executor(self._executor, sweep)
-            finally:
-                self._held = frozenset()
-            for project, run_id in self._swept.done:
-                if (project, run_id) not in held:
-                    forget_notes(self._facts.config, project, run_id)
-                logger.info("rows of a deleted run are all deleted run=%s/%s", project, run_id)
-            return all(state.info.writer_id in self._silent for _, state in ours)
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        self._wanted.set()
+        await waiter
+        return self._swept.waiting
 
-    def _ours(self, removed: RemovedWriter) -> WriterState | None:
-        state = self._spool.registry.get(removed.writer_id)
-        if state is None:
-            return None
-        info = state.info
-        same_run = (info.project, info.run_id) == (removed.project, removed.run_id)
-        return state if same_run and not info.is_node else None
+    def _pause(self) -> float:
+        is_of_servers = self._facts.config.sink == "clickhouse" and not self._held
+        return _LOOK_SERVERS_SECONDS if is_of_servers else self._look_seconds
 
-    async def _silence(self, states: list[WriterState]) -> None:
+    async def _look(self) -> None:
+        store, loop = self._store(), asyncio.get_running_loop()
+        if store is None:
+            raise StoreError("the store is not open yet")
+        noted = await loop.run_in_executor(self._executor, removed_writers, store)
+        if not noted:
+            self._held, self._swept = frozenset(), Swept()
+            return
+        ours = await self._ours(noted)
+        self._held = frozenset((each.project, each.run_id) for each, _ in ours)
+        await self._silence([state for _, state in ours], noted)
+        self._is_free.clear()
+        try:
+            sweep = partial(
+                sweep_removed,
+                store,
+                now=time.time(),
+                before=self._swept,
+                silent=frozenset(self._silent),
+                begun_again=self._begun_again(noted),
+                should_stop=self._should_stop,
+            )
+            self._swept = await loop.run_in_executor(self._executor, sweep)
+        finally:
+            self._is_free.set()
+        self._held &= self._swept.waiting
+        own = {(each.project, each.run_id) for each, _ in ours}
+        for project, run_id in self._swept.done:
+            if (project, run_id) not in own:  # Those were removed before.
+                forget_notes(self._facts.config, project, run_id)
+            logger.info("rows of a deleted run are all deleted run=%s/%s", project, run_id)
+
+    async def _ours(
+        self, noted: Collection[RemovedWriter]
+    ) -> list[tuple[RemovedWriter, WriterState]]:
+        """Return the noted writers whose further records come to this daemon."""
+        found = []
+        for each in noted:
+            state = self._spool.registry.get(each.writer_id)
+            if state is None or state.info.is_node:
+                continue
+            info = state.info
+            if (info.project, info.run_id) != (each.project, each.run_id):
+                continue
+            # With servers, a writer that this daemon knows may have moved to another one.
+            is_here = (
+                state.is_removed
+                or self._facts.config.sink != "clickhouse"
+                or state.session is not None
+                or state.relays > 0
+                or await asyncio.to_thread(_exists, state.journal_dir)
+            )
+            if is_here:
+                found.append((each, state))
+        return found
+
+    def _begun_again(self, noted: Collection[RemovedWriter]) -> frozenset[RunKey]:
+        """Return the runs that have a writer here which began after the deletion."""
+        removed = {each.writer_id for each in noted}
+        runs: dict[RunKey, float] = {}
+        for each in noted:
+            key = (each.project, each.run_id)
+            runs[key] = max(runs.get(key, 0.0), each.removed_at_us / 1e6)
+        begun = set()
+        for state in self._spool.registry.states.values():
+            info = state.info
+            key = (info.project, info.run_id)
+            is_new = info.writer_id not in removed and not (state.is_removed or info.is_node)
+            if is_new and key in runs and state.seen_at >= runs[key]:
+                begun.add(key)
+        return frozenset(begun)
+
+    async def _silence(
+        self, states: Collection[WriterState], noted: Collection[RemovedWriter]
+    ) -> None:
         """Drop further records of these writers, and wait until their earlier ones are stored."""
         new = [state for state in states if state.info.writer_id not in self._silent]
         if not new:
             return
+        begun_again = self._begun_again(noted)
         for state in new:
             if state.is_removed:
                 continue  # The daemon was started again since.
             state.note_removed()
             info = state.info
-            # Now, not later: a process that begins the run again has new notes.
-            forget_notes(self._facts.config, info.project, info.run_id)
+            if (info.project, info.run_id) not in begun_again:  # Those notes are the new run's.
+                forget_notes(self._facts.config, info.project, info.run_id)
             logger.info(
                 "dropping further records of a deleted run run=%s/%s writer=%s",
                 info.project,
@@ -172,3 +246,17 @@ class Removals:
                 await self._spool.settled()
                 await self._forwarder.reach(self._spool.end)
                 self._silent.update(state.info.writer_id for state in new)
+
+
+def _exists(journal_dir: str) -> bool:
+    return bool(journal_dir) and os.path.exists(journal_dir)
+
+
+def _resolve(waiters: Collection["asyncio.Future[None]"], error: Exception | None) -> None:
+    for waiter in waiters:
+        if waiter.done():
+            continue  # Its caller has given up.
+        if error is None:
+            waiter.set_result(None)
+        else:
+            waiter.set_exception(error)

@@ -179,7 +179,11 @@ class Daemon:
             should_stop=self._stopping.is_set,
         )
         self._recovery = JournalRecovery(
-            spool, places=places, counters=counters, take_blobs=blobs.intake.take_rest
+            spool,
+            places=places,
+            counters=counters,
+            take_blobs=blobs.intake.take_rest,
+            is_held=removals.is_held,
         )
         node = NodeWriters(spool)
         self._sampling = Sampling(
@@ -192,7 +196,7 @@ class Daemon:
         listener = None
         if (listening := config.listen_settings()) is not None:
             tokens = Tokens(listening.tokens_file)
-            relay = Relay(receiver, spool, tokens=tokens)
+            relay = Relay(receiver, spool, tokens=tokens, until_free=removals.free)
             listener = Listener(listening, relay, blobs.relayed_handlers(tokens))
             facts.relaying = lambda: relay.daemons
         server = grpc.aio.server(options=_GRPC_OPTIONS)

@@ -47,6 +47,9 @@ FROM (
     FROM writers AS w WHERE {of_runs} GROUP BY run_id, writer_id
 )
 """
+RunKey = tuple[str, str]
+"""Project and run id."""
+
 _OF_WRITERS: Final = "writer_id IN {writer_ids:Array(String)}"
 _REMOVED: Final = f"""
 SELECT project, run_id, writer_id, max(removed_at) AS at FROM {REMOVED_WRITERS.name}
@@ -154,15 +157,17 @@ def removed_writers(store: Store) -> list[RemovedWriter]:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """The result of a sweep, as (project, run id).
+    """The result of a sweep.
 
     Attributes:
         done: no more rows of these runs can come.
         ended: all writers of these have ended; the next sweep without rows is their last.
+        waiting: rows of these can still come.
     """
 
-    done: tuple[tuple[str, str], ...] = ()
-    ended: frozenset[tuple[str, str]] = frozenset()
+    done: tuple[RunKey, ...] = ()
+    ended: frozenset[RunKey] = frozenset()
+    waiting: frozenset[RunKey] = frozenset()
 
 
 def sweep_removed(
@@ -171,6 +176,7 @@ def sweep_removed(
     now: float,
     before: Swept = Swept(),
     silent: Collection[str] = (),
+    begun_again: Collection[RunKey] = (),
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Swept:
     """Delete the rows of removed writers that came since the last sweep.
@@ -181,37 +187,44 @@ def sweep_removed(
         now: seconds since 1970 UTC.
         before: the result of the last sweep.
         silent: ids of writers whose rows are all stored, because the caller drops later ones.
-        should_stop: called before each run; the next sweep continues from there.
+        begun_again: runs that have a new writer, whose rows may not be stored yet.
+        should_stop: called before each deletion; the next sweep continues from there.
     """
-    removed: dict[tuple[str, str], dict[str, int]] = {}
+    removed: dict[RunKey, dict[str, int]] = {}
     for each in removed_writers(store):
         at = removed.setdefault((each.project, each.run_id), {})
         at[each.writer_id] = each.removed_at_us
-    done, all_ended = [], []
+    done, all_ended, waiting = [], [], set(removed)
     for key, at in removed.items():
         if should_stop():
             break
         scope = _Scope(key[0], (key[1],))
         writers = {row["writer_id"]: row for row in _writers(store, scope)}
-        if writers.keys() - at.keys():
+        if key in begun_again or writers.keys() - at.keys():
             _delete_of_writers(store, scope, at)
+            waiting.discard(key)
             continue
         ended = {name for name, row in writers.items() if row["state"] not in ("", RUNNING)}
         oldest = (now - _REMOVED_SECONDS_MAX) * 1e6
         over = {name for name, at_us in at.items() if name in ended or at_us < oldest}
         over.update(at.keys() & silent)
-        found = _delete_rows(store, scope, kept=(*_KEPT_WHILE_WRITING, WRITERS.name))
+        kept = (*_KEPT_WHILE_WRITING, WRITERS.name)
+        found = _delete_rows(store, scope, kept=kept, should_stop=should_stop)
         if len(over) < len(at):
-            # Rows of another daemon's writer can still come. Its sweep finds only its own notes.
-            _delete_notes(store, scope, at.keys() & silent)
+            # Rows of another daemon's writer can still come. Its sweep finds only its own notes,
+            # and would treat a writer without a note as a new one.
+            _delete_of_writers(store, scope, at.keys() & silent)
             continue
         # The row with a writer's end may be stored before other rows of the same extent.
         if at.keys() - silent and (found or key not in before.ended):
             all_ended.append(key)
             continue
+        if should_stop():
+            break
         _delete_rows(store, scope)
         done.append(key)
-    return Swept(tuple(done), frozenset(all_ended))
+        waiting.discard(key)
+    return Swept(tuple(done), frozenset(all_ended), frozenset(waiting))
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,25 +329,19 @@ def _delete_former_writers(
     _delete(store, WRITERS.name, condition, {**parameters, "at_work": at_work_ids})
 
 
-def _delete_of_writers(store: Store, scope: _Scope, writer_ids: Iterable[str]) -> None:
-    """Delete the rows that name one of these writers, and its note.
+def _delete_of_writers(store: Store, scope: _Scope, writer_ids: Collection[str]) -> None:
+    """Delete the rows that name one of these writers, and their notes last.
 
-    The run was begun again. Points have no writer, so points of the removed writer that are stored
-    after the deletion stay.
+    Points have no writer: the run keeps them.
     """
+    if not writer_ids:
+        return
     condition, parameters = scope.rows(DeletionOrder.BY_NAME)
     condition += f" AND {_OF_WRITERS}"
     parameters["writer_ids"] = list(writer_ids)
     for table in deleted_with_a_run():
         if any(column.name == "writer_id" for column in table.columns):
             _delete(store, table.name, condition, parameters)
-
-
-def _delete_notes(store: Store, scope: _Scope, writer_ids: Collection[str]) -> None:
-    if writer_ids:
-        condition, parameters = scope.rows(DeletionOrder.BY_NAME)
-        parameters["writer_ids"] = list(writer_ids)
-        _delete(store, REMOVED_WRITERS.name, f"{condition} AND {_OF_WRITERS}", parameters)
 
 
 def _note_removed(store: Store, project: str, writers: Sequence[Mapping[str, Any]]) -> None:
@@ -356,12 +363,18 @@ def _note_removed(store: Store, project: str, writers: Sequence[Mapping[str, Any
         store.insert(block, f"removed-{at}-{shard}-{block.digest()}")
 
 
-def _delete_rows(store: Store, scope: _Scope, *, kept: Sequence[str] = ()) -> bool:
+def _delete_rows(
+    store: Store,
+    scope: _Scope,
+    *,
+    kept: Sequence[str] = (),
+    should_stop: Callable[[], bool] = lambda: False,
+) -> bool:
     """Delete from every table except ``kept``; return whether there were rows."""
     found = False
     for table in deleted_with_a_run():
         assert table.deletion is not None
-        if table.name not in kept:
+        if table.name not in kept and not should_stop():
             found |= _delete(store, table.name, *scope.rows(table.deletion))
     return found
 

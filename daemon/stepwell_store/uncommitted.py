@@ -13,6 +13,7 @@ A part's name is partition_first_last_level, with an optional _mutation. A merge
 blocks from first to last.
 """
 
+import errno
 import os
 import re
 from collections.abc import Iterable
@@ -44,7 +45,11 @@ def drop_uncommitted(store: Path) -> list[str]:
         if not lost:
             continue
         records = b"".join(b"\t".join((_DROPPED, part, block)) + b"\n" for part, block in lost)
-        _append(logs[-1], records)
+        try:
+            _append(logs[-1], records)
+        except OSError as error:  # A full disk: the engine must start, to delete runs.
+            print(f"{logs[-1]}: {error.strerror}; a block may be ignored when it is sent again")
+            continue
         dropped += [f"{folder.parent}/{part.decode()}" for part, _ in lost]
     return dropped
 
@@ -81,7 +86,10 @@ def _without_part(records: Iterable[bytes], names: Iterable[bytes]) -> list[tupl
 def _append(path: Path, records: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
     try:
-        os.write(descriptor, records)
+        size = os.fstat(descriptor).st_size
+        if os.write(descriptor, records) < len(records):
+            os.ftruncate(descriptor, size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -70,9 +70,11 @@ class SweepRemovedRequest(_message.Message):
     def __init__(self, timeout_seconds: _Optional[float] = ...) -> None: ...
 
 class SweepRemovedReply(_message.Message):
-    __slots__ = ("done", "detail")
+    __slots__ = ("done", "detail", "waiting")
     DONE_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
     done: bool
     detail: str
-    def __init__(self, done: bool = ..., detail: _Optional[str] = ...) -> None: ...
+    waiting: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, done: bool = ..., detail: _Optional[str] = ..., waiting: _Optional[_Iterable[str]] = ...) -> None: ...

@@ -84,6 +84,33 @@ def test_the_journal_of_a_dead_writer_is_taken_in_and_removed(tmp_path: Path) ->
     assert not folder.exists()
 
 
+def test_a_new_writers_journal_waits_while_rows_of_its_deleted_run_are_deleted(
+    tmp_path: Path,
+) -> None:
+    folder = make_journal(tmp_path / "j", "w1", STREAM)
+    held = True
+
+    async def run() -> None:
+        nonlocal held
+        async with spool_running(tmp_path / "spool") as spool:
+            recovery = JournalRecovery(
+                spool,
+                places=JournalPlaces(tmp_path / "j"),
+                counters=spool.counters,
+                is_held=lambda project, run_id: held and (project, run_id) == ("demo", "run-w1"),
+            )
+            await recovery.look()
+            assert not spooled_in(spool)
+            assert folder.exists()
+            held = False
+            await recovery.look()
+            assert steps_in(spooled_in(spool)) == list(range(ROWS))
+            recovery.close()
+
+    asyncio.run(run())
+    assert not folder.exists()
+
+
 def test_a_journal_that_somebody_else_removes_first_is_no_problem(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

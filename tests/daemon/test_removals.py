@@ -2,9 +2,12 @@
 
 import asyncio
 import logging
+import threading
+import time
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,6 +18,7 @@ from stepwell_daemon.counters import Counters
 from stepwell_daemon.forwarder import Forwarder, ForwardSettings
 from stepwell_daemon.refusal import StreamRefusedError
 from stepwell_daemon.removals import Removals
+from stepwell_daemon.session import Session
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writer_state import WriterState
 from stepwell_store import StoreError
@@ -32,6 +36,7 @@ from tests.daemon.made import (
     steps_in,
 )
 
+KEY = ("demo", "run-w1")
 REMOVED = {"project": "demo", "run_id": "run-w1", "writer_id": "w1", "at": 1}
 
 
@@ -43,6 +48,9 @@ class NotingSink(FakeSink):
         self.notes = [REMOVED]
         self.failures: list[str] = []
         self.deleted: list[str] = []
+        self.delete_failures = 0
+        self.may_delete = threading.Event()
+        self.may_delete.set()
 
     def query(
         self, sql: str, *, parameters: Mapping[str, object] | None = None, **_: Any
@@ -54,6 +62,10 @@ class NotingSink(FakeSink):
         return [{"1": 1}] if sql.startswith("SELECT 1 FROM") else []
 
     def delete_rows(self, table: str, condition: str, parameters: Mapping[str, object]) -> None:
+        assert self.may_delete.wait(60)
+        if self.delete_failures:
+            self.delete_failures -= 1
+            raise StoreError("away")
         self.deleted.append(table)
         if table == "removed_writers":
             self.notes = []
@@ -61,9 +73,9 @@ class NotingSink(FakeSink):
 
 @asynccontextmanager
 async def removals_of(
-    spool: Spool, store: NotingSink, journals: Path, **changes: Any
+    spool: Spool, store: NotingSink, journals: Path, *, sink: str = "embedded", **changes: Any
 ) -> AsyncIterator[tuple[Removals, Forwarder]]:
-    config = SimpleNamespace(sink="embedded", journals=journals, further_journal_roots=lambda: ())
+    config = SimpleNamespace(sink=sink, journals=journals, further_journal_roots=lambda: ())
     forwarder = Forwarder(spool, ForwardSettings(block_delay_seconds=0), counters=Counters())
     with ThreadPoolExecutor(1) as executor:
         removals = Removals(
@@ -100,7 +112,7 @@ def test_a_look_that_fails_is_a_warning_once_with_the_remedy(
     warned = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
     assert len(warned) == 2, "one for each time that it began to fail"
     assert all("away" in each and "stepwell doctor" in each for each in warned)
-    assert "are deleted again" in caplog.text
+    assert "works again" in caplog.text
 
 
 def test_records_of_a_removed_writer_are_acknowledged_and_not_kept(tmp_path: Path) -> None:
@@ -135,12 +147,47 @@ def test_records_of_a_removed_writer_are_acknowledged_and_not_kept(tmp_path: Pat
     asyncio.run(fill())
 
 
+@asynccontextmanager
+async def looking(removals: Removals) -> AsyncIterator[None]:
+    """Let looks be done."""
+    running = asyncio.create_task(removals.run())
+    try:
+        yield
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+
+
+@asynccontextmanager
+async def forwarding(forwarder: Forwarder, store: NotingSink) -> AsyncIterator[None]:
+    running = asyncio.create_task(forwarder.run(cast(Any, store)))
+    try:
+        yield
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+
+
+def refused_code(removals: Removals, writer_id: str) -> int | None:
+    try:
+        removals.check("demo", "run-w1", writer_id)
+    except StreamRefusedError as refused:
+        return refused.refusal.code
+    return None
+
+
+def noted_run(journals: Path) -> Path:
+    """Make the note of run `run-w1`."""
+    note = run_note(journals, "demo", "run-w1")
+    note.parent.mkdir(parents=True)
+    note.touch()
+    return note
+
+
 def test_rows_are_deleted_after_the_earlier_records_are_stored_and_new_writers_wait(
     tmp_path: Path,
 ) -> None:
-    note = run_note(tmp_path / "journals", "demo", "run-w1")
-    note.parent.mkdir(parents=True)
-    note.touch()
+    note = noted_run(tmp_path / "journals")
 
     async def look() -> None:
         store = NotingSink()
@@ -150,34 +197,96 @@ def test_rows_are_deleted_after_the_earlier_records_are_stored_and_new_writers_w
                 removals,
                 forwarder,
             ),
+            looking(removals),
         ):
             state = new_writer(spool)
             append(spool, state, schema_event())
             append(spool, state, row(1))
-            assert not await removals.look(), "its earlier records cannot be stored yet"
+            assert await removals.look() == {KEY}, "its earlier records cannot be stored yet"
             assert state.is_removed
             assert not note.exists()
             assert store.notes, "the note is for the next look"
-            removals.check("demo", "run-w1", "w2")
-            forwarding = asyncio.create_task(forwarder.run(cast(Any, store)))
-            looking = asyncio.create_task(removals.look())
-            codes = set()
-            while not looking.done():
-                removals.check("demo", "run-w1", "w1")  # The removed one itself may connect.
-                removals.check("demo", "other", "w3")
-                try:
-                    removals.check("demo", "run-w1", "w2")
-                except StreamRefusedError as refused:
-                    codes.add(refused.refusal.code)
-                await asyncio.sleep(0)
-            assert await looking
-            assert codes == {BUSY}
-            forwarding.cancel()
-            await asyncio.wait([forwarding])
+            assert removals.is_held(*KEY)
+            assert refused_code(removals, "w1") is None, "the removed one itself may connect"
+            assert refused_code(removals, "w2") == BUSY
+            removals.check("demo", "other", "w3")
+            async with forwarding(forwarder, store):
+                assert not await removals.look()
             assert set(store.steps()) == {1}
             assert store.deleted[-1] == "removed_writers"
             assert "points" in store.deleted
-            removals.check("demo", "run-w1", "w2")
+            assert refused_code(removals, "w2") is None
+
+    asyncio.run(look())
+
+
+def test_a_caller_that_gives_up_does_not_let_new_writers_in(tmp_path: Path) -> None:
+    async def look() -> None:
+        store = NotingSink()
+        store.may_delete.clear()
+        async with (
+            spool_running(tmp_path / "spool") as spool,
+            removals_of(spool, store, tmp_path) as (removals, forwarder),
+            looking(removals),
+            forwarding(forwarder, store),
+        ):
+            new_writer(spool)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await removals.look()
+            assert not store.deleted
+            assert refused_code(removals, "w2") == BUSY
+            free = asyncio.create_task(removals.free())
+            await asyncio.sleep(0.05)
+            assert not free.done(), "a daemon that relays waits"
+            store.may_delete.set()
+            await asyncio.wait_for(free, 60)
+            assert not await removals.look()
+            assert refused_code(removals, "w2") is None
+
+    asyncio.run(look())
+
+
+def test_a_sweep_that_fails_keeps_new_writers_waiting(tmp_path: Path) -> None:
+    async def look() -> None:
+        store = NotingSink()
+        store.delete_failures = 1
+        async with (
+            spool_running(tmp_path / "spool") as spool,
+            removals_of(spool, store, tmp_path) as (removals, forwarder),
+            looking(removals),
+            forwarding(forwarder, store),
+        ):
+            new_writer(spool)
+            with pytest.raises(StoreError):
+                await removals.look()
+            assert refused_code(removals, "w2") == BUSY
+            assert not await removals.look()
+            assert refused_code(removals, "w2") is None
+
+    asyncio.run(look())
+
+
+def test_a_run_that_a_new_writer_has_begun_keeps_its_rows_and_notes(tmp_path: Path) -> None:
+    note = noted_run(tmp_path / "journals")
+
+    async def look() -> None:
+        store = NotingSink()
+        async with (
+            spool_running(tmp_path / "spool") as spool,
+            removals_of(spool, store, tmp_path / "journals") as (removals, forwarder),
+            looking(removals),
+            forwarding(forwarder, store),
+        ):
+            removed = new_writer(spool)
+            info = replace(removed.info, writer_id="w2")
+            spool.registry.add(WriterState(info, seen_at=time.time()))
+            assert not await removals.look()
+            assert removed.is_removed
+            assert "points" not in store.deleted
+            assert "series" not in store.deleted
+            assert store.deleted[-1] == "removed_writers"
+            assert note.exists()
 
     asyncio.run(look())
 
@@ -189,10 +298,34 @@ def test_a_writer_that_another_daemon_has_is_left_to_it(tmp_path: Path) -> None:
         async with (
             spool_running(tmp_path / "spool") as spool,
             removals_of(spool, store, tmp_path) as (removals, _),
+            looking(removals),
         ):
             state = new_writer(spool)
-            assert await removals.look()
+            assert await removals.look() == {KEY, ("reused-id", "run-w1")}
             assert not state.is_removed
             assert len(store.notes) == 2
+
+    asyncio.run(look())
+
+
+@pytest.mark.parametrize("place", ["connected", "relayed", "journal", "elsewhere"])
+def test_with_servers_only_a_writer_that_can_send_here_is_ours(tmp_path: Path, place: str) -> None:
+    async def look() -> None:
+        store = NotingSink()
+        async with (
+            spool_running(tmp_path / "spool") as spool,
+            removals_of(spool, store, tmp_path, sink="clickhouse") as (removals, forwarder),
+            looking(removals),
+            forwarding(forwarder, store),
+        ):
+            state = new_writer(spool)
+            if place == "connected":
+                state.connect(Session(state), client="", journal_dir="", is_dead=False)
+            elif place == "relayed":
+                state.note_relayed("other", now=time.time(), is_new=True)
+            elif place == "journal":
+                state.journal_dir = str(tmp_path)
+            await removals.look()
+            assert state.is_removed == (place != "elsewhere")
 
     asyncio.run(look())

@@ -387,11 +387,29 @@ def test_writers_of_two_daemons_are_swept_by_the_later_daemon(store: Store):
         run_again(store, project, name, range(10))
     series = series_of(store, project, "run")
     delete_run(store, project, "run", force=True)
-    assert (project, "run") not in sweep_removed(store, now=time.time(), silent={"w1"}).done
+    end(store, project, "w1")  # Stored before the first daemon looks.
+    swept = sweep_removed(store, now=time.time(), silent={"w1"})
+    assert (project, "run") not in swept.done
+    assert (project, "run") in swept.waiting
     assert [each.writer_id for each in removed_writers(store) if each.project == project] == ["w2"]
     run_again(store, project, "w2", range(10, 20))
     assert (project, "run") in sweep_removed(store, now=time.time(), silent={"w2"}).done
     assert not any(held(store, project, "run", series).values())
+
+
+def test_a_run_whose_new_writer_has_stored_nothing_yet_is_not_swept(store: Store):
+    project = fresh_project()
+    key = (project, "run")
+    run_again(store, project, "w1", range(10))
+    delete_run(store, project, "run", force=True)
+    made = decoded([rows(1, range(3), range(3))])  # Its `start` comes later.
+    who = replace(writer(project), writer_id="w2")
+    insert(store, build((who, made), schemas={1: ("loss",)}), f"{project}-w2")
+    swept = sweep_removed(store, now=time.time(), silent={"w1"}, begun_again={key})
+    assert key not in {*swept.done, *swept.waiting}
+    tell(store, who, event("start", {"name": "w2", "started_at": START_US}))
+    assert points_of(store, project) == 3
+    assert not [each for each in removed_writers(store) if each.project == project]
 
 
 def test_a_run_begun_again_before_the_sweep_keeps_its_rows_and_loses_what_names_the_former(

@@ -1,6 +1,8 @@
 """Blocks whose id a killed engine had noted, and whose rows it had not stored."""
 
+import resource
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -64,23 +66,31 @@ def test_a_block_whose_id_was_noted_without_its_part_is_stored_when_it_is_sent_a
 
 
 @pytest.mark.processes
-def test_ids_of_merged_and_deleted_blocks_are_kept(tmp_path: Path) -> None:
+def test_ids_of_merged_blocks_are_kept(tmp_path: Path) -> None:
     store = opened(tmp_path)
-    project, deleted = fresh_project(), fresh_project()
+    project = fresh_project()
     for start in (0, 10, 20):
         log_steps(store, project, range(start, start + 10))
-    log_steps(store, deleted, range(5))
     store.close()
     assert not drop_uncommitted(tmp_path / "store")
-    store = opened(tmp_path)
-    run_id = writer(deleted).run_id
-    delete_runs(store, {deleted: [run_id]}, force=True)
-    store.close()
-    for part in points_folder(tmp_path).glob("all_1_1_0"):
-        # As after a merge, when the former parts are removed.
-        part.rename(part.with_name("all_1_3_1"))
+    folder = points_folder(tmp_path)
+    # As after a merge, when the former parts are removed.
+    (folder / "all_1_1_0").rename(folder / "all_1_3_1")
     for name in ("all_2_2_0", "all_3_3_0"):
-        shutil.rmtree(points_folder(tmp_path) / name)
+        shutil.rmtree(folder / name)
+    assert not drop_uncommitted(tmp_path / "store")
+    (folder / "all_1_3_1").rename(folder / "all_1_2_1")
+    (lost,) = drop_uncommitted(tmp_path / "store")
+    assert lost.endswith("all_3_3_0")
+
+
+@pytest.mark.processes
+def test_ids_of_deleted_blocks_are_kept(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    project = fresh_project()
+    log_steps(store, project, range(5))
+    delete_runs(store, {project: [writer(project).run_id]}, force=True)
+    store.close()
     assert not drop_uncommitted(tmp_path / "store")
 
 
@@ -130,3 +140,21 @@ def test_an_id_in_the_log_before_an_empty_one_is_dropped(tmp_path: Path) -> None
 
 def test_a_folder_without_a_store_has_nothing_to_drop(tmp_path: Path) -> None:
     assert not drop_uncommitted(tmp_path / "store")
+
+
+def test_a_full_disk_does_not_keep_the_engine_from_starting(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = b"1\tall_1_1_0\tb1\n"
+    log = table_folder(tmp_path, records, [])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    former = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(records) + 3, limits[1]))
+    try:
+        assert not drop_uncommitted(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, former)
+    assert "may be ignored" in capsys.readouterr().out
+    assert log.read_bytes() == records, "no torn record"
+    assert drop_uncommitted(tmp_path)

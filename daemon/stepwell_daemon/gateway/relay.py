@@ -9,6 +9,7 @@ daemon does not look for their journals or processes.
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -63,10 +64,26 @@ class _Stream:
         self.room.set()
 
 
+async def _at_once() -> None:
+    pass
+
+
 class Relay:
     """Takes batches from all daemons that relay to this one."""
 
-    def __init__(self, receiver: Receiver, spool: Spool, *, tokens: Tokens) -> None:
+    def __init__(
+        self,
+        receiver: Receiver,
+        spool: Spool,
+        *,
+        tokens: Tokens,
+        until_free: Callable[[], Awaitable[None]] = _at_once,
+    ) -> None:
+        """
+        Args:
+            until_free: waits while rows of deleted runs are being deleted.
+        """
+        self._until_free = until_free
         self._receiver = receiver
         self._spool = spool
         self._counters = spool.counters
@@ -203,6 +220,7 @@ class Relay:
                 # Several streams may have passed that check together: the batches that were read
                 # wait as well.
                 await self._spool.room()
+                await self._until_free()
                 if stream.refusal is not None:
                     break
                 if not self._tokens.still_holds(stream.caller):

@@ -57,7 +57,7 @@ def _wait_for_mutations(servers: Servers, local: str) -> None:
             ):
                 if time.monotonic() > deadline:
                     raise StoreUnavailableError(
-                        f"{endpoint} is still deleting rows of {local}; it continues in the background"
+                        f"{endpoint} is still deleting rows of {local}, and continues to do so"
                     )
                 time.sleep(_POLL_SECONDS)
         finally:

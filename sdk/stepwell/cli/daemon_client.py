@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-from stepwell.cli.errors import UNREACHABLE, CommandError
+from stepwell.cli.errors import FAILED, UNREACHABLE, CommandError
 from stepwell_wire.lock_notes import DATA_LOCK, read_lock_note
 from stepwell_wire.service import FLUSH, HOLD, STATUS, SWEEP_REMOVED
 from stepwell_wire.trusted_socket import (
@@ -186,8 +186,15 @@ class DaemonClient:
         )
         return bool(reply.stored), int(reply.pending_bytes)
 
-    def sweep_removed(self, timeout_seconds: float) -> bool:
-        """Have the daemon drop what writers of deleted runs still send; return whether it does."""
+    def sweep_removed(self, timeout_seconds: float) -> list[str]:
+        """Have the daemon drop what writers of deleted runs still send.
+
+        Returns:
+            PROJECT/RUN of the deleted runs of which rows can still come.
+
+        Raises:
+            CommandError: It could not do so in time.
+        """
         messages = self._messages
         reply = self._call(
             SWEEP_REMOVED,
@@ -195,7 +202,9 @@ class DaemonClient:
             messages.SweepRemovedReply.FromString,
             timeout_seconds + STATUS_TIMEOUT_SECONDS,
         )
-        return bool(reply.done)
+        if not reply.done:
+            raise CommandError(reply.detail, FAILED)
+        return list(reply.waiting)
 
     @contextmanager
     def hold(self, timeout_seconds: float) -> Iterator[tuple[int, int]]:

@@ -3,7 +3,7 @@
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
         # All names first: a wrong one deletes nothing.
         found = list(dict.fromkeys(queries.find_run(store, each) for each in options.references))
         data = places(options).data
-        _check(store, data, found, options.project, force=options.force)
+        running = _check(store, data, found, options.project, force=options.force)
         names = [
             *map(str, found),
             *(f"{project} (all of it)" for project in options.project),
@@ -93,30 +93,34 @@ def run(options: argparse.Namespace) -> int:
             run_ids_of = queries.delete_project(store, project, force=options.force, begins=noting)
             forget_runs(journals, project, run_ids_of)
             print(f"deleted project {project}")
-        if options.force:
-            _sweep(store, places(options))
+        if running:
+            _sweep(store, places(options), running)
     return OK
 
 
-def _sweep(store: "Store", where: Places) -> None:
-    """Have this machine's daemon drop the rest of running runs, so that their ids are free."""
+def _sweep(store: "Store", where: Places, running: Iterable[str]) -> None:
+    """Have this machine's daemon drop the rest of running runs, so that their ids are free.
+
+    Args:
+        running: PROJECT/RUN of the deleted runs that were running.
+    """
     from stepwell_store import EmbeddedStore
 
-    socket = where.socket
+    socket: Path | None = where.socket
     if isinstance(store, EmbeddedStore):
-        found = socket_of_data(store.data_dir)
-        if found is None:
-            return
-        socket = found
+        socket = socket_of_data(store.data_dir)
+    if socket is None:
+        return
+    references = set(running)
     try:
         with DaemonClient(socket) as daemon:
-            is_done = daemon.sweep_removed(_SWEEP_SECONDS)
+            waiting = references.intersection(daemon.sweep_removed(_SWEEP_SECONDS))
     except CommandError:
-        is_done = False  # Another daemon has the runs, or it is of an older release.
-    if not is_done:
+        waiting = references  # Another daemon may have them, or it is of an older release.
+    if waiting:
         print(
-            "stepwell: the daemons of the running processes delete their last rows within some "
-            "minutes; use the ids of these runs again after that",
+            f"stepwell: {', '.join(sorted(waiting)[:10])}: the daemons of the running processes "
+            "delete their last rows within some minutes; use these ids again after that",
             file=sys.stderr,
         )
 
@@ -182,8 +186,12 @@ def _remove_orphans(store: "Store", *, ask: bool) -> int:
 
 def _check(
     store: "Store", data: Path, found: "list[RunRef]", projects: list[str], *, force: bool
-) -> None:
-    """Raise if a project does not exist, or a run still runs and force is not given."""
+) -> list[str]:
+    """Return the running runs of these.
+
+    Raises:
+        CommandError: A project does not exist; or a run is running, without ``force``.
+    """
     from stepwell_store import queries
 
     running = []
@@ -202,6 +210,7 @@ def _check(
             "first, or add --force to also delete the rows that they send later",
             USAGE,
         )
+    return running
 
 
 def _check_spool(store: "Store", found: "list[RunRef]", projects: list[str]) -> None:
