@@ -129,4 +129,4 @@ def test_a_daemon_refuses_a_name_that_is_none(tmp_path: Path) -> None:
         check=False,
     )
     assert ended.returncode == 2
-    assert "no fail-point 'nowhere'" in ended.stderr
+    assert "unknown fail-point 'nowhere'" in ended.stderr

@@ -85,7 +85,7 @@ class Bench:
             hub=self.calls,
             digests=self.digests,
             scratch=self.sources,
-            tell=tell,
+            report=tell,
             **{"store": self.store, **named},
         )
 

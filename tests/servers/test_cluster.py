@@ -233,7 +233,7 @@ def test_a_cluster_of_a_former_release_is_upgraded_on_every_shard_and_replica(
 def test_a_cluster_of_another_name_is_told(cluster: Cluster) -> None:
     settings = ServerSettings(endpoints=parse_endpoints(cluster.hosts, 9000), cluster="other")
     with pytest.raises(
-        StoreUnavailableError, match=r"no cluster 'other', but half, wells; correct"
+        StoreUnavailableError, match=r"no cluster 'other', only half, wells; correct"
     ):
         open_server(settings).migrate()
 
