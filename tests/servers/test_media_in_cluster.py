@@ -57,15 +57,17 @@ def test_media_are_listed_and_collected_over_all_shards(tmp_path: Path) -> None:
         tell(store, 99, event("blob", body))
         assert shards == {0, 1}
 
-        (key,) = media_keys(store, "p", None)
-        assert (key.count, key.runs) == (RUNS, RUNS)
+        def counted() -> list[tuple[int, int]]:
+            return [(key.count, key.runs) for key in media_keys(store, "p", None)]
+
+        # Another replica may answer, and has each insert a moment later.
+        wait_until(lambda: counted() == [(RUNS, RUNS)], "all rows in every replica")
 
         def listed() -> list[tuple[int, str]]:
             page = list_media(store, "p", None, metric="shown")
             return [(value.step, value.items[0].digest) for value in page.items]
 
         expected = [(run, digests[run]) for run in range(RUNS)]
-        # Another replica may answer, and has each insert a moment later.
         wait_until(lambda: listed() == expected, "all media with their blobs")
         delete_run(store, "p", "r2")
         done = collect_blobs(store, blobs, before=2e9)
