@@ -197,13 +197,21 @@ class Conversion:
             if name in found:  # 1 and "1"
                 name = f"{name} ({kind_of(key)})"
             found[name] = self.convert(item, depth + 1)
+        if self._stage is not None and self._name and any(map(_is_media, found.values())):
+            self._warn(
+                f"media inside {self._name}",
+                f"{self._name!r} has media inside a dict of a list; they are stored, but the page "
+                "and Run.files() do not list them. Log them as values or lists of media, or as "
+                "cells of a Table",
+            )
         return found
 
     def _list(self, value: Iterable[Any], depth: int) -> Any:
         items = items_of(value, max(self._items_left, 0) + 1)
         if (numbers := self._plain_numbers(items)) is not None:
             return numbers
-        if items and self._media(items[0]) is not None:
+        first = next((each for each in items if each is not None), None)
+        if first is not None and self._media(first) is not None:
             items = [each if (made := self._media(each)) is None else made for each in items]
         kept: list[Any] = []
         for item in items:
@@ -213,9 +221,10 @@ class Conversion:
                 kept.append(f"… ({count} items)")
                 break
             kept.append(self.convert(item, depth + 1))
-        if list_type := _list_type(items):
-            return {"_type": list_type, "count": len(kept), "items": kept}
-        return kept
+        list_type = _list_type(items)
+        if not list_type and _are_media(kept):
+            list_type = _MIXED_LIST
+        return {"_type": list_type, "count": len(kept), "items": kept} if list_type else kept
 
     def _plain_numbers(self, items: list[Any]) -> list[Any] | None:
         """Return a list of plain numbers as it is, else None; no Python step for each item."""
@@ -255,6 +264,8 @@ class Conversion:
         )
 
 
+_OF_FILES: Final = frozenset(("blob", "failed", "items"))
+_MIXED_LIST: Final = "media"
 _NUMBERS: Final = frozenset((float, int, bool, type(None)))
 
 
@@ -277,6 +288,16 @@ def _in_order(kept: Any) -> Any:
         return sorted(kept)
     except TypeError:  # Of several kinds.
         return sorted(kept, key=lambda each: (type(each).__name__, repr(each)))
+
+
+def _is_media(kept: Any) -> bool:
+    """Whether a converted value describes one of our media, or a list of them."""
+    return isinstance(kept, dict) and "_type" in kept and not _OF_FILES.isdisjoint(kept)
+
+
+def _are_media(kept: Sequence[Any]) -> bool:
+    """Whether a converted list has only media, lists of media, and None."""
+    return any(map(_is_media, kept)) and all(each is None or _is_media(each) for each in kept)
 
 
 def _list_type(items: Sequence[Any]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stepwell import Html, Image, Video
+from stepwell import Html, Image, Table, Video
 
 numpy = pytest.importorskip("numpy")
 
@@ -251,6 +251,38 @@ def test_pictures_and_figures_in_a_row_are_images_by_themselves() -> None:
     assert found["pictures"]["_type"] == "images/separated"
     assert found["pictures"]["items"][0]["width"] == 3
     assert [about["shape"] for _, about, _ in stage.kept] == [[20, 20, 4], [2, 3, 1]]
+
+
+class KeptTables(Kept):
+    def note_within(self, about: Any, within: Any) -> None:
+        assert not within
+
+
+def test_a_list_of_several_kinds_is_one_value_and_media_in_dicts_are_named() -> None:
+    from stepwell._json_values import as_json
+
+    picture, table = Image([[0]]), Table(columns=["a"], data=[[1]])
+    said: list[str] = []
+    for items, types in (
+        ([picture, table], ["image-file", "table-file"]),
+        ([table, table], ["table-file", "table-file"]),
+        ([None, picture], [None, "image-file"]),
+        ([[picture], [picture]], ["images/separated", "images/separated"]),
+    ):
+        found = as_json(items, lambda kind, text: said.append(text), KeptTables(), name="x")
+        assert next(iter(found)) == "_type", "the store looks at the first name"
+        assert (found["_type"], found["count"]) == ("media", 2)
+        assert [each and each["_type"] for each in found["items"]] == types
+    assert said == []
+    inside = [{"image": picture, "label": 1}]
+    assert isinstance(
+        as_json(inside, lambda kind, text: said.append(text), KeptTables(), name="x"), list
+    )
+    assert len(said) == 1
+    assert "'x' has media inside a dict" in said[0]
+    plain = [{"a": 1}, [1, 2], None]
+    assert as_json(plain, lambda kind, text: said.append(text), KeptTables(), name="x") == plain
+    assert len(said) == 1
 
 
 def test_pyplot_is_its_current_figure() -> None:

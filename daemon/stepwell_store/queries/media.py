@@ -28,7 +28,8 @@ class MediaKey:
     """One metric with media.
 
     Attributes:
-        type: the type of its last value: ``image-file``, ``images/separated``, ``html-file``, …
+        type: the type of its last value: ``image-file``, ``images/separated``, ``html-file``,
+            ``media`` (a list of several kinds, or of lists), …
         count: number of values, over all steps, labels and requested runs.
         runs: number of runs with media.
     """
@@ -241,9 +242,11 @@ def media_values(
 
 
 def _items(value: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield the description of each file in a row: the row's own, or each of its list."""
+    """Yield the description of each file in a row: the row's own, or each of its lists."""
     if isinstance(value.get("items"), list):
-        yield from (each for each in value["items"] if isinstance(each, dict))
+        for each in value["items"]:
+            if isinstance(each, dict):
+                yield from _items(each)
     else:
         yield value
 

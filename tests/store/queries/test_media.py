@@ -50,6 +50,21 @@ def project(store: Store) -> str:
     return made
 
 
+def test_media_of_lists_in_a_list_are_all_listed(store: Store) -> None:
+    made = fresh_project()
+    inner = {"_type": "images/separated", "items": [image(1), image(2)]}
+    grid = {"_type": "media", "count": 3, "items": [inner, None, {"_type": "table-file"}]}
+    tell(store, writer(made, "run"), values(0, 1, grid=grid))
+    (key,) = media_keys(store, made, None)
+    assert (key.metric, key.type) == ("grid", "media")
+    (value,) = list_media(store, made, None).items
+    assert [(item.type, item.id) for item in value.items] == [
+        ("image-file", f"{1:032x}"),
+        ("image-file", f"{2:032x}"),
+        ("table-file", None),
+    ]
+
+
 def test_keys_are_the_metrics_with_media(store: Store, project: str) -> None:
     found = media_keys(store, project, ["run-0"])
     assert [(key.metric, key.type, key.count, key.first_step, key.last_step) for key in found] == [
