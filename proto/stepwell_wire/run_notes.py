@@ -34,9 +34,10 @@ def forget_runs(journals_dirs: Iterable[Path], project: str, run_ids: Iterable[s
         for run_id in ids:
             if not (_is_name(project) and _is_name(run_id)):
                 continue  # The store holds any text; no note of ours has such a name.
+            # In this order: a process that notes at this moment sees then that its run is deleted.
             for path in (
-                run_note(journals_dir, project, run_id),
                 step_note(journals_dir, project, run_id),
+                run_note(journals_dir, project, run_id),
             ):
                 with contextlib.suppress(OSError):
                     path.unlink()

@@ -117,6 +117,8 @@ class Memory:
                 _write_private(fresh, text)
                 fresh.replace(path)
                 self._has_noted = True
+                if self._is_deleted():  # Between the check and this.
+                    path.unlink()
             except OSError:  # A full disk: not one more file with each try.
                 fresh.unlink()
 
