@@ -16,6 +16,14 @@ from stepwell_wire.records import HEADER, HEADER_BYTES
 
 WAKE_BYTES = 512 * 1024
 """The sender is woken after so many bytes, also before its interval is over."""
+_RESERVE_SHARE = 16
+_RESERVE_BYTES_MAX = 64 * 1024
+"""The end of each segment is kept free for the end of the run: the disk may refuse another one."""
+
+
+def reserve_of(size: int) -> int:
+    """Return how many bytes a segment of ``size`` bytes keeps free for the end of the run."""
+    return min(_RESERVE_BYTES_MAX, size // _RESERVE_SHARE & ~7)
 
 
 class FilledSegment:
@@ -36,7 +44,7 @@ class FilledSegment:
         self._base = 0  # the journal's position at offset 0 of the buffer
         self._offset = 0  # where the next record goes
         self._limit = 0  # where `log` leaves its fast path: to wake the sender, or no room
-        self._end = 0  # where the segment ends
+        self._end = 0  # where the segment ends, without its reserve
         self._latest: dict[str, tuple[int, Any]] = {}  # by name: its position, and the value
         self._captured = -1  # Up to here, in this segment, all rows are in `_latest`.
         self._row_step, self._row_us = starting_step - 1, 0
@@ -58,7 +66,7 @@ class FilledSegment:
         while True:
             current = journal.held[-1]
             mapping, words, base = current.mapping, current.words, current.base
-            offset, end = current.committed_end, current.size
+            offset, end = current.committed_end, current.size - reserve_of(current.size)
             limit = min(offset + WAKE_BYTES, end)
             # No call from here on: the values read stay valid, and all changes at once.
             if journal.held[-1] is not current:

@@ -99,13 +99,17 @@ class Journal:
 
         A signal handler may interrupt this and call it itself (see `_writer.py`): then the inner
         call's segment is used, and the outer call gives its own back.
+
+        Args:
+            beyond_limit: for the end of the run: also if the journal has its largest size, and a
+                smaller segment if the disk has no room for a whole one.
         """
         if self.held[-1] is old and self.is_full and not beyond_limit:
             self.problem = None
             return False
         try:
             while self.held[-1] is old and not self.closed:
-                segment = self._spares.take(at_once=beyond_limit)
+                segment = self._spares.take(is_last=beyond_limit)
                 if segment is None:
                     self.problem = self._spares.problem
                     return self.held[-1] is not old
@@ -241,7 +245,7 @@ class Journal:
             segment = self.held[0]
             with self._held_lock:
                 self.held = self.held[1:]
-            if not self._spares.is_ready:
+            if not self._spares.is_ready and segment.size == self.segment_bytes:
                 with contextlib.suppress(OSError):
                     self._spares.recycle(segment)
                     continue

@@ -24,6 +24,7 @@ from stepwell_wire.records import CONSOLE, FINISH, GAP, pack_event
 from stepwell_wire.segment import COMMITTED_WORD
 
 _GAPS_BYTES: Final = 1024  # More than the events of gaps take.
+_LAST_BYTES: Final = 2048  # More than the last gaps and the end of the run take.
 _QUEUE_SHARE: Final = 4
 """Events that wait for room take at most this part of a segment, so that one holds all."""
 _BLOCK_SECONDS: Final = 0.05
@@ -299,6 +300,36 @@ class RecordWriter(FilledSegment):
                 self._advance(beyond_limit=True)
             elif self.losses.has_others:
                 self._write_gaps()
+
+    def open_reserve(self) -> None:
+        """Write what still waits for room into the reserve of the segment: no other one came."""
+        with self._lock:
+            if self.losses.has_rows or self.losses.has_others or self._queued_events:
+                self._open_reserve(_LAST_BYTES)
+                self._write_gaps()
+                self._write_queued()
+
+    def write_end(self, body: Mapping[str, Any]) -> None:
+        """Write the end of the run; count the events that still wait for room as lost."""
+        with self._lock:
+            self.check_open(FINISH)
+            if self._disabled:
+                return
+            self._write_queued()
+            while self._queued_events:
+                self._queued_events.popleft()
+                self.losses.add_event(self._why_no_room(), self._step)
+            if self.losses.has_others:
+                self._open_reserve(0)
+                self._write_gaps()
+            if not self.write_event(FINISH, body):
+                self._open_reserve(0)
+                self._write_queued()
+
+    def _open_reserve(self, kept_bytes: int) -> None:
+        """Let records use the reserve of the segment, but for the last ``kept_bytes``."""
+        if self._buffer is not None:
+            self._end = max(self._end, len(self._buffer) - kept_bytes)
 
     def finish(self) -> None:
         """Accept no more records; the journal stays open until it is closed."""

@@ -29,7 +29,7 @@ from stepwell._terminal import Voice, is_terminal
 from stepwell._writer import Writer
 from stepwell_wire.exit_note import Ending
 from stepwell_wire.journal_files import WriterFile
-from stepwell_wire.records import ENVIRONMENT, FINISH, START
+from stepwell_wire.records import ENVIRONMENT, START
 
 if TYPE_CHECKING:
     from stepwell._artifacts.handed import Handed
@@ -294,10 +294,11 @@ class Recording:
             with contextlib.suppress(OSError):
                 self.console.write(final=True, wait_seconds=WAIT_SECONDS)
             writer.make_room_for_the_end()
+            writer.open_reserve()
             self._metadata.write()
             write_last()
             if not self.disabled and ending is not None:
-                writer.write_event(FINISH, ending._asdict())
+                writer.write_end(ending._asdict())
             writer.finish()
             self.finished = True
             self.console.end()

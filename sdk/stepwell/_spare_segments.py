@@ -4,6 +4,7 @@ All methods but `take` and `discard` belong to the sender's thread.
 """
 
 import contextlib
+import errno
 import os
 import time
 from pathlib import Path
@@ -14,6 +15,9 @@ from stepwell_wire.segment import NO_BASE, pack_page
 
 _RETRY_SECONDS: Final = 1.0
 """Pause after a failed creation: a full disk is not tried at every row."""
+_LAST_BYTES_MIN: Final = 64 * 1024
+"""The smallest segment that is made for the end of a run."""
+_NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 class SpareSegments:
@@ -31,11 +35,12 @@ class SpareSegments:
         """Whether `take` has one at once."""
         return self._ready is not None
 
-    def take(self, *, at_once: bool) -> MappedSegment | None:
+    def take(self, *, is_last: bool) -> MappedSegment | None:
         """Return the segment made ahead, else make one; None shortly after a failure.
 
         Args:
-            at_once: try to make one also shortly after a failure.
+            is_last: try to make one also shortly after a failure, and a smaller one if the disk
+                has no room for a whole one.
 
         Raises:
             OSError: None can be made.
@@ -43,15 +48,17 @@ class SpareSegments:
         segment, self._ready = self._ready, None
         if segment is not None:
             return segment
-        if time.monotonic() < self._retry_at and not at_once:
+        if is_last:
+            return self._make_last()
+        if time.monotonic() < self._retry_at:
             return None
-        return self._make()
+        return self._make(self._size)
 
     def prepare(self) -> None:
         """Make one ahead, unless there is one or making one has just failed."""
         if self._ready is None and time.monotonic() >= self._retry_at:
             with contextlib.suppress(OSError):
-                self._ready = self._make()
+                self._ready = self._make(self._size)
 
     def recycle(self, segment: MappedSegment) -> None:
         """Turn a freed segment into the next one: its blocks are allocated already.
@@ -78,9 +85,19 @@ class SpareSegments:
         if segment is not None:
             self.discard(segment)
 
-    def _make(self) -> MappedSegment:
+    def _make_last(self) -> MappedSegment:
+        size = self._size
+        while True:
+            try:
+                return self._make(size)
+            except OSError as error:
+                if error.errno not in _NO_SPACE or size <= _LAST_BYTES_MIN:
+                    raise
+                size = max(size // 2, _LAST_BYTES_MIN)
+
+    def _make(self, size: int) -> MappedSegment:
         try:
-            return make_segment(self._next_path(), self._size)
+            return make_segment(self._next_path(), size)
         except OSError as error:
             self._retry_at = time.monotonic() + _RETRY_SECONDS
             self.problem = error

@@ -207,6 +207,70 @@ def test_a_full_disk_drops_and_says_so_once_and_recovers(
 
 
 @pytest.mark.holds("journal-disk-full")
+@pytest.mark.parametrize("room", [100_000, 0], ids=["room for a part", "no room"])
+def test_the_gap_and_the_end_are_written_on_a_disk_that_is_full_until_the_end(
+    offline: Start,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    room: int,
+) -> None:
+    run = offline(settings={"journal_segment_bytes": 4 * SEGMENT})
+    real = os.posix_fallocate
+
+    def full(descriptor: int, offset: int, size: int) -> None:
+        if size > room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor, offset, size)
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    for i in range(20_000):
+        run.log({"a": float(i)})
+    for i in range(2000):
+        run._writer.write_console("stdout", [[i, 0, "a line of the console"]])
+    run.config.update({"late": 1})
+    run.summary["best"] = 7.0
+    folder = run.dir
+    run.finish()
+    held = read_journal(folder)
+    rows = [gap for gap in held.bodies("gap") if gap["kind"] == "journal_disk"]
+    assert [gap["points"] for gap in rows] == [run.dropped_points]
+    assert len(held.series("a")) + run.dropped_points == 20_000
+    assert {"set": {"late": 1}} in held.bodies("config")
+    assert any(body["set"].get("best") == 7.0 for body in held.bodies("summary"))
+    assert held.events[-1][0] == "finish"
+    lines = sum(len(body["lines"]) for body in held.bodies("console"))
+    lost = sum(gap["rows"] for gap in held.bodies("gap") if gap["kind"] == "console_lines")
+    assert lines == 2000 - lost
+    assert (lines > 0) == (room > 0)
+    assert "dropped: " in capfd.readouterr().err
+
+
+@pytest.mark.holds("journal-disk-full")
+def test_changes_without_room_at_the_end_are_counted(
+    offline: Start, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = offline(settings={"journal_segment_bytes": SEGMENT})
+
+    def full(*arguments: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    for i in range(5000):
+        run.log({"a": float(i)})
+    for i in range(10):
+        run.config.update({f"late{i}": "x" * 1000})
+    folder = run.dir
+    run.finish()
+    held = read_journal(folder)
+    assert [gap["rows"] for gap in held.bodies("gap") if gap["kind"] == "events"] == [
+        10 - sum("late" in str(body) for body in held.bodies("config"))
+    ]
+    assert [gap["points"] for gap in held.bodies("gap") if gap["kind"] == "journal_disk"]
+    assert held.events[-1][0] == "finish"
+    assert " events; see the gaps" in capfd.readouterr().err
+
+
+@pytest.mark.holds("journal-disk-full")
 def test_without_any_place_for_a_journal_training_goes_on(
     start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
