@@ -1,7 +1,6 @@
 """An agent with a function: each trial is one call of it, in the thread that called `agent`."""
 
 import os
-import sys
 import tempfile
 import time
 import traceback
@@ -11,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from stepwell import _session
+from stepwell._console_streams import print_to_takers
 from stepwell._ending import ending_of_error, status_of
 from stepwell._sweeps import link, stopping
 from stepwell._sweeps.failures import Failures
 from stepwell._sweeps.link import AgentLink, Exit, Wait
 from stepwell._sweeps.trial import Trial, variables_of, write_params
+from stepwell._terminal import print_uncaptured
 from stepwell.errors import TrialStopped
 from stepwell_wire.exit_note import Ending
 
@@ -94,7 +95,7 @@ class FunctionAgent:
                 found = TrialStopped(stopper.reason)  # Raised from another thread.
             if _state_of(found) == link.FAILED and found is not None:
                 self._say(f"run {trial.run_id} failed: {type(found).__name__}: {found}")
-                traceback.print_exception(found, file=sys.stderr)
+                _print_error("".join(traceback.format_exception(found)))
             _finish_runs(found)
         return found
 
@@ -107,6 +108,12 @@ def _state_of(error: BaseException | None) -> str:
     if isinstance(error, SystemExit):
         return link.FAILED if status_of(error.code) else link.FINISHED
     return link.FAILED if isinstance(error, Exception) else link.PREEMPTED
+
+
+def _print_error(text: str) -> None:
+    """Print an error on stderr and into the console of the runs, also if stderr takes no data."""
+    print_uncaptured(text)
+    print_to_takers("stderr", text)
 
 
 def _finish_runs(error: BaseException | None) -> None:
