@@ -27,8 +27,17 @@ NOTED_SIGNALS: Final = (
     signal.SIGUSR1,
     signal.SIGUSR2,
     signal.SIGQUIT,
+    signal.SIGALRM,
+    signal.SIGVTALRM,
+    signal.SIGIO,
+    signal.SIGPWR,
+    signal.SIGSYS,
 )
-"""Signals that end a process by default, and that schedulers, terminals and people send."""
+"""Signals that end a process by default, and that schedulers, terminals, timers and people send.
+
+Without SIGPROF: profilers in C do not start if it has a handler. Without real-time signals: each
+signal takes a descriptor.
+"""
 UNKNOWN_EXIT_CODE: Final = -1
 _SIGNAL_CODE: Final = 128
 """An exit code above it names a signal, as in a shell."""

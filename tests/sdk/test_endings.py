@@ -81,6 +81,32 @@ def test_the_end_of_a_script_ends_its_run(folder: Path, script: str, state: str,
         assert ending_of(folder, daemon) == Ending(state, code)
 
 
+@pytest.mark.parametrize("name", ["SIGALRM", "SIGVTALRM", "SIGIO", "SIGPWR", "SIGSYS"])
+def test_a_signal_that_ends_a_process_by_default_is_named(folder: Path, name: str) -> None:
+    number = signal.Signals[name]
+    with RecordingDaemon(folder / "s.sock") as daemon:
+        done = python(
+            f"{BEGIN}run.flush()\nos.kill(os.getpid(), {number:d})\nimport time; time.sleep(10)\n",
+            STEPWELL_SOCKET=daemon.socket,
+        )
+        assert done.returncode == -number
+        assert ending_of(folder, daemon) == Ending("killed", 128 + number)
+
+
+def test_an_alarm_of_the_script_stays_its_own(folder: Path) -> None:
+    with RecordingDaemon(folder / "s.sock") as daemon:
+        done = python(
+            f"import signal, time\n{BEGIN}assert signal.getsignal(14) is signal.SIG_DFL\n"
+            "def ring(*_): raise TimeoutError('rang')\n"
+            "assert signal.signal(14, ring) is signal.SIG_DFL\n"
+            "signal.setitimer(signal.ITIMER_REAL, 0.1)\n"
+            "try: time.sleep(10)\nexcept TimeoutError as error: print(error)\n",
+            STEPWELL_SOCKET=daemon.socket,
+        )
+        assert (done.returncode, done.stdout) == (0, "rang\n")
+        assert ending_of(folder, daemon) == Ending("finished", 0)
+
+
 @pytest.mark.skipif(not has_on_exit, reason="the C library has no on_exit")
 @pytest.mark.parametrize(
     ("script", "code"),
