@@ -15,7 +15,7 @@ from types import FrameType
 import pytest
 
 import stepwell
-from stepwell import _ending, _exit_note
+from stepwell import _ending
 from stepwell.testing import RecordingDaemon
 from stepwell_wire.exit_note import Ending, ending_of_signal, read_ending, signal_of
 from stepwell_wire.folder import JournalFolder
@@ -232,20 +232,13 @@ def test_runs_beside_each_other_have_one_note(tmp_path: Path) -> None:
     folders = [tmp_path / name for name in "abc"]
     for each in folders:
         each.mkdir()
-    child = os.fork()
-    if child == 0:
-        signal.alarm(ALARM_SECONDS)
-        try:
-            _exit_note.forget_in_child()
-            _exit_note.watch(folders[0])
-            _exit_note.watch(folders[1])
-            _exit_note.unwatch(folders[0])
-            _exit_note.unwatch(folders[1])
-            _exit_note.watch(folders[2])
-            os.kill(os.getpid(), signal.SIGTERM)
-        finally:
-            os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+    done = python(
+        "import os, sys\nfrom pathlib import Path\nfrom stepwell import _exit_note as note\n"
+        f"a, b, c = map(Path, {[str(each) for each in folders]})\n"
+        "note.watch(a); note.watch(b); note.unwatch(a); note.unwatch(b); note.watch(c)\n"
+        "os.kill(os.getpid(), 15)\n"
+    )
+    assert done.returncode == -signal.SIGTERM
     found = [read_ending(JournalFolder(each)) for each in folders]
     assert found == [None, None, ending_of_signal(signal.SIGTERM)]
 
