@@ -9,6 +9,7 @@ import platform
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,21 +23,20 @@ _PACKAGES_MAX: Final = 2000
 
 def collect_metadata(*, git: bool = True) -> dict[str, Any]:
     """Return the metadata of this process; a part that cannot be found is left out."""
-    found: dict[str, Any] = {
-        "host": _host(),
-        "python": {
-            "version": platform.python_version(),
-            "implementation": platform.python_implementation(),
-            "executable": sys.executable or "",
-        },
-        "command": _command(),
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
+        "host": _host,
+        "python": _python,
+        "command": _command,
+        "environment": gpu_environment,
+        "packages": _packages,
     }
-    if environment := gpu_environment():
-        found["environment"] = environment
-    if packages := _packages():
-        found["packages"] = packages
-    if git and (working_tree := collect_git(Path.cwd())):
-        found["git"] = working_tree
+    if git:
+        parts["git"] = lambda: collect_git(Path.cwd())
+    found: dict[str, Any] = {}
+    for name, collect in parts.items():
+        with contextlib.suppress(Exception):  # Such as a current folder that was deleted.
+            if part := collect():
+                found[name] = part
     return found
 
 
@@ -82,6 +82,14 @@ def _host() -> dict[str, Any]:
     return found
 
 
+def _python() -> dict[str, Any]:
+    return {
+        "version": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "executable": sys.executable or "",
+    }
+
+
 def _command() -> dict[str, Any]:
     arguments = list(getattr(sys, "orig_argv", [])) or [sys.executable, *sys.argv]
     found: dict[str, Any] = {"line": hide_secrets([text_of(each) for each in arguments])}
@@ -89,7 +97,9 @@ def _command() -> dict[str, Any]:
         found["folder"] = os.getcwd()
     main = getattr(sys.modules.get("__main__"), "__file__", None)
     if main:
-        found["program"] = os.path.abspath(main)
+        found["program"] = text_of(main)  # Absolute, unless the current folder was deleted.
+        with contextlib.suppress(OSError):
+            found["program"] = text_of(os.path.abspath(main))
     found["pid"] = os.getpid()
     return found
 

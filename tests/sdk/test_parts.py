@@ -96,6 +96,21 @@ def test_metadata_names_host_python_command_and_packages() -> None:
     assert "git" not in found
 
 
+def test_without_a_current_folder_the_other_metadata_are_kept(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "gone").mkdir()
+    monkeypatch.chdir(folder / "gone")
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", "train.py", raising=False)
+    (folder / "gone").rmdir()
+    found = collect_metadata()
+    assert {"host", "python", "command", "packages"} <= set(found)
+    assert found["command"]["line"]
+    assert found["command"]["program"] == "train.py"
+    assert "git" not in found
+    assert "folder" not in found["command"]
+
+
 def test_a_socket_answers_only_while_somebody_listens(folder: Path) -> None:
     path = str(folder / "a.sock")
     assert not _spawn.daemon_answers(path)

@@ -111,3 +111,13 @@ def test_a_setting_without_an_effect_is_accepted(name: str) -> None:
     made = Settings(**{name: "given"})
     assert getattr(made, name) == "given"
     assert read_settings({}, made, environ={}) == read_settings({}, environ={})
+
+
+def test_without_a_current_folder_the_folder_of_files_stays_relative(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert files_parent(None, {}) == Path(".")
+    assert files_parent(None, {"WANDB_DIR": str(tmp_path)}) == tmp_path

@@ -62,7 +62,11 @@ def set_variables(environ: Mapping[str, str]) -> list[str]:
 
 def files_parent(given: object, environ: Mapping[str, str] = os.environ) -> Path:
     """Return the folder in which the folder `wandb` with a run's files is made."""
-    return Path(str(given or environ.get("WANDB_DIR") or ".")).expanduser().absolute()
+    path = Path(str(given or environ.get("WANDB_DIR") or ".")).expanduser()
+    try:
+        return path.absolute()
+    except OSError:  # The current folder was deleted: `run.dir` then is a temporary folder.
+        return path
 
 
 def settings_files(environ: Mapping[str, str] = os.environ) -> list[Path]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import stepwell._run
 from stepwell._later import warn_unavailable
+from stepwell.wandb_compat import _environment
 
 ENTITY_OF_NONE: Final = "local"
 """The default of `run.entity`: other code makes paths of it."""
@@ -19,7 +20,7 @@ class Run(stepwell._run.Run):
 
     def __init__(self, *arguments: Any, files_parent: Path | None = None, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._files_parent = files_parent or Path.cwd()
+        self._files_parent = files_parent or _environment.files_parent(None)
         self._files_dir: Path | None = None
 
     @property
