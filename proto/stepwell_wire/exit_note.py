@@ -36,7 +36,7 @@ NOTED_SIGNALS: Final = (
 """Signals that end a process by default, and that schedulers, terminals, timers and people send.
 
 Without SIGPROF: profilers in C do not start if it has a handler. Without real-time signals: each
-signal takes a descriptor.
+signal takes a descriptor of the process.
 """
 UNKNOWN_EXIT_CODE: Final = -1
 _SIGNAL_CODE: Final = 128

@@ -23,6 +23,10 @@ from stepwell_wire.exit_note import EXIT_FILE, NOTED_SIGNALS, REGION_BYTES, STAT
 _UNBUFFERED = 2
 """``_IONBF`` of stdio.h in glibc."""
 
+_RARE_SIGNALS = {signal.SIGALRM, signal.SIGVTALRM, signal.SIGIO, signal.SIGPWR, signal.SIGSYS}
+_FEW_DESCRIPTORS = 256
+"""With a lower limit the rare signals are not watched: each one takes a descriptor."""
+
 _notes: list[Path] = []
 """Names of the one file that signals write to, of this process."""
 _descriptors: dict[int, int] = {}
@@ -123,7 +127,10 @@ def _watch_signals() -> None:
     if _is_watching:
         return
     _is_watching = True
+    has_few = os.sysconf("SC_OPEN_MAX") < _FEW_DESCRIPTORS
     for number in _unhandled(NOTED_SIGNALS):
+        if has_few and number in _RARE_SIGNALS:
+            continue
         descriptor = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         # Not all threads: reading the frames of those that run meanwhile may fail.
         faulthandler.register(number, file=descriptor, all_threads=False, chain=True)
