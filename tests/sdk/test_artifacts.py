@@ -19,6 +19,7 @@ from stepwell._recording import Recording
 from stepwell._staging import Stager
 from stepwell.cli.__main__ import main
 from stepwell.errors import (
+    ArtifactError,
     ArtifactFailedError,
     ArtifactFileError,
     ArtifactFinalizedError,
@@ -109,6 +110,67 @@ def test_folders_within_folders_and_links_to_files_are_followed(tmp_path: Path) 
     made.add_dir(tmp_path / "f", name="in/")
     assert sorted(held_entries()) == ["in/link", "in/sub/a"]
     assert held_content("in/link") == b"b"
+
+
+def test_a_link_is_held_as_the_file_that_it_leads_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "d"
+    folder.mkdir()
+    (folder / "r.txt").write_bytes(b"r")
+    (folder / "relative").symlink_to("r.txt")
+    (folder / "twice").symlink_to("relative")
+    (folder / "absolute").symlink_to(folder / "r.txt")
+    monkeypatch.chdir(folder)
+    made = artifact()
+    made.add_dir(".")
+    made.add_file("relative", name="alone")
+    shutil.rmtree(folder)
+    for path in ("r.txt", "relative", "twice", "absolute", "alone"):
+        assert held_content(path) == b"r"
+        entry = held_entries()[path]
+        assert isinstance(entry, Held)
+        assert not (held_folder() / str(entry.number)).is_symlink()
+
+
+@pytest.mark.parametrize("target", ["nothing", "link"])
+def test_a_link_that_leads_to_no_file_is_named(tmp_path: Path, start: Start, target: str) -> None:
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f" / "link").symlink_to(target)
+    what = f"link: a broken link to {target}; remove it"
+    with pytest.raises(ArtifactFileError, match=what):
+        artifact().add_dir(tmp_path / "f")
+    with pytest.raises(ArtifactFileError, match=what):
+        artifact().add_file(tmp_path / "f" / "link")
+    with pytest.raises(ArtifactFileError, match=what):
+        start().log_artifact(tmp_path / "f" / "link")
+
+
+@pytest.mark.parametrize("target", [".", "../elsewhere"])
+def test_a_link_to_a_folder_within_a_folder_is_named(tmp_path: Path, target: str) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f" / "sub").symlink_to(target)
+    with pytest.raises(ArtifactFileError, match="sub: a link to a folder; add that folder"):
+        artifact().add_dir(tmp_path / "f")
+    with pytest.raises(ArtifactFileError, match="sub: a link to a folder; add that folder"):
+        artifact().add_reference((tmp_path / "f").as_uri())
+
+
+def test_an_error_that_needs_no_space_asks_for_none(
+    tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    for number, is_space in ((errno.EIO, False), (errno.ENOSPC, True)):
+
+        def fail(source: str, target: str, number: int = number) -> None:
+            raise OSError(number, os.strerror(number), source)
+
+        monkeypatch.setattr(os, "link", fail)
+        with pytest.raises(ArtifactError) as raised:
+            start(reinit="finish_previous").log_artifact(tmp_path / "a")
+        assert os.strerror(number) in str(raised.value)
+        assert ("free some space" in str(raised.value)) is is_space
 
 
 def test_the_lines_say_what_the_artifact_has(tmp_path: Path) -> None:
@@ -456,6 +518,29 @@ def test_save_keeps_files_as_they_are_at_the_end(
         {"out/a.txt": b"22"},
     ]
     assert {each.draft.name for each in daemon.artifacts} == {f"run-{run.id}-files"}
+
+
+def test_save_follows_links_to_files_and_names_the_others(
+    start: Start,
+    daemon: RecordingDaemon,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "out").mkdir()
+    monkeypatch.chdir(tmp_path)
+    Path("out/step-1.pt").write_bytes(b"1")
+    Path("out/latest.pt").symlink_to("step-1.pt")
+    Path("out/gone.pt").symlink_to("nothing.pt")
+    Path("out/all").symlink_to(".")
+    run = start()
+    run.save("out/latest.pt")
+    assert run.save("out") == [f"{tmp_path}/out/{name}" for name in ("latest.pt", "step-1.pt")]
+    run.finish()
+    assert daemon.artifacts[-1].files == {"out/latest.pt": b"1", "out/step-1.pt": b"1"}
+    said = capfd.readouterr().err
+    assert f"save(): {tmp_path}/out/gone.pt was not kept: a broken link to nothing.pt" in said
+    assert f"save(): {tmp_path}/out/all was not kept: a link to a folder" in said
 
 
 def test_each_saved_file_is_kept_as_its_policy_says(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from stepwell._artifacts.hold_folder import make_hold_folder, remove_hold_folder
-from stepwell._artifacts.holding import hold, regular
+from stepwell._artifacts.holding import LINKED_FOLDER, hold, regular
 from stepwell.errors import ArtifactFileError
 from stepwell_wire.drafts import ENTRIES_FILE, Held, Reference, pack_entry
 from stepwell_wire.errors import ManifestError
@@ -214,10 +214,8 @@ def _walk(folder: str, below: str, skip: tuple[int, int] | None) -> Iterator[tup
             found = entry.stat(follow_symlinks=False)
             if (found.st_dev, found.st_ino) != skip:
                 yield from _walk(entry.path, name, skip)
-        elif entry.is_dir():
-            raise ArtifactFileError(
-                f"{entry.path}: a link to a folder; add that folder itself, or remove the link"
-            )
+        elif os.path.isdir(entry.path):  # False for a loop, which `entry.is_dir` raises.
+            raise ArtifactFileError(f"{entry.path}: {LINKED_FOLDER}")
         else:
             yield name, entry.path
 

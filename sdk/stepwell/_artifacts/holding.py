@@ -20,6 +20,8 @@ _NO_LINK: Final = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.E
 _ATTEMPTS_MAX: Final = 3
 _MODE: Final = 0o660
 
+LINKED_FOLDER: Final = "a link to a folder; add that folder itself, or remove the link"
+
 _clones: dict[tuple[int, str], bool] = {}
 """Whether files of a device can be cloned into a folder, as found by trying."""
 _CLONES_MAX: Final = 1000
@@ -41,12 +43,15 @@ def hold(source: str, target: str, number: int, *, may_link: bool = True) -> Hel
     is_own = before.st_uid == os.geteuid() and before.st_mode & stat.S_IRUSR
     if may_link and is_own:  # The worker may not read other users' or unreadable files.
         try:
-            os.link(source, target)  # For a symbolic link: the file it leads to.
+            # Linux links a symbolic link itself, which leads elsewhere from the hold folder.
+            os.link(os.path.realpath(source) if os.path.islink(source) else source, target)
         except OSError as error:
             if error.errno not in _NO_LINK:
                 raise
         else:
-            return _linked(target, number, before)
+            if not os.path.islink(target):
+                return _linked(target, number, before)
+            os.unlink(target)  # The file was replaced by a link just now.
     shutil.copyfile(source, target)
     os.chmod(target, _MODE)
     return _noted(source, target, number, before)
@@ -60,15 +65,23 @@ def regular(source: str) -> os.stat_result:
     """
     try:
         found = os.stat(source)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise ArtifactFileError(
-            f"{source}: no such file; a file must exist when it is added"
-        ) from error
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            raise
+        what = "no such file; a file must exist when it is added"
+        if os.path.islink(source):
+            what = f"{broken_link(source)}; remove it, or create that file"
+        raise ArtifactFileError(f"{source}: {what}") from error
     if not stat.S_ISREG(found.st_mode):
         is_folder = stat.S_ISDIR(found.st_mode)
         what = "a folder; add it with add_dir()" if is_folder else "neither a file nor a folder"
         raise ArtifactFileError(f"{source}: {what}")
     return found
+
+
+def broken_link(path: str) -> str:
+    """Return the words for a link that leads to no file."""
+    return f"a broken link to {os.readlink(path)}"
 
 
 def _cloned(source: str, target: str, before: os.stat_result) -> bool:

@@ -4,6 +4,7 @@ import os
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
+from stepwell._artifacts.holding import LINKED_FOLDER
 from stepwell.errors import ArtifactFileError
 from stepwell_wire.drafts import Reference
 from stepwell_wire.manifest import REFERENCE_BYTES_MAX
@@ -49,6 +50,9 @@ def _of_files(uri: str, local: str, name: str | None, objects_max: int) -> dict[
     found: dict[str, Reference] = {}
     for folder, folders, files in os.walk(local):
         folders.sort()
+        for each in folders:
+            if os.path.islink(path := os.path.join(folder, each)):
+                raise ArtifactFileError(f"{path}: {LINKED_FOLDER}")
         for each in sorted(files):
             path = os.path.join(folder, each)
             below = os.path.relpath(path, local)

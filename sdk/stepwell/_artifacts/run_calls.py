@@ -1,5 +1,6 @@
 """The calls of a run that log files."""
 
+import errno
 import os
 import re
 from collections.abc import Iterable
@@ -69,10 +70,11 @@ class LoggingCalls(RunFacts):
             self._handed_keys[handed.key] = handed.name
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
+            is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            space = "; free some space, or name another folder with STEPWELL_DIR"
             raise ArtifactError(
                 "the artifact was not logged, as its files could not be copied or linked: "
-                f"{where}{error.strerror or error}; free some space, or name another folder "
-                "with STEPWELL_DIR"
+                f"{where}{error.strerror or error}{space if is_full else ''}"
             ) from error
         return artifact
 
@@ -136,7 +138,8 @@ class LoggingCalls(RunFacts):
         from stepwell._artifacts.saving import SavedFiles
 
         if self._saved is None:
-            self._saved = SavedFiles(artifact_name(f"run-{self.id}-files"), self.log_artifact)
+            name = artifact_name(f"run-{self.id}-files")
+            self._saved = SavedFiles(name, self.log_artifact, self._voice.warn_once)
         return self._saved.add(os.fspath(glob_str), base_path, policy, is_pattern=glob)
 
     def upsert_artifact(self, *arguments: Any, **named: Any) -> Any:
@@ -162,7 +165,7 @@ class LoggingCalls(RunFacts):
             made.add_dir(source)
         elif _ADDRESS.match(source):
             made.add_reference(source)
-        elif os.path.exists(source):
+        elif os.path.lexists(source):
             made.add_file(source)
         else:
             raise ArtifactFileError(

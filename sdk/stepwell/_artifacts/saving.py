@@ -7,6 +7,8 @@ from typing import Any, Final, NamedTuple
 
 from stepwell._artifacts.artifact import Artifact
 from stepwell._artifacts.files import DraftFiles
+from stepwell._artifacts.holding import LINKED_FOLDER, broken_link
+from stepwell._names import Warn
 from stepwell_wire.staged import new_id
 
 POLICIES: Final = ("live", "now", "end")
@@ -25,8 +27,8 @@ class SavedFiles:
     Each file is held once, in its state at the save; versions are made from the held files.
     """
 
-    def __init__(self, name: str, log: Callable[[Artifact], Artifact]) -> None:
-        self._name, self._log = name, log
+    def __init__(self, name: str, log: Callable[[Artifact], Artifact], warn: Warn) -> None:
+        self._name, self._log, self._warn = name, log, warn
         self._files: dict[str, _Saved] = {}
         self._kept, self._pid = DraftFiles(new_id()), os.getpid()
 
@@ -39,7 +41,7 @@ class SavedFiles:
         found = sorted(glob.glob(whole, recursive=True)) if is_pattern else [whole]
         added: list[str] = []
         for path in found:
-            for source in _files_below(path):
+            for source in self._files_below(path):
                 below = os.path.relpath(source, root)
                 if below.split(os.sep)[0] == "..":
                     raise ValueError(
@@ -73,6 +75,25 @@ class SavedFiles:
             artifact.add_file(held, path)
         self._log(artifact)
 
+    def _files_below(self, path: str) -> list[str]:
+        if not os.path.isdir(path):
+            found = [path]
+        else:
+            found = []
+            for folder, folders, files in os.walk(path):
+                found += [os.path.join(folder, each) for each in files]
+                for each in folders:
+                    if os.path.islink(linked := os.path.join(folder, each)):
+                        self._skip(linked, LINKED_FOLDER)
+            found.sort()
+        for each in found:
+            if os.path.islink(each) and not os.path.exists(each):
+                self._skip(each, broken_link(each))
+        return [each for each in found if os.path.exists(each)]
+
+    def _skip(self, path: str, why: str) -> None:
+        self._warn(f"save {path}", f"save(): {path} was not kept: {why}")
+
     def _keep(self, path: str, saved: _Saved) -> None:
         if self._pid != os.getpid():  # A forked child; the files held so far belong to its parent.
             parents, self._kept, self._pid = self._kept, DraftFiles(new_id()), os.getpid()
@@ -89,14 +110,6 @@ def _root_of(pattern: str) -> str:
     while glob.has_magic(folder):
         folder = os.path.dirname(folder)
     return folder
-
-
-def _files_below(path: str) -> list[str]:
-    if not os.path.isdir(path):
-        return [path] if os.path.exists(path) else []
-    return sorted(
-        os.path.join(folder, each) for folder, _, files in os.walk(path) for each in files
-    )
 
 
 def _marks(path: str) -> tuple[int, ...]:
