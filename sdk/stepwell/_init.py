@@ -101,7 +101,7 @@ def start_run(
         run = make(
             wanted,
             run_id=run_id,
-            name=wanted.name or _made_name(wanted, remembered, run_id),
+            name=_choose_name(wanted, remembered, run_id),
             label=label,
             primary=primary,
             rank=place.rank,
@@ -229,11 +229,13 @@ def _is_left_to_parent(before: Run, wanted: Settings) -> bool:
     return before._recording.is_of_parent and not is_same and wanted.reinit != "return_previous"
 
 
-def _made_name(wanted: Settings, remembered: Remembered | None, run_id: str) -> str:
-    """Return the name of a run for which the call gives none: its former one, or one of its id."""
-    if wanted.mode == "disabled":
-        return f"dummy-{run_id}"
-    return (remembered.name if remembered is not None else None) or display_name(run_id)
+def _choose_name(wanted: Settings, remembered: Remembered | None, run_id: str) -> str:
+    """Return the name of the run: the given one, unless it is that of last time, see `_start`."""
+    if remembered is not None and wanted.name in (None, remembered.about.get("name")):
+        return remembered.name or display_name(run_id)
+    if wanted.name:
+        return wanted.name
+    return f"dummy-{run_id}" if wanted.mode == "disabled" else display_name(run_id)
 
 
 def _choose_place(wanted: Settings, voice: Voice) -> Place:

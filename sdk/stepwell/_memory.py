@@ -11,10 +11,12 @@ import contextlib
 import fcntl
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from stepwell._exit_note import write_status_at_exit
+from stepwell._settings import Settings
 from stepwell_wire.errors import JournalError
 from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import find_journals
@@ -28,9 +30,11 @@ _TAIL_BYTES = 8 * 1024 * 1024
 class Remembered:
     """A run as this machine knows it. ``next_step`` is one more than the last one logged.
 
-    ``about`` is the name, notes, tags, group and the like that its scripts gave, ``trackers``
-    the state of the metrics that were defined with operations, ``config_given`` how those values
-    of the config were set that were changed in place afterwards.
+    ``about`` is the name, notes, tags, group and the like that its scripts gave to `init`,
+    ``shown`` those that the run had at last, without its name: a script may change them. Edits on
+    the page are in neither. ``trackers`` is the state of the metrics that were defined with
+    operations, ``config_given`` how those values of the config were set that were changed in
+    place afterwards.
     """
 
     def __init__(
@@ -42,15 +46,44 @@ class Remembered:
         summary: dict[str, Any] | None = None,
         runtime_seconds: float = 0.0,
         about: dict[str, Any] | None = None,
+        shown: dict[str, Any] | None = None,
         trackers: dict[str, list[float]] | None = None,
         config_given: dict[str, Any] | None = None,
     ) -> None:
         self.config_given = config_given or {}
         self.about, self.trackers = about or {}, trackers or {}
+        self.shown = {**self.about, **(shown or {})}  # Older notes have none.
         self.run_id, self.name = run_id, name
         self.config, self.summary = config or {}, summary or {}
         self.runtime_seconds = runtime_seconds
         self.next_step = 0
+
+
+def given_facts(settings: Settings) -> dict[str, Any]:
+    """Return the facts of a run that a script gives to `init`, None for each that it does not."""
+    return {
+        "name": settings.name,
+        "notes": settings.notes,
+        "tags": list(settings.tags) or None,
+        "group": settings.group,
+        "job_type": settings.job_type,
+        "entity": settings.entity,
+    }
+
+
+def shown_facts(given: Mapping[str, Any], remembered: Remembered | None) -> dict[str, Any]:
+    """Return the facts that the run has: those of ``given`` that differ from the last time.
+
+    The same facts are not sent again, so that they undo no later change.
+    """
+    if remembered is None:
+        return dict(given)
+    return {
+        name: remembered.shown.get(name)
+        if value is None or value == remembered.about.get(name)
+        else value
+        for name, value in given.items()
+    }
 
 
 class Memory:
@@ -79,6 +112,7 @@ class Memory:
                 summary=dict(held.get("summary") or {}),
                 runtime_seconds=float(held.get("runtime_seconds") or 0.0),
                 about=dict(held.get("about") or {}),
+                shown=dict(held.get("shown") or {}),
                 trackers=dict(held.get("trackers") or {}),
                 config_given=dict(held.get("config_given") or {}),
             )
@@ -102,6 +136,7 @@ class Memory:
             "summary": remembered.summary,
             "runtime_seconds": remembered.runtime_seconds,
             "about": remembered.about,
+            "shown": remembered.shown,
             "trackers": remembered.trackers,
         }
         with contextlib.suppress(OSError, ValueError, TypeError):

@@ -14,7 +14,7 @@ from stepwell._definitions import Definition, make_definition
 from stepwell._ending import ending_of_error
 from stepwell._last_error import error_at_finish
 from stepwell._later_calls import LaterCalls
-from stepwell._memory import Memory, Remembered
+from stepwell._memory import Memory, Remembered, given_facts, shown_facts
 from stepwell._other_names import OtherNames
 from stepwell._other_trackers import nearest
 from stepwell._progress import Progress
@@ -66,8 +66,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         self._settings = settings
         self._id = run_id
         self._name = name
-        self._notes = settings.notes
-        self._tags = settings.tags
+        self._show(shown_facts(given_facts(settings), remembered))
         self._rank, self._world_size = rank, world_size
         self._resumed = remembered is not None
         self._started_at = time.time()
@@ -287,6 +286,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
             summary=summary,
             runtime_seconds=runtime_seconds,
             about=self._about,
+            shown=self._shown(),
             trackers=self._writer.definitions.states(),
         )
 
@@ -361,15 +361,8 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         settings = self._settings
         if allow_val_change:
             self._config._allow_changes()
-        about = {
-            "name": settings.name,
-            "notes": settings.notes,
-            "tags": list(settings.tags) or None,
-            "group": settings.group,
-            "job_type": settings.job_type,
-            "entity": settings.entity,
-            "sweep": None if self._trial is None else self._trial.sweep_id,
-        }
+        about = given_facts(settings)
+        about["sweep"] = None if self._trial is None else self._trial.sweep_id
         # Only one writer sends the facts of the run. The ranks of other nodes do not know the
         # earlier facts, and would undo edits made on the page.
         primary = self._recording.primary
@@ -416,6 +409,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
             "rank": self._rank,
             "world_size": self._world_size,
             "copy_id": self._copy_id,
+            "shown": self._shown(),
             "config": self.config._stored(),
         }
 
@@ -476,6 +470,7 @@ def attach(info: dict[str, Any], make: Callable[..., Run] = Run) -> Run:
         voice=Voice(silent=settings.silent, follows=True),
         copy_id=info["copy_id"],
     )
+    run._show(info["shown"])
     run.config._recall(info["config"])
     _session.begin(run, make_current=_session.current() is None)
     run._recording.begin_sending()

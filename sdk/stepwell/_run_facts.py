@@ -1,7 +1,7 @@
 """Facts about a run: names, addresses, progress."""
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from stepwell._names import text_of
 from stepwell._setting_values import tags_of
@@ -11,8 +11,11 @@ from stepwell._writer import Writer
 from stepwell_wire.records import RUN
 
 if TYPE_CHECKING:
+    from stepwell._progress import Progress
     from stepwell._recording import Recording
     from stepwell._sweeps.trial import Trial
+
+_TEXTS: Final = ("notes", "group", "job_type", "entity")
 
 
 class RunFacts:
@@ -22,6 +25,10 @@ class RunFacts:
     _name: str
     _notes: str | None
     _tags: tuple[str, ...]
+    _group: str | None
+    _job_type: str | None
+    _entity: str | None
+    _progress: "Progress"
     _rank: int
     _resumed: bool
     _started_at: float
@@ -43,7 +50,7 @@ class RunFacts:
     @name.setter
     def name(self, value: str) -> None:
         self._name = text_of(value)
-        self._recording.write(RUN, {"name": self._name})
+        self._write_fact("name", self._name)
 
     display_name = name
 
@@ -54,7 +61,7 @@ class RunFacts:
     @notes.setter
     def notes(self, value: str | None) -> None:
         self._notes = None if value is None else text_of(value)
-        self._recording.write(RUN, {"notes": self._notes})
+        self._write_fact("notes", self._notes)
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -63,7 +70,24 @@ class RunFacts:
     @tags.setter
     def tags(self, value: Iterable[str] | str | None) -> None:
         self._tags = tags_of(value)
-        self._recording.write(RUN, {"tags": list(self._tags)})
+        self._write_fact("tags", list(self._tags))
+
+    def _write_fact(self, name: str, value: Any) -> None:
+        self._recording.write(RUN, {name: value})
+        self._progress.changed()
+
+    def _shown(self) -> dict[str, Any]:
+        """Return the facts that a resumed run or a copy in another process shows."""
+        tags = list(self._tags)
+        return {"tags": tags, **{name: getattr(self, f"_{name}") for name in _TEXTS}}
+
+    def _show(self, facts: Mapping[str, Any]) -> None:
+        """Show ``facts``, a result of `_shown`."""
+        tags = facts.get("tags")
+        self._tags = tuple(map(str, tags)) if isinstance(tags, list) else ()
+        for name in _TEXTS:
+            value = facts.get(name)
+            setattr(self, f"_{name}", None if value is None else str(value))
 
     @property
     def project(self) -> str:
@@ -71,15 +95,15 @@ class RunFacts:
 
     @property
     def entity(self) -> str:
-        return self._settings.entity or ""
+        return self._entity or ""
 
     @property
     def group(self) -> str | None:
-        return self._settings.group
+        return self._group
 
     @property
     def job_type(self) -> str | None:
-        return self._settings.job_type
+        return self._job_type
 
     @property
     def path(self) -> str:

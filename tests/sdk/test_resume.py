@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,42 @@ def test_a_resumed_run_goes_on_behind_its_last_step(start: Start) -> None:
     held = read_journal(run.dir)
     assert held.series("x") == [(10, 10.0)]
     assert held.bodies("start")[0]["resumed"] is True
+
+
+def test_a_resumed_run_shows_the_facts_that_it_has(start: Start) -> None:
+    facts = {"notes": "n", "tags": ["a"], "group": "g", "job_type": "j", "entity": "e"}
+    with start(mode="offline", id="again", name="first", **facts) as run:
+        run.name = "second"
+        run.tags = (*run.tags, "b")
+        run.notes = "better"
+    for again in ({}, {"name": "first", **facts}):
+        run = start(mode="offline", id="again", resume="allow", **again)
+        assert (run.name, run.notes, run.tags) == ("second", "better", ("a", "b"))
+        assert (run.group, run.job_type, run.entity) == ("g", "j", "e")
+        journal = run.dir
+        run.finish()
+        assert read_journal(journal).bodies("run") == []
+    run = start(mode="offline", id="again", resume="allow", tags=["c"], group="h")
+    assert (run.name, run.notes, run.tags, run.group) == ("second", "better", ("c",), "h")
+    run.tags = (*run.tags, "d")
+    assert read_journal(run.dir).bodies("run") == [
+        {"tags": ["c"], "group": "h"},
+        {"tags": ["c", "d"]},
+    ]
+    copy = pickle.loads(pickle.dumps(run.__reduce__()[1]))[0]
+    assert copy["shown"]["tags"] == ["c", "d"]
+
+
+def test_facts_that_were_changed_before_a_kill_are_shown(start: Start) -> None:
+    done = python(
+        "import os, stepwell\n"
+        "run = stepwell.init('test', id='again', mode='offline', settings={'console': False})\n"
+        "run.tags = ['a']\n"
+        "run.flush(0)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    assert done.returncode == -9
+    assert start(mode="offline", id="again", resume="must").tags == ("a",)
 
 
 def test_a_run_that_was_begun_again_from_step_0_is_resumed_after_its_last_step(
