@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from stepwell._config_sources import parse_config
 from stepwell._json_values import as_json
-from stepwell._names import kind_of, text_of
+from stepwell._names import kind_of, text_of, warn_finished
 from stepwell._stored_forms import find_twin, grown, paths_gone, paths_of, same, texts_in
 from stepwell.errors import ConfigError
 from stepwell_wire.limits import VALUE_DEPTH_MAX
@@ -42,6 +42,7 @@ class Config:
         publish: Publish,
         warn: Callable[[str, str], None],
         lock: Callable[[], AbstractContextManager[Any, Any]],
+        is_finished: Callable[[], bool],
     ) -> None:
         # An instance attribute named _items: `vars(config)["_items"]` is relied on elsewhere.
         object.__setattr__(self, "_items", {})
@@ -53,6 +54,7 @@ class Config:
         object.__setattr__(self, "_publish", publish)
         object.__setattr__(self, "_warn", warn)
         object.__setattr__(self, "_lock", lock)
+        object.__setattr__(self, "_is_finished", is_finished)
 
     _items: dict[str, Any]
     _sent: dict[str, Any]  # Each value as the store has it.
@@ -63,9 +65,12 @@ class Config:
     _publish: Publish
     _warn: Callable[[str, str], None]
     _lock: Callable[[], AbstractContextManager[Any, Any]]
+    _is_finished: Callable[[], bool]
 
     def update(self, values: Any = None, allow_val_change: bool | None = None, **more: Any) -> None:
         """Set many values: a dict, a record such as a dataclass, or the path of a file.
+
+        After ``finish()`` nothing is set, and a line says so.
 
         Raises:
             ConfigError: A value would change and ``allow_val_change`` is not set.
@@ -81,13 +86,16 @@ class Config:
     def setdefault(self, key: str, default: Any = None) -> Any:
         """Set ``key`` unless it is set, and return its value."""
         self.setdefaults({key: default})
-        return self[_clean(key)]
+        return self.get(_clean(key), default)
 
     def update_locked(self, values: Mapping[str, Any], user: str | None = None) -> None:
         """Set values that cannot be changed later, such as those of a sweep."""
         fresh = {_clean(key): _own(value) for key, value in values.items()}
-        self._locked.update(fresh)
-        self._send(fresh, {key: self._form(key, value) for key, value in fresh.items()})
+        with self._lock():
+            if not self._takes():
+                return
+            self._locked.update(fresh)
+            self._send(fresh, {key: self._form(key, value) for key, value in fresh.items()})
 
     merge_locked = update_locked
 
@@ -113,6 +121,8 @@ class Config:
     def __getitem__(self, key: str) -> Any:
         value = self._items[key]
         if type(value) is dict or type(value) is list:
+            if self._is_finished():
+                return _own(value)  # A change of it would not be stored.
             self._handed_out[key] = value
         return value
 
@@ -121,6 +131,8 @@ class Config:
 
     def __delitem__(self, key: str) -> None:
         with self._lock():
+            if not self._takes():
+                return
             del self._items[key]
             self._handed_out.pop(key, None)
             below = paths_of(key, self._sent.pop(key, None))
@@ -158,6 +170,13 @@ class Config:
         """A copy is a plain dict: setting a value in it changes no config."""
         return dict, (self.as_dict(),)
 
+    def _takes(self) -> bool:
+        """Whether changes are stored; says so where they are not."""
+        if not self._is_finished():
+            return True
+        warn_finished(self._warn, "config")
+        return False
+
     def _stored(self) -> dict[str, Any]:
         """Return the public values as the store has them."""
         return {key: held for key, held in list(self._sent.items()) if not key.startswith("_")}
@@ -187,20 +206,21 @@ class Config:
                         self._warn(f"locked {key}", text)
                     continue
                 if is_known and key in self._items:
-                    if not same(self._sent.get(key), form):  # As its script set it at first.
+                    is_first = not same(self._sent.get(key), form)  # As its script set it first.
+                    if is_first and not self._is_finished():
                         self._items[key] = _own(value)
                         self._handed_out.pop(key, None)
                     continue
                 held = self._items.get(key, _MISSING)
                 is_free = allow_val_change or self._may_change or _equal(held, value)
-                if held is not _MISSING and not is_free:
+                if held is not _MISSING and not is_free and not self._is_finished():
                     raise ConfigError(
                         f"config {key!r} is {text_of(held, repr)} and would become "
                         f"{text_of(value, repr)}; to change it, call config.update({{…}}, "
                         "allow_val_change=True)"
                     )
                 fresh[key], changed[key] = _own(value), form
-            if fresh:
+            if fresh and self._takes():
                 self._send(fresh, changed)
 
     def _named(self, values: Mapping[Any, Any]) -> dict[str, Any]:
@@ -263,7 +283,7 @@ class Config:
                 form = grown(self._sent.get(key), self._form(key, value))
                 if key not in self._locked and not same(self._sent.get(key), form):
                     changed[key] = form
-            if changed:
+            if changed and self._takes():
                 gone = paths_gone(self._sent, changed)
                 for key in changed:  # A resumed script sets the same value again: no change.
                     self._given.setdefault(key, self._sent[key])

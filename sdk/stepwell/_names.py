@@ -17,6 +17,14 @@ Warn = Callable[[str, str], None]
 """Takes the kind of a warning, and its text; prints each kind once."""
 
 
+def warn_finished(warn: Warn, what: str) -> None:
+    """Say that ``run.WHAT`` was changed too late."""
+    warn(
+        f"finished {what}",
+        f"run.{what} was changed after finish(): the change is not stored; make it before finish()",
+    )
+
+
 def valid_text(text: str) -> str:
     """Return ``text`` as a plain str that can be encoded as UTF-8."""
     plain = str.__str__(text)  # Not the `__str__` of a class derived from it.

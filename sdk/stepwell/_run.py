@@ -113,9 +113,18 @@ class Run(UsingCalls, LaterCalls, OtherNames):
             on_command=None if self._trial is None else self._take_command,
         )
         self._writer = self._recording.writer
-        self._config = Config(self._publish(CONFIG), voice.warn_once, lambda: self._writer.lock)
+        self._config = Config(
+            self._publish(CONFIG),
+            voice.warn_once,
+            lambda: self._writer.lock,
+            lambda: self.finished,
+        )
         self._summary = Summary(
-            self._writer, self._publish(SUMMARY), voice.warn_once, self._runtime_seconds
+            self._writer,
+            self._publish(SUMMARY),
+            voice.warn_once,
+            self._runtime_seconds,
+            lambda: self.finished,
         )
         if remembered is not None:
             self._go_on_from(remembered)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwell._names import text_of
+from stepwell._names import text_of, warn_finished
 from stepwell._setting_values import tags_of
 from stepwell._settings import Settings
 from stepwell._terminal import Voice
@@ -49,8 +49,8 @@ class RunFacts:
 
     @name.setter
     def name(self, value: str) -> None:
-        self._name = text_of(value)
-        self._write_fact("name", self._name)
+        name = text_of(value)
+        self._write_fact("name", name, name)
 
     display_name = name
 
@@ -60,8 +60,8 @@ class RunFacts:
 
     @notes.setter
     def notes(self, value: str | None) -> None:
-        self._notes = None if value is None else text_of(value)
-        self._write_fact("notes", self._notes)
+        notes = None if value is None else text_of(value)
+        self._write_fact("notes", notes, notes)
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -69,11 +69,16 @@ class RunFacts:
 
     @tags.setter
     def tags(self, value: Iterable[str] | str | None) -> None:
-        self._tags = tags_of(value)
-        self._write_fact("tags", list(self._tags))
+        tags = tags_of(value)
+        self._write_fact("tags", tags, list(tags))
 
-    def _write_fact(self, name: str, value: Any) -> None:
-        self._recording.write(RUN, {name: value})
+    def _write_fact(self, name: str, shown: Any, stored: Any) -> None:
+        with self._writer.lock:
+            if self.finished:
+                warn_finished(self._voice.warn_once, name)
+                return
+            setattr(self, f"_{name}", shown)
+            self._recording.write(RUN, {name: stored})
         self._progress.changed()
 
     def _shown(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from stepwell._fields import fields_of
 from stepwell._json_values import as_json
-from stepwell._names import metric_name, silent
+from stepwell._names import metric_name, silent, warn_finished
 from stepwell._stored_forms import copy_of, paths_gone, same
 from stepwell._writer import Writer
 
@@ -33,17 +33,20 @@ class Summary:
         publish: Callable[[dict[str, Any], list[str]], None],
         warn: Callable[[str, str], None],
         runtime_seconds: Callable[[], float],
+        is_finished: Callable[[], bool],
     ) -> None:
         object.__setattr__(self, "_writer", writer)
         object.__setattr__(self, "_publish", publish)
         object.__setattr__(self, "_warn", warn)
         object.__setattr__(self, "_runtime_seconds", runtime_seconds)
+        object.__setattr__(self, "_is_finished", is_finished)
         object.__setattr__(self, "_handed_out", {})
 
     _writer: Writer
     _publish: Callable[[dict[str, Any], list[str]], None]
     _warn: Callable[[str, str], None]
     _runtime_seconds: Callable[[], float]
+    _is_finished: Callable[[], bool]
     _handed_out: dict[str, tuple[Any, Any]]  # Nested values that may change, and how they were.
 
     def as_dict(self) -> dict[str, Any]:
@@ -66,6 +69,8 @@ class Summary:
     def update(self, values: Any = None, **more: Any) -> None:
         """Set many values. Each stays until the next ``log`` of its metric.
 
+        After ``finish()`` nothing is set, and a line says so.
+
         Raises:
             TypeError: ``values`` is neither a dict nor pairs of names and values.
         """
@@ -74,6 +79,8 @@ class Summary:
             name = metric_name("", key, self._warn)
             fresh[name] = as_json(value, self._warn, name=name)
         with self._writer.lock:
+            if not self._takes():
+                return
             before = self._writer.latest_values(fresh)
             self._writer.set_latest(fresh)
             self._writer.definitions.override(fresh)
@@ -106,9 +113,12 @@ class Summary:
     def __delitem__(self, key: str) -> None:
         self[key]
         name = metric_name("", key, silent)
-        self._writer.forget_latest(name)
-        self._writer.definitions.override([name])
-        self._publish({}, [name])
+        with self._writer.lock:
+            if not self._takes():
+                return
+            self._writer.forget_latest(name)
+            self._writer.definitions.override([name])
+            self._publish({}, [name])
 
     def __getattr__(self, key: str) -> Any:
         return self[key]
@@ -148,10 +158,19 @@ class Summary:
         if value is None:
             return self._automatic().get(name, _MISSING) if writer.has_logged else _MISSING
         if isinstance(value, dict | list):
+            if self._is_finished():
+                return copy_of(value)  # A change of it would not be stored.
             held, _ = self._handed_out.get(name, (None, None))
             if held is not value:  # Else it may have changed since it was first returned.
                 self._handed_out[name] = (value, copy_of(value))
         return value
+
+    def _takes(self) -> bool:
+        """Whether changes are stored; says so where they are not."""
+        if not self._is_finished():
+            return True
+        warn_finished(self._warn, "summary")
+        return False
 
     def _automatic(self) -> dict[str, Any]:
         return {

@@ -422,6 +422,47 @@ def test_config_and_summary_are_not_replaced(offline: Start) -> None:
         run.summary = {"a": 1}
 
 
+def test_changes_after_the_end_are_neither_stored_nor_shown(
+    start: Start, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config = {"lr": 1, "opt": {"beta": 0.9}}
+    run = start(mode="offline", name="n", tags=["a"], notes="first", config=config)
+    run.summary["best"] = {"loss": 4}
+    opt = run.config["opt"]
+    run.finish()
+    capfd.readouterr()
+    for _ in range(2):
+        run.summary["late"] = 1
+        run.summary["best"] = 2
+        run.summary["best"]["loss"] = 2
+        del run.summary["best"]
+        run.config["late"] = 1
+        run.config.lr = 2  # No ConfigError.
+        run.config["opt"]["beta"] = 0.5
+        run.config.update({"late": 2}, allow_val_change=True)
+        run.config.update_locked({"locked": 1})
+        assert run.config.setdefault("late", 3) == 3
+        del run.config["lr"]
+        run.tags = (*run.tags, "b")
+        run.name = "late"
+        run.notes = None
+    run.config.update({"lr": 1})  # No change.
+    assert run.summary["best"] == {"loss": 4}
+    assert "late" not in run.summary
+    assert dict(run.config) == config
+    assert (run.name, run.tags, run.notes) == ("n", ("a",), "first")
+    said = capfd.readouterr().err.splitlines()
+    assert [line.split(" was changed after finish()")[0] for line in said] == [
+        f"stepwell: run.{what}" for what in ("summary", "config", "tags", "name", "notes")
+    ]
+    opt["beta"] = 0.1
+    run.config.persist()
+    held = read_journal(run.dir)
+    assert len(held.bodies("config")) == len(held.bodies("summary")) == 1
+    with pytest.raises(RunFinishedError):
+        run.log({"x": 1.0})
+
+
 def test_config_comes_from_what_people_have(offline: Start, folder: Path) -> None:
     (folder / "c.json").write_text(json.dumps({"a": 1, "b": {"value": 2, "desc": "x"}}))
     assert dict(offline(config=folder / "c.json").config) == {"a": 1, "b": 2}
