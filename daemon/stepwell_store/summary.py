@@ -3,10 +3,10 @@
     last value of each metric  →  operations of define_metric  →  values that were set by hand
 
 A metric with defined operations has a dict of them, ``{"min": 0.1}``, as in wandb. ``last`` alone
-gives the plain value, ``none`` leaves the metric out. If a metric has floats and other values, the
-kind that was logged last counts. A value that was set (or deleted) by hand is valid until the next
-log of its metric. If several writers log one metric, the latest step counts, then the latest time.
-``_step``, ``_timestamp`` and ``_runtime`` are added.
+gives the plain value, also ``copy`` of former clients; ``none`` leaves the metric out. If a metric
+has floats and other values, the kind that was logged last counts. A value that was set (or deleted)
+by hand is valid until the next log of its metric. If several writers log one metric, the latest
+step counts, then the latest time. ``_step``, ``_timestamp`` and ``_runtime`` are added.
 
 The summary is computed from stored rows only. So it is the same while a run is running, after a
 kill, after ``finish`` and over resumes. Filters compare the same values inside the store
@@ -136,7 +136,7 @@ def _operate(name: str, joined: SeriesStatistics, goal: object) -> float | None:
             return joined.total / joined.finite_count if joined.finite_count else None
         case "first":
             return joined.first[2]
-        case "last" | "copy":
+        case "last":
             return joined.last[2]
         case "best":
             return joined.maximum if goal in ("max", "maximize") else joined.minimum

@@ -75,6 +75,8 @@ def make_definition(
                 f"define_metric: unknown summary {operation!r}; expected one or more of "
                 + ", ".join(SUMMARY_OPERATIONS)
             )
+    if "copy" in operations:  # wandb's older word for the plain last value.
+        operations = tuple(each for each in operations if each != "copy") or ("last",)
     if goal is not None and goal not in GOALS:
         raise ValueError(f"define_metric: unknown goal {goal!r}; expected minimize or maximize")
     sync = step_metric is not None if step_sync is None else bool(step_sync)

@@ -175,7 +175,8 @@ class Run(UsingCalls, LaterCalls, OtherNames):
             step_sync: write the last value of the step metric into rows without one; default: True
                 if there is a step metric.
             hidden: leave it out of default charts.
-            summary: some of min, max, mean, last, first, best, none, joined by commas.
+            summary: some of min, max, mean, last, first, best, none, joined by commas. ``last``
+                alone is the plain value; ``copy`` of older scripts is the same.
             goal: ``minimize`` or ``maximize``: what ``best`` means.
             overwrite: replace an earlier definition of this name, instead of adding to it.
         """

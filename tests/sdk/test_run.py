@@ -532,13 +532,20 @@ def test_defined_summaries_are_kept_over_all_rows(offline: Start) -> None:
     run.define_metric("acc", summary="best", goal="maximize")
     run.define_metric("hid*", summary="none")
     run.define_metric("last", summary="last")
+    run.define_metric("copy", summary="copy")
+    run.define_metric("both", summary="min,copy")
     for value in (3.0, 1.0, math.nan, 2.0):
-        run.log({"loss": value, "acc": value, "hidden": value, "last": value})
+        names = ("loss", "acc", "hidden", "last", "copy", "both")
+        run.log(dict.fromkeys(names, value))
     summary = run.summary.as_dict()
     assert summary["loss"] == {"min": 1.0, "max": 3.0, "mean": 2.0, "first": 3.0, "last": 2.0}
     assert summary["acc"] == {"best": 3.0}
     assert "hidden" not in summary
-    assert summary["last"] == 2.0
+    assert summary["last"] == summary["copy"] == 2.0
+    assert summary["both"] == {"min": 1.0}
+    definitions = read_journal(run.dir).bodies("define_metric")
+    stored = {each["name"]: each["summary"] for each in definitions}
+    assert (stored["copy"], stored["both"]) == (["last"], ["min"])
     assert len(read_journal(run.dir).series("loss")) == 4
 
 

@@ -14,6 +14,7 @@ from stepwell_store.queries.writers import ended_sql, hosts_sql, state_sql
 
 AUTOMATIC: Final = frozenset({"_step", "_timestamp", "_runtime"})
 _OPERATIONS: Final = ("min", "max", "mean", "first", "best")
+_FIRST: Final = f'"({"|".join((*_OPERATIONS, "last"))})"'  # Not copy, see `summary.py`.
 _TEXT_FIELDS: Final = ("group", "job_type", "sweep", "notes", "color")
 
 
@@ -140,7 +141,8 @@ class RunSlots:
         if dot and operation in _OPERATIONS and (body := self._definition(whole)):
             operand = self._operand(whole, body, f"'{operation}'")
             defined = f"position({_operations(body)}, '\"{operation}\"') > 0"
-            is_part = f"({held.type} = '' AND {defined} AND NOT isNaN({operand}))"
+            shown = f"{self._logged(whole)} AND position({_operations(body)}, '\"none\"') = 0"
+            is_part = f"({held.type} = '' AND {shown} AND {defined} AND NOT isNaN({operand}))"
             held = Value(
                 f"if({is_part}, 'float', {held.type})",
                 f"if({is_part}, {operand}, {held.number})",
@@ -151,9 +153,9 @@ class RunSlots:
 
     def _defined(self, name: str, body: str, held: Value) -> Value:
         """Return ``held``; if it was logged, by the first defined operation."""
-        logged = f"({held.type} = 'float' AND tupleElement({self._rows.summary(name)}, 2) = 0)"
+        logged = self._logged(name)
         operations = _operations(body)
-        operand = self._operand(name, body, f"extract({operations}, '\"(\\\\w+)\"')")
+        operand = self._operand(name, body, f"extract({operations}, '{_FIRST}')")
         hidden = f"({logged} AND position({operations}, '\"none\"') > 0)"
         return Value(
             f"if({hidden}, '', {held.type})",
@@ -161,6 +163,11 @@ class RunSlots:
             held.integer,
             held.text,
         )
+
+    def _logged(self, metric: str) -> str:
+        """Whether ``metric`` was last logged as a number, and not set or deleted since."""
+        slot = self._rows.summary(metric)
+        return f"({_held(slot).type} = 'float' AND tupleElement({slot}, 2) = 0)"
 
     def _operand(self, metric: str, body: str, operation: str) -> str:
         """Return the value of ``operation`` (an expression), NaN without one."""

@@ -57,8 +57,9 @@ def change(dice: random.Random, second: int) -> DecodedRecords:
             return decoded(events=[summarise({}, at=second, delete=gone)])
         case 4:
             name = dice.choice(["loss", "acc", "l*"])
-            operations = dice.sample(["min", "max", "mean", "first", "last", "best"], 2)
-            operations = dice.choice([operations, ["none"], ["last"], ["min"]])
+            known = ["min", "max", "mean", "first", "last", "best", "copy"]
+            operations = dice.sample(known, 2)
+            operations = dice.choice([operations, ["none"], ["last"], ["min"], ["copy"]])
             return decoded(events=[define(name, *operations, at=second, goal="maximize")])
     text = {"values": {"acc": dice.choice(["a", "b", None])}}
     return decoded(events=[event("values", text, step=dice.randrange(20), time_us=at_us(second))])

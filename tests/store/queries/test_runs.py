@@ -345,6 +345,20 @@ def test_names_that_no_run_has_are_hinted_at_with_the_nearest(store: Store):
     assert filter_hints(store, None, "lr:9") == ()
 
 
+def test_copy_of_former_clients_is_the_plain_last_value(store: Store):
+    project = fresh_project()
+    values = {"loss": [3.0, 1.0, 2.0]}
+    for operations, summary in (
+        (["copy"], 2.0),
+        (["copy", "last"], 2.0),
+        (["copy", "min"], {"min": 1.0}),
+        (["none", "copy"], None),
+    ):
+        run_id = "-".join(operations)
+        make_run(store, project, run_id, define("loss", *operations), metrics=values)
+        assert get_run(store, project, run_id).summary.get("loss") == summary
+
+
 def test_a_value_by_hand_holds_until_the_next_log(store: Store):
     project = fresh_project()
     make_run(store, project, "before", summarise({"loss": 5.0}, at=-1), metrics={"loss": [0.5]})
