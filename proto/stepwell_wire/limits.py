@@ -16,6 +16,12 @@ METRIC_NAME_BYTES_MAX: Final = 512
 SCHEMA_KEYS_MAX: Final = 4096
 """Values of one row. A larger dict becomes several rows with the same step and time."""
 
+STEP_MAX: Final = 2**62
+"""The largest step that a script can give. The steps after it are counted up from there, and
+still fit into 64 bits."""
+
+STEP_MIN: Final = -(2**63)
+
 SCHEMAS_PER_WRITER_MAX: Final = 65_536
 METRICS_PER_WRITER_MAX: Final = 1_000_000
 

@@ -16,6 +16,7 @@ from stepwell._run import Run
 from stepwell._settings import Default, Settings, read_settings
 from stepwell._terminal import OF_ALL, Voice
 from stepwell.errors import ResumeError, SettingsError
+from stepwell_wire.limits import STEP_MAX
 
 
 def start_run(
@@ -167,6 +168,9 @@ def _in_trial(arguments: dict[str, Any], warn: Callable[[str, str], None]) -> di
     return {**arguments, "entity": None, **{name: value or None for name, value in own.items()}}
 
 
+_STEP_DIGITS_MAX: Final = 1000  # Python converts no more than 4300.
+
+
 def _read_branch(how: str, text: str) -> tuple[int, dict[str, Any]]:
     """Return the step after that of ``RUN_ID?_step=N`` and what it says of the settings.
 
@@ -174,8 +178,10 @@ def _read_branch(how: str, text: str) -> tuple[int, dict[str, Any]]:
         SettingsError: Not of this form.
     """
     run_id, _, step = text.partition("?_step=")
-    if not run_id or not step.isdigit():
+    if not run_id or not step.isdecimal():
         raise SettingsError(f"init({how}={text!r}): expected RUN_ID?_step=NUMBER")
+    if len(step) > _STEP_DIGITS_MAX or int(step) > STEP_MAX:
+        raise SettingsError(f"init({how}={text!r}): the largest step is 2**62")
     more = {"run_id": run_id, "resume": "allow"} if how == "resume_from" else {}
     return int(step) + 1, more
 

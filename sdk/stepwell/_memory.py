@@ -20,6 +20,7 @@ from stepwell._settings import Settings
 from stepwell_wire.errors import JournalError
 from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import find_journals
+from stepwell_wire.limits import STEP_MAX
 from stepwell_wire.run_notes import notes_folder, run_note, step_note
 from stepwell_wire.segment import last_step
 
@@ -125,6 +126,8 @@ class Memory:
             if step_there is not None:
                 found = found or Remembered(run_id)
                 found.next_step = max(found.next_step, step_there)
+        if found is not None:  # Former clients logged larger steps.
+            found.next_step = min(found.next_step, STEP_MAX + 1)
         return found
 
     def note(self, remembered: Remembered) -> None:

@@ -23,13 +23,18 @@ from stepwell._record_writer import RecordWriter
 from stepwell._rows import Schema, cut_into_parts
 from stepwell._staging import Stager, blobs_in
 from stepwell._values import SplitValues, split_values
-from stepwell_wire.limits import SCHEMA_KEYS_MAX, SCHEMAS_PER_WRITER_MAX
+from stepwell_wire.limits import (
+    SCHEMA_KEYS_MAX,
+    SCHEMAS_PER_WRITER_MAX,
+    STEP_MAX,
+    STEP_MIN,
+)
 from stepwell_wire.records import HISTOGRAMS, SCHEMA, VALUES
 from stepwell_wire.segment import COMMITTED_WORD
 
-_STEP_MAX: Final = 2**63 - 1
 _ATTEMPTS_MAX: Final = 8  # Two moves to a fresh segment are the most without a handler in between.
 _committed = COMMITTED_WORD
+_step_max = STEP_MAX
 _time_ns = time.time_ns
 
 
@@ -58,6 +63,8 @@ class Writer(RecordWriter):
                         following = at if commit is False else at + 1
                     else:
                         at = following = operator.index(step)
+                        if at > _step_max:
+                            raise ValueError  # The slow path names it.
                         if commit:
                             following += 1
                         if following < self._step:
@@ -152,8 +159,10 @@ class Writer(RecordWriter):
             at = operator.index(step)
         except TypeError:
             raise TypeError(f"log: step must be an integer, not {type(step).__name__}") from None
-        if not -_STEP_MAX <= at < _STEP_MAX:
-            raise ValueError(f"log: step {at} does not fit into 64 bits")
+        if at > STEP_MAX:
+            raise ValueError(f"log: step {at} is too large; the largest step is 2**62")
+        if at < STEP_MIN:
+            raise ValueError(f"log: step {at} is too small; the smallest step is -2**63")
         return at, max(self._step, at + 1 if commit else at)
 
     def _write_row(

@@ -9,6 +9,7 @@ import struct
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -345,9 +346,35 @@ def test_a_step_that_is_no_integer_is_a_type_error(offline: Start, step: Any) ->
     run.log({"x": 1.0})
     with pytest.raises(TypeError, match="step must be an integer"):
         run.log({"x": 2.0}, step=step)
-    with pytest.raises(ValueError, match="64 bits"):
-        run.log({"x": 2.0}, step=2**70)
     assert len(read_journal(run.dir).rows) == 1
+
+
+@pytest.mark.parametrize("mode", ["offline", "disabled"])
+def test_the_steps_after_the_largest_one_fit_into_64_bits(start: Start, mode: str) -> None:
+    run = start(mode=mode)
+    for _ in range(2):  # The slow path, then the fast one.
+        run.log({"x": 1.0}, step=-(2**63))
+        run.log({"x": 1.0}, step=2**62, commit=True)
+        run.log({"x": 1.0})
+        for step in (2**62 + 1, 2**63 - 1, 2**63, 2**70):
+            with pytest.raises(ValueError, match=r"too large; the largest step is 2\*\*62"):
+                run.log({"x": 2.0}, step=step)
+            with pytest.raises(ValueError, match="too large"):
+                run.log({"note": "a"}, step=step)
+        with pytest.raises(ValueError, match=r"too small; the smallest step is -2\*\*63"):
+            run.log({"x": 2.0}, step=-(2**63) - 1)
+    assert run.step == 2**62 + 3
+    run.finish()
+
+
+def test_a_run_with_a_larger_step_of_a_former_client_is_resumed(start: Start, folder: Path) -> None:
+    with start(mode="offline", id="again") as run:
+        run.log({"x": 1.0})
+    (note,) = (folder / "journals").rglob("again.step")
+    note.write_bytes((2**63 - 1).to_bytes(8, "little"))
+    with start(mode="offline", id="again", resume="must") as run:
+        run.log({"x": 1.0})
+        assert run.step == 2**62 + 2
 
 
 def test_a_finished_run_takes_no_more(offline: Start) -> None:

@@ -342,6 +342,10 @@ def test_a_branch_starts_after_its_step(start: Start, capfd: pytest.CaptureFixtu
     run.finish()
     again = start(mode="offline", resume_from="again?_step=9")
     assert (again.id, again.step) == ("again", 10)
+    again.finish()
+    for step in (2**62 + 1, 2**70):
+        with pytest.raises(SettingsError, match="the largest step is"):
+            start(mode="offline", fork_from=f"parent?_step={step}")
 
 
 def test_settings_of_other_trackers_are_taken_without_effect(start: Start) -> None:
