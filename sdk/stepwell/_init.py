@@ -13,7 +13,7 @@ from stepwell._memory import Memory, Remembered
 from stepwell._other_trackers import check_arguments
 from stepwell._ranks import Place, find_place
 from stepwell._run import Run
-from stepwell._settings import Default, Settings, read_settings
+from stepwell._settings import VARIABLES, Default, Settings, read_settings
 from stepwell._terminal import OF_ALL, Voice
 from stepwell.errors import ResumeError, SettingsError
 from stepwell_wire.limits import STEP_MAX
@@ -44,7 +44,10 @@ def start_run(
     """
     voice = Voice()
     late: list[tuple[str, str]] = []  # Said once it is known whether anything is to be said.
-    check_arguments(others, known, lambda kind, text: late.append((kind, text)))
+    variables = {name: variable for variable, name in VARIABLES.items()}
+    check_arguments(
+        others, known, lambda kind, text: late.append((kind, text)), variables=variables
+    )
     from_step = 0
     if branch is not None:
         from_step, more = _read_branch(*branch)

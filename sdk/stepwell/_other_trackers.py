@@ -78,9 +78,16 @@ _IGNORED_ARGUMENTS: Final = {
 
 
 def check_arguments(
-    others: Mapping[str, Any], known: Iterable[str], warn: Callable[[str, str], None]
+    others: Mapping[str, Any],
+    known: Iterable[str],
+    warn: Callable[[str, str], None],
+    *,
+    variables: Mapping[str, str],
 ) -> None:
     """Print which of ``others``, arguments of `init`, have no effect.
+
+    Args:
+        variables: the variable of each setting.
 
     Raises:
         TypeError: One of them is unknown; names the nearest known one.
@@ -89,6 +96,8 @@ def check_arguments(
         if name not in _IGNORED_ARGUMENTS:
             near = nearest(name, [*known, *_IGNORED_ARGUMENTS], 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
+            if name in variables:
+                hint = f"; pass settings={{{name!r}: …}} or set {variables[name]}"
             raise TypeError(f"init() has no argument {name!r}{hint}")
         outcome = _IGNORED_ARGUMENTS[name]
         if value and outcome:

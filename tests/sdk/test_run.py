@@ -328,6 +328,12 @@ def test_unknown_arguments_are_refused_and_known_ones_are_said(
     with pytest.raises(TypeError, match=r"no argument 'nam'; did you mean 'name'\?"):
         stepwell.init("p", mode="offline", nam="x")
     assert stepwell.run is None
+    for name in ("label", "console"):
+        wrong: dict[str, Any] = {name: "x"}
+        with pytest.raises(TypeError) as raised:
+            stepwell.init("p", mode="offline", **wrong)
+        how = f"; pass settings={{{name!r}: …}} or set STEPWELL_{name.upper()}"
+        assert str(raised.value).endswith(how)
     stepwell.init("p", mode="offline", save_code=True, force=True, monitor_gym=False)
     said = capfd.readouterr().err
     assert said.count("code is not recorded") == 1
@@ -642,6 +648,17 @@ def test_a_disabled_run_keeps_nothing_and_takes_every_call(start: Start, folder:
     assert not (folder / "journals").exists()
     with pytest.raises(RunFinishedError):
         run.log({"x": 1.0})
+
+
+def test_a_label_of_the_settings_or_the_environment_is_stored(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = start(mode="offline", settings={"label": "node1"})
+    assert (run.label, read_journal(run.dir).bodies("start")[0]["label"]) == ("node1", "node1")
+    run.finish()
+    monkeypatch.setenv("STEPWELL_LABEL", "node2")
+    run = start(mode="offline")
+    assert (run.label, read_journal(run.dir).bodies("start")[0]["label"]) == ("node2", "node2")
 
 
 def test_shared_mode_gives_each_further_process_a_label(start: Start) -> None:
