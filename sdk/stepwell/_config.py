@@ -12,7 +12,15 @@ from typing import Any, Final
 from stepwell._config_sources import parse_config
 from stepwell._json_values import as_json
 from stepwell._names import kind_of, text_of, warn_finished
-from stepwell._stored_forms import find_twin, grown, paths_gone, paths_of, same, texts_in
+from stepwell._stored_forms import (
+    find_twin,
+    grown,
+    paths_gone,
+    paths_of,
+    same,
+    texts_in,
+    twin_text,
+)
 from stepwell.errors import ConfigError
 from stepwell_wire.limits import VALUE_DEPTH_MAX
 
@@ -246,14 +254,13 @@ class Config:
                 self._given.pop(key, None)
             self._publish(forms, gone)
         for key, form in forms.items():
-            if twin := find_twin(key, self._sent):
-                path, other = twin
-                self._warn(
-                    f"twin {path}",
-                    f"config {key!r} and {other!r} both have a value at {path}, of which the "
-                    "store keeps only one; rename one of them",
-                )
+            self._warn_of_twin(key)
             self._warn_of_secret(key, form)
+
+    def _warn_of_twin(self, key: str) -> None:
+        if twin := find_twin(key, self._sent):
+            path, other = twin
+            self._warn(f"twin {path}", twin_text("config", key, path, other))
 
     def _warn_of_secret(self, key: str, form: Any) -> None:
         """Name the first text of a value that looks like a secret: one line for each value."""
@@ -289,6 +296,8 @@ class Config:
                     self._given.setdefault(key, self._sent[key])
                 self._sent.update(changed)
                 self._publish(changed, gone)
+                for key in changed:
+                    self._warn_of_twin(key)
 
 
 Mapping.register(Config)

@@ -44,6 +44,25 @@ def find_twin(key: str, held: Mapping[str, Any]) -> tuple[str, str] | None:
     return None
 
 
+def names_above(key: str, value: Any) -> set[str]:
+    """Return the names that can have a path of ``value`` too, see `find_twin`."""
+    found: set[str] = set()
+    for path in paths_of(key, value):
+        end = len(path)
+        while end > 0:
+            found.add(path[:end])
+            end = path.rfind(".", 0, end)
+    return found
+
+
+def twin_text(what: str, key: str, path: str, other: str) -> str:
+    """Return the line about a result of `find_twin`."""
+    return (
+        f"{what} {key!r} and {other!r} both have a value at {path}, of which the store keeps only "
+        "one; rename one of them"
+    )
+
+
 def _has_value(value: Any, rest: str) -> bool:
     """Return whether a path of ``value`` (see `paths_of`) ends in ``rest``: "", or ".NAME…"."""
     if not isinstance(value, dict) or not value:

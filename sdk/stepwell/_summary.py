@@ -11,7 +11,14 @@ from typing import Any
 from stepwell._fields import fields_of
 from stepwell._json_values import as_json
 from stepwell._names import metric_name, silent, warn_finished
-from stepwell._stored_forms import copy_of, paths_gone, same
+from stepwell._stored_forms import (
+    copy_of,
+    find_twin,
+    names_above,
+    paths_gone,
+    same,
+    twin_text,
+)
 from stepwell._writer import Writer
 
 _MISSING = object()
@@ -85,6 +92,7 @@ class Summary:
             self._writer.set_latest(fresh)
             self._writer.definitions.override(fresh)
             self._publish(fresh, paths_gone(before, fresh))
+            self._warn_of_twins(fresh)
 
     def get(self, key: str, default: Any = None) -> Any:
         value = self._value_of(key)
@@ -165,6 +173,17 @@ class Summary:
                 self._handed_out[name] = (value, copy_of(value))
         return value
 
+    def _warn_of_twins(self, fresh: Mapping[str, Any]) -> None:
+        """Name values that have one path, such as ``"a.b"`` and ``"a": {"b": …}``."""
+        for key, value in fresh.items():
+            if value is None or ("." not in key and not isinstance(value, dict)):
+                continue
+            found = self._writer.latest_values(names_above(key, value))
+            held = {name: each for name, each in found.items() if each is not None}
+            if twin := find_twin(key, {**held, key: value}):
+                path, other = twin
+                self._warn(f"summary twin {path}", twin_text("summary", key, path, other))
+
     def _takes(self) -> bool:
         """Whether changes are stored; says so where they are not."""
         if not self._is_finished():
@@ -189,6 +208,7 @@ class Summary:
             if not same(before, now):
                 self._handed_out[name] = (value, copy_of(now))
                 self._publish({name: now}, paths_gone({name: before}, {name: now}))
+                self._warn_of_twins({name: now})
 
 
 def _pairs_of(values: Any) -> dict[Any, Any]:

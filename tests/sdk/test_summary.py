@@ -129,3 +129,41 @@ def test_a_copy_is_a_dict(offline: Start) -> None:
     for copied in (copy.copy(held), copy.deepcopy(held), pickle.loads(pickle.dumps(held))):
         assert (type(copied), copied["a"]) == (dict, [1])
     assert ([1] in held.values(), ("a", [1]) in held.items()) == (True, True)
+
+
+def test_two_values_with_one_path_are_named_once(
+    offline: Start, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = offline()
+    run.log({"val.loss": 1.0})
+    run.summary["a.b"] = 4
+    run.summary.update({"a.c": 1, "val.acc": 2, "other": {"b": 9}})
+    run.summary["gone.b"] = 1
+    del run.summary["gone.b"]
+    run.summary["gone"] = {"b": 1}
+    assert "have a value at" not in capfd.readouterr().err
+    for _ in range(2):
+        run.summary["a"] = {"b": 9}
+        run.summary["val"] = {"loss": 3}
+        run.summary["late"] = {}
+        run.summary["late.x"] = 1
+        run.summary["late"]["x"] = 2
+        run.flush(0)
+    said = capfd.readouterr().err
+    for key, other, path in (
+        ("a", "a.b", "a.b"),
+        ("val", "val.loss", "val.loss"),
+        ("late", "late.x", "late.x"),
+    ):
+        line = f"summary {key!r} and {other!r} both have a value at {path}, of which the store"
+        assert said.count(line) == 1
+    assert said.count("have a value at") == 3
+
+
+def test_a_nested_change_that_gives_two_config_values_one_path_is_named(
+    offline: Start, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = offline(config={"a.b": 1, "a": {"c": 2}})
+    run.config["a"]["b"] = 3
+    run.flush(0)
+    assert "config 'a' and 'a.b' both have a value at a.b" in capfd.readouterr().err
