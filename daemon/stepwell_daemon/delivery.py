@@ -37,7 +37,7 @@ from stepwell_store import (
 )
 from stepwell_store.identity import node_fingerprint, series_fingerprints
 from stepwell_store.recomputing import recompute, recompute_nodes
-from stepwell_store.tables import BLOCK_LAYOUT
+from stepwell_store.tables import BLOCK_LAYOUT, WRITERS
 from stepwell_wire.rows import decode_records
 
 logger = logging.getLogger("stepwell_daemon")
@@ -56,6 +56,18 @@ def build_blocks(
         add_damage(builders[shard], frame)
         builders[shard].add(frame.info, decoded, frame.schemas)
     return [block for shard in sorted(builders) for block in builders[shard].build()]
+
+
+def _in_turns(blocks: Sequence[Block]) -> list[list[Block]]:
+    """Return the blocks that may be stored together, in the order of storing.
+
+    Names first: the store treats points whose series has no name as leftovers of a deletion.
+    Writers last: a reader who sees that a run has ended must find all of its values.
+    """
+    turns: list[list[Block]] = [[], [], []]
+    for block in blocks:
+        turns[0 if block.names else 2 if block.table == WRITERS.name else 1].append(block)
+    return [each for each in turns if each]
 
 
 def _series_of(frames: Sequence[SpooledFrame]) -> list[int]:
@@ -195,8 +207,7 @@ class Delivery:
     async def _insert_all(
         self, place: tuple[int, int, int], frames: Sequence[SpooledFrame], blocks: list[Block]
     ) -> None:
-        # Names first: the store treats points whose series has no name as leftovers of a deletion.
-        for part in ([each for each in blocks if each.names], [b for b in blocks if not b.names]):
+        for part in _in_turns(blocks):
             async with asyncio.TaskGroup() as tasks:
                 for block in part:
                     tasks.create_task(

@@ -1,6 +1,7 @@
 """Everything that was acknowledged is stored once, whatever fails in between."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from stepwell_daemon.forwarder import Forwarder, ForwardSettings, linger_seconds
 from stepwell_daemon.spool.cursor import CursorFile
 from stepwell_daemon.spool.segment import Location, Progress, list_segments
 from stepwell_store import Block
+from stepwell_wire.records import pack_event
 from tests.daemon.disks import CrashError
 from tests.daemon.fakes import FakeSink, sink_that_rejects
 from tests.daemon.forwarding import ROWS, fill, forward
@@ -215,6 +217,30 @@ def test_events_go_to_their_tables(tmp_path: Path) -> None:
 
     asyncio.run(run())
     assert [row["state.state"] for row in sink.columns("writers")] == [["failed"]]
+
+
+def test_the_end_of_a_run_is_stored_after_all_of_its_values(tmp_path: Path) -> None:
+    """A reader who sees the end reads the values next: they must be there."""
+    sink = FakeSink()
+
+    def slow(block: Block) -> None:
+        if block.table != "writers":
+            time.sleep(0.05)
+
+    sink.before_insert = slow
+
+    async def run() -> None:
+        async with spool_running(tmp_path) as spool:
+            writer = new_writer(spool)
+            append(spool, writer, pack_event("config", {"set": {"lr": 0.1}}, step=0, time_us=1))
+            append(spool, writer, pack_event("summary", {"set": {"s": 1}}, step=0, time_us=2))
+            append(spool, writer, finish_event("finished"))
+            await spool.settled()
+            await forward(spool, sink)
+
+    asyncio.run(run())
+    assert [block.table for block in sink.blocks][-1] == "writers"
+    assert {"attributes", "attributes_by_path"} < {block.table for block in sink.blocks}
 
 
 def test_stored_segments_are_freed_when_their_time_has_come(tmp_path: Path) -> None:

@@ -155,6 +155,10 @@ class _SweepRuns(Pages[Run]):
 
 
 def _trials(sweep: Sweep, cursor: str | None, limit: int) -> dict[str, Any]:
+    if cursor is None:
+        await_own_runs(sweep._hub)
+        # The hub reads the values of trials from time to time; this request reads them now.
+        sweep._hub.ask("GET", "sweeps", sweep.id, query={"look": "true"})
     query = {"limit": limit, "cursor": cursor}
     found: dict[str, Any] = sweep._hub.ask("GET", "sweeps", sweep.id, "trials", query=query)
     return found
