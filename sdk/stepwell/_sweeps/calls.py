@@ -22,6 +22,10 @@ from stepwell.errors import HubError, SweepError, UsageError
 
 _TRIALS_MAX: Final = 1000
 """Number of trials that are checked for missing values."""
+_SETTLE_SECONDS: Final = 5.0
+"""Longest wait for the values of finished trials. The values of a program that starts no run never
+come."""
+_SETTLE_ASK_SECONDS: Final = 0.1
 
 
 def sweep(
@@ -203,15 +207,17 @@ def run_agent(
 
 
 def _warn_missing_values(hub: Hub, sweep: Mapping[str, Any], voice: Voice) -> None:
-    """Print how many finished trials surely never logged the metric, as the hub reports it."""
+    """Wait for the values of finished trials, and print how many surely never logged the metric.
+
+    The wait is also for the caller of `agent`, who may read the trials next.
+    """
     if (metric := sweep.get("metric")) is None:
         return
     try:
-        path = f"/sweeps/{sweep['id']}/trials"
-        trials = hub.get(path, limit=_TRIALS_MAX, patience_seconds=0.0)["trials"]
+        finished = _settled_trials(hub, sweep["id"])
     except HubError:
         return  # The line is only advice.
-    ended = [each for each in trials if each["state"] == "finished" and each["is_settled"]]
+    ended = [each for each in finished if each["is_settled"]]
     without = sum(each["steps"] == 0 for each in ended)
     if without:
         voice.say(
@@ -219,6 +225,19 @@ def _warn_missing_values(hub: Hub, sweep: Mapping[str, Any], voice: Voice) -> No
             f"{metric['name']!r}, so the search cannot use them; log this metric in each "
             "trial"
         )
+
+
+def _settled_trials(hub: Hub, sweep_id: str) -> list[dict[str, Any]]:
+    """Return the finished trials when the hub knows all their values, or after a time-out."""
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    path = f"/sweeps/{sweep_id}"
+    while True:
+        hub.get(path, look="true", patience_seconds=0.0)
+        found = hub.get(f"{path}/trials", limit=_TRIALS_MAX, patience_seconds=0.0)["trials"]
+        finished = [each for each in found if each["state"] == "finished"]
+        if all(each["is_settled"] for each in finished) or time.monotonic() >= deadline:
+            return finished
+        time.sleep(_SETTLE_ASK_SECONDS)
 
 
 def _check_project(sweep: Mapping[str, Any], wanted: str | None) -> None:

@@ -17,6 +17,7 @@ class FakeHub:
     Attributes:
         drop: calls whose answer is lost after they were done: the path's last word to a count.
         stop_at_beat: the reason that the next heartbeats give for the held trial to stop.
+        unsettled_reads: so many lists of trials come before the values of ended ones are known.
         refuse: code, message and field of the error that `POST /sweeps` answers.
     """
 
@@ -33,6 +34,7 @@ class FakeHub:
         self.metric: dict[str, str] | None = None
         self.is_listed = True
         self.steps: list[int] = []
+        self.unsettled_reads = 0
         self.waits = 0
         self.wait_reason = ""
         self.stop_at_beat = ""
@@ -138,8 +140,11 @@ class FakeHub:
                 self.changes.append(body)
             return 200, {**self.sweep, **body}
         if path.endswith("/trials"):
-            ended = {"state": "finished", "is_settled": True}
-            return 200, {"trials": [{**ended, "steps": steps} for steps in self.steps]}
+            is_settled = self.unsettled_reads == 0
+            self.unsettled_reads = max(0, self.unsettled_reads - 1)
+            ended = {"state": "finished", "is_settled": is_settled}
+            steps = self.steps if is_settled else [0] * len(self.steps)
+            return 200, {"trials": [{**ended, "steps": each} for each in steps]}
         if path.endswith("/agents"):
             return 201, {"agent": "a1", "lease_seconds": 30, "beat_seconds": self.beat_seconds}
         if path.endswith("/ask"):

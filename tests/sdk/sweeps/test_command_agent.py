@@ -109,6 +109,28 @@ def test_an_agent_says_that_finished_trials_never_logged_the_metric(
     assert "no value" not in capsys.readouterr().err
 
 
+def test_an_agent_waits_for_the_values_of_trials_that_just_ended(
+    hub: FakeHub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.metric, hub.steps = {"name": "loss", "goal": "minimize"}, [3, 0]
+    hub.config, hub.unsettled_reads = {"command": ["true"]}, 3
+    hub.add(x=1)
+    stepwell.agent("abcd1234")
+    assert "1 of 2 finished trials have no value" in capsys.readouterr().err
+    assert hub.unsettled_reads == 0
+
+
+def test_an_agent_waits_for_values_no_longer_than_a_while(
+    hub: FakeHub, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepwell._sweeps.calls._SETTLE_SECONDS", 0.2)
+    hub.metric, hub.steps = {"name": "loss", "goal": "minimize"}, [0]
+    hub.config, hub.unsettled_reads = {"command": ["true"]}, 10_000
+    hub.add(x=1)
+    stepwell.agent("abcd1234")
+    assert "no value" not in capsys.readouterr().err, "a value may still come"
+
+
 def test_a_program_that_fails_in_another_python_than_the_agents_says_which(
     hub: FakeHub,
     monkeypatch: pytest.MonkeyPatch,
