@@ -19,6 +19,7 @@ import itertools
 import os
 import re
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -44,6 +45,7 @@ from stepwell_wire.capabilities import drop_capabilities
 
 LOCK_FILE: Final = "engine.lock"
 SOCKET_FILE: Final = "engine.sock"
+TEMPORARY: Final = "engine.tmp"
 READY: Final = b"ready"
 BUSY: Final = b"busy"
 CONNECTIONS_MAX: Final = 128
@@ -248,6 +250,7 @@ def main() -> int:
         "mark_cache_size": 64 << 20,
         "uncompressed_cache_size": 0,
     }
+    _use_temporary(options.data_dir / TEMPORARY)
     url = f"{options.data_dir / 'store'}?" + "&".join(f"{k}={v}" for k, v in settings.items())
     for part in drop_uncommitted(options.data_dir / "store"):
         print(f"block of a killed engine without rows, stored when it is sent again: {part}")
@@ -284,6 +287,16 @@ def _take_lock(path: Path, wait_seconds: float) -> int | None:
         os.truncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
         return descriptor
+
+
+def _use_temporary(folder: Path) -> None:
+    """Let chdb write its temporary files in ``folder``, without those of a killed engine.
+
+    The owner's TMPDIR may be missing or not writable, and in it a killed engine's files stay.
+    """
+    shutil.rmtree(folder, ignore_errors=True)  # We hold the lock: no other engine uses it.
+    folder.mkdir(mode=0o700, exist_ok=True)
+    os.environ["TMPDIR"] = str(folder.absolute())
 
 
 def _open(url: str, wait_seconds: float) -> Engine:

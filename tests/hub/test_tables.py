@@ -185,6 +185,23 @@ def test_a_killed_worker_is_replaced(hub: Hub, tmp_path: Path) -> None:
     assert not set(pids) & set(hub.context.table_workers.pids)
 
 
+def test_a_worker_leaves_no_temporary_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+
+    async def scenario() -> None:
+        workers = TableWorkers(workers_max=1, waiting_max=1, memory_bytes=1 << 28, seconds=60)
+        try:
+            await workers.ask(op="query", queries=["SELECT 1"])
+        finally:
+            workers.close()
+
+    asyncio.run(scenario())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_query_that_nobody_waits_for_ends_with_its_worker() -> None:
     async def scenario() -> tuple[list[int], list[int]]:
         workers = TableWorkers(workers_max=1, waiting_max=1, memory_bytes=1 << 28, seconds=60)

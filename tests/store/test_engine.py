@@ -338,6 +338,33 @@ def test_an_engine_that_cannot_start_says_why(tmp_path: Path):
         open_embedded(tmp_path)
 
 
+def test_the_engine_keeps_its_temporary_files_in_the_data_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    data, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    data.mkdir()
+    elsewhere.mkdir()
+    (data / "engine.tmp" / "clickhouse-embedded-of-a-killed-engine").mkdir(parents=True)
+    monkeypatch.setenv("TMPDIR", str(elsewhere))
+    opened = open_embedded(data)
+    try:
+        assert opened.query("SELECT 1 AS one") == [{"one": 1}]
+        assert list(elsewhere.iterdir()) == []
+        left = [each.name for each in (data / "engine.tmp").iterdir()]
+        assert "clickhouse-embedded-of-a-killed-engine" not in left
+    finally:
+        opened.close()
+
+
+def test_the_engine_starts_if_the_folder_that_tmpdir_names_is_not_writable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("TMPDIR", "/proc")  # Also root cannot write there.
+    opened = open_embedded(tmp_path)
+    assert opened.query("SELECT 1 AS one") == [{"one": 1}]
+    opened.close()
+
+
 def test_the_wait_between_restarts_grows_to_a_bound():
     delays = [restart_delay(failures) for failures in range(100)]
     assert delays == sorted(delays)

@@ -1,8 +1,11 @@
 """The hub's side of the workers: started when needed, killed when they hang or the client left."""
 
 import asyncio
+import os
+import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -34,13 +37,22 @@ class _Worker:
         self._peer, theirs = socket.socketpair()
         command = [*helper_command("stepwell_hub.tables.worker"), f"--fd={theirs.fileno()}"]
         command += [f"--memory-bytes={memory_bytes}", f"--seconds={seconds}"]
-        with theirs:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
-            )
+        # Its end is always a kill, which leaves the engine's files. tempfile chooses another folder
+        # if the one that TMPDIR names cannot be used.
+        self._temporary = tempfile.mkdtemp(prefix="stepwell-table-worker-")
+        try:
+            with theirs:
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    pass_fds=(theirs.fileno(),),
+                    env={**os.environ, "TMPDIR": self._temporary},
+                )
+        except OSError:
+            self._peer.close()
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            raise
         self._peer.settimeout(_START_SECONDS)
         try:
             said = receive_message(self._peer)
@@ -76,6 +88,7 @@ class _Worker:
         self._process.kill()
         self._process.wait()
         self._peer.close()
+        shutil.rmtree(self._temporary, ignore_errors=True)
 
 
 class TableWorkers:
