@@ -1,6 +1,7 @@
 """The Control service: status, flush and health, for tools."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -9,6 +10,7 @@ from typing import Any, Final
 import grpc
 
 from stepwell_daemon.blobs.pipeline import BlobPipeline
+from stepwell_daemon.checks import Checks
 from stepwell_daemon.forwarder import Forwarder
 from stepwell_daemon.removals import Removals
 from stepwell_daemon.spool.segment import Location
@@ -31,6 +33,7 @@ from stepwell_wire.control_pb2 import (
 from stepwell_wire.service import CONTROL_SERVICE
 
 _FLUSH_SECONDS_MAX: Final = 3600.0
+_CHECK_SECONDS_MAX: Final = 1.0
 _SWEEP_SECONDS_MAX: Final = 600.0
 _HOLD_SECONDS_MAX: Final = 600.0
 """A caller that holds for longer was probably stopped (SIGSTOP). Meanwhile the spool fills."""
@@ -44,12 +47,14 @@ class Control:
         forwarder: Forwarder,
         blobs: BlobPipeline,
         removals: Removals,
+        checks: Checks,
     ) -> None:
         self._facts = facts
         self._blobs = blobs
         self._spool = spool
         self._forwarder = forwarder
         self._removals = removals
+        self._checks = checks
 
     def handlers(self) -> grpc.GenericRpcHandler:
         def method(call: Any, request: Any) -> Any:
@@ -81,10 +86,16 @@ class Control:
         return HealthReply(ready=self._facts.ready, problems=self._facts.problems())
 
     async def flush(self, request: FlushRequest, _: Any = None) -> FlushReply:
-        """Wait until all rows and blobs that were taken before the call can be queried."""
+        """Wait until all rows and blobs that were taken before the call can be queried.
+
+        Rows in journals of dead writers are included if they are imported within a second.
+        """
         seconds = request.timeout_seconds
         try:
             async with asyncio.timeout(min(max(seconds, 0.0), _FLUSH_SECONDS_MAX)):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_CHECK_SECONDS_MAX):
+                        await self._checks.made()
                 await self._blobs.reach()
                 await self._spool.settled()
                 await self._forwarder.reach(self._target(request.run_id))

@@ -1,7 +1,6 @@
 """The composition root: builds the parts, starts them bottom-up, stops them top-down."""
 
 import asyncio
-import contextlib
 import errno
 import logging
 import os
@@ -17,6 +16,7 @@ import grpc.aio
 
 from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.blobs.part import Blobs
+from stepwell_daemon.checks import Checks
 from stepwell_daemon.config import DaemonConfig, check_reload
 from stepwell_daemon.control import Control
 from stepwell_daemon.counters import Counters
@@ -114,9 +114,9 @@ class Daemon:
         self._store_executor = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._activity = asyncio.Event()
         self._looked = asyncio.Event()
-        self._departed = asyncio.Event()
+        self._checks = Checks()
         self._stopping = threading.Event()
-        self._departures = Departures(self._departed.set)
+        self._departures = Departures(self._checks.request)
 
     async def run(self) -> None:
         """Serve until ``stop`` is set, then drain and return."""
@@ -205,7 +205,7 @@ class Daemon:
                 receiver.handlers(),
                 blobs.service.handlers(),
                 blobs.artifacts.handlers(),
-                Control(facts, spool, forwarder, blobs.pipeline, removals).handlers(),
+                Control(facts, spool, forwarder, blobs.pipeline, removals, self._checks).handlers(),
             )
         )
         http = HttpServer(routes(facts))
@@ -378,24 +378,21 @@ class Daemon:
     async def _recover(self) -> None:
         self._facts.journal_problems = self._recovery.problems
         while True:
-            if self._config.recover_seconds > 0:
-                try:
-                    await self._recovery.look()
-                except SCARCE as error:
-                    logger.error(
-                        "looking for journals of dead writers failed, trying again later: %s", error
-                    )
-                self._facts.journal_problems = self._recovery.problems | self._recovery.refused
+            with self._checks.making():
+                await self._look_for_dead_writers()
             self._looked.set()
             self._facts.spool.registry.forget_idle(now=time.time(), monotonic=time.monotonic())
-            await self._wait_for_check(self._config.recover_seconds)
+            await self._checks.due(self._config.recover_seconds or _CHECK_SECONDS)
 
-    async def _wait_for_check(self, seconds: float) -> None:
-        """Return after ``seconds``, or as soon as a writer has died without a ``finish``."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds or _CHECK_SECONDS):
-                await self._departed.wait()
-        self._departed.clear()
+    async def _look_for_dead_writers(self) -> None:
+        if self._config.recover_seconds > 0:
+            try:
+                await self._recovery.look()
+            except SCARCE as error:
+                logger.error(
+                    "looking for journals of dead writers failed, trying again later: %s", error
+                )
+            self._facts.journal_problems = self._recovery.problems | self._recovery.refused
 
     async def _keep_hub(self, hub: HubProcess) -> None:
         await hub.run()  # It returns if there is no hub, or if the settings allow none.

@@ -643,3 +643,24 @@ def test_what_is_missing_is_shown_and_mentioned_until_it_is_filled(
     exported = call("export", "run-h", "-o", "-").err
     assert "stepwell: values of 1 range of steps may be wrong; see `stepwell show RUN`" in exported
     assert "missing" not in call("export", "run-a", "-o", "-").err
+
+
+def test_lists_of_which_a_rest_is_in_a_journal_here_say_so(call: Call, place: Path) -> None:
+    """The run of a process that was killed at its start may be missing in them."""
+    records = schema_event() + row(1)
+    make_journal(place / "journals", "w", records, project="digits", run_id="run-d")
+    waits = "is not complete in this store; 1 journal"
+    for words in (
+        ("runs", "--project", "digits"),
+        ("export", "digits", "-o", "-"),
+        ("runs",),
+        ("sql", "SELECT 1"),
+    ):
+        told = call(*words)
+        assert told.code == 0
+        assert waits in told.err, words
+    for words in (
+        ("runs", "--project", "faces"),
+        ("export", "digits/run-b", "-o", "-"),
+    ):
+        assert waits not in call(*words).err, words

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.up import ENVIRONMENT, Up
+from tests.daemon.journals import make_journal
+from tests.daemon.made import row, schema_event
 from tests.processes import is_alive
 from tests.waiting import wait_until
 
@@ -204,6 +206,15 @@ def test_an_offline_run_is_sent_once_however_often_it_is_synced(up: Up, place: P
     assert loss["count"] == 1000
     assert list((place / "journals").glob("*/writer.json")) == []
     assert up.call("sync").stdout == "nothing to send\n"
+
+
+def test_a_run_that_was_killed_before_its_first_connection_is_listed_at_once(
+    up: Up, place: Path
+) -> None:
+    make_journal(place / "journals", "w", schema_event() + row(1), project="p", run_id="killed")
+    done = up.call("runs", "--json")
+    assert [each["run_id"] for each in json.loads(done.stdout)] == ["killed"]
+    assert done.stderr == ""
 
 
 def test_sync_without_a_daemon_sends_nothing_and_keeps_everything(place: Path) -> None:

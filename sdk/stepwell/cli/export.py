@@ -18,6 +18,7 @@ from stepwell.cli.projects import no_project
 from stepwell.cli.reading import reading
 from stepwell.cli.rows import FORMATS, HistoryColumn, OwnColumns, row_writer
 from stepwell.cli.text import counted
+from stepwell.cli.unsent import print_unsent
 
 if TYPE_CHECKING:
     from stepwell_store import Store
@@ -63,7 +64,8 @@ def run(options: argparse.Namespace) -> int:
         raise CommandError(
             "parquet is binary and cannot be shown on a terminal; give a file with -o", USAGE
         )
-    with reading(places(options)) as store:
+    where = places(options)
+    with reading(where) as store:
         target = find_target(store, options.reference)
         columns = columns_of(store, target, options.metric)
         with_labels = not options.join and has_several_labels(store, target)
@@ -80,6 +82,8 @@ def run(options: argparse.Namespace) -> int:
                 count += 1
             writer.close()
         gaps = gaps_of(store, target.project, target.run_ids)
+    asked = target.project if target.is_project else f"{target.project}/{target.run_ids[0]}"
+    print_unsent(where, asked)
     runs = len({gap["run_id"] for gap in gaps})
     if missing := missing_text(gaps):
         print(

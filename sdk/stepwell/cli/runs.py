@@ -20,6 +20,7 @@ from stepwell.cli.text import (
     seconds_text,
     table_text,
 )
+from stepwell.cli.unsent import print_unsent
 
 if TYPE_CHECKING:
     from stepwell_store import Store
@@ -69,7 +70,8 @@ def run(options: argparse.Namespace) -> int:
         raise CommandError(
             "--cursor and --group-by cannot be combined: groups are made of all runs", USAGE
         )
-    with reading(places(options)) as store:
+    where = places(options)
+    with reading(where) as store:
         if shared:
             found, following = _read_all(store, options, (*shared, *columns)), None
         else:
@@ -81,6 +83,7 @@ def run(options: argparse.Namespace) -> int:
             _check_project(store, options.project)
         if not found and options.filter:
             _hint_filter(store, options)
+    print_unsent(where, options.project or "")
     if not found and options.filter and not options.json:
         return OK
     if shared:

@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import sys
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
@@ -26,7 +25,7 @@ from stepwell.cli.text import (
     value_text,
     zoned_text,
 )
-from stepwell.cli.unsent import unsent_hint
+from stepwell.cli.unsent import print_unsent
 from stepwell_wire.exit_note import signal_of
 
 if TYPE_CHECKING:
@@ -62,8 +61,7 @@ def run(options: argparse.Namespace) -> int:
 
         ref = find_run(store, options.reference)
         detail = detail_of(store, ref, tail=options.tail)
-    if hint := unsent_hint(where, str(ref)):
-        print(f"stepwell: {ref} is not complete in this store{hint}", file=sys.stderr)
+    print_unsent(where, str(ref))
     print(
         json_text(detail)
         if options.json

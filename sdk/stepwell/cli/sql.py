@@ -17,6 +17,7 @@ from stepwell.cli.options import add_store, places, seconds
 from stepwell.cli.output import binary_stdout, format_by_ending, replaced_file
 from stepwell.cli.reading import reading
 from stepwell.cli.text import table_text
+from stepwell.cli.unsent import print_unsent
 
 if TYPE_CHECKING:
     from stepwell_store.server.store import ServerStore
@@ -61,7 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     statement = _from_stdin() if options.statement == "-" else options.statement
-    with reading(places(options)) as store:
+    where = places(options)
+    with reading(where) as store:
         named = _stated_format(statement, options)
         options.format = options.format or _default_format(named, options.output)
         from stepwell_store import EmbeddedStore, StoreError, TableMissingError
@@ -89,6 +91,7 @@ def run(options: argparse.Namespace) -> int:
             if error.code == _READONLY_CODE:
                 raise CommandError(_CHANGES, USAGE) from error
             raise
+    print_unsent(where)
     if options.format == "json":
         result = b"[" + b",\n".join(result.splitlines()) + b"]\n"
     if options.output == "-":

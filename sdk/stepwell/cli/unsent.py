@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,9 +34,20 @@ def unsent_hint(where: Places, reference: str = "") -> str:
     found = sum(_waits(each) for each in _journals_of(where, whole))
     if not found:
         return ""
-    wait = "waits" if found == 1 else "wait"
+    wait, them = ("waits", "it") if found == 1 else ("wait", "them")
     of_it = "" if not whole else " of it"
-    return f"; {counted(found, 'journal')}{of_it} {wait} on this machine: `stepwell sync` sends it"
+    return (
+        f"; {counted(found, 'journal')}{of_it} {wait} on this machine: `stepwell sync` sends {them}"
+    )
+
+
+def print_unsent(where: Places, reference: str = "") -> None:
+    """Print a line if a journal here has data of ``reference`` that the store lacks."""
+    if hint := unsent_hint(where, reference):
+        print(
+            f"stepwell: {reference or 'the data'} is not complete in this store{hint}",
+            file=sys.stderr,
+        )
 
 
 def _journals_of(where: Places, whole: str) -> Iterator[Path]:
