@@ -28,7 +28,10 @@ class Departures:
     def note_left(self, state: WriterState) -> None:
         """Note that a stream of ``state`` has ended."""
         info = state.info
-        is_ours = not (state.via or info.is_node or state.is_dead) and info.host == self._host
+        if state.is_dead and not state.finished:
+            self._on_gone()  # The stream was that of `stepwell sync`.
+            return
+        is_ours = not (state.via or info.is_node) and info.host == self._host
         if state.finished or not is_ours or info.pid <= 0 or info.pid in self._watched:
             return
         if len(self._watched) >= _WATCHED_MAX:

@@ -247,11 +247,11 @@ class JournalRecovery:
             return False
         if state.via:
             return False  # The daemon of its own node does that.
+        if state.is_dead:
+            return True  # The sender of its journal has declared it dead.
         ended_at = state.disconnected_at
         if ended_at is not None and time.monotonic() - ended_at < _GONE_SECONDS:
             return False
-        if state.is_dead:
-            return True  # The sender of its journal has declared it dead.
         if state.info.scope == NODE_SCOPE or state.info.host != self._host:
             return False
         if state.journal_dir:

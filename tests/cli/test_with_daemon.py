@@ -217,6 +217,22 @@ def test_a_run_that_was_killed_before_its_first_connection_is_listed_at_once(
     assert done.stderr == ""
 
 
+def test_the_end_of_a_killed_run_is_known_right_after_sync(up: Up, place: Path) -> None:
+    records = schema_event() + row(1)
+    make_journal(
+        place / "elsewhere",
+        "w",
+        records,
+        project="p",
+        run_id="killed",
+        mode="offline",
+        host="another-host",
+    )
+    done = up.call("sync", str(place / "elsewhere"))
+    assert done.returncode == 0, done.stderr
+    assert [each["state"] for each in up.json("runs")] == ["crashed"]
+
+
 def test_sync_without_a_daemon_sends_nothing_and_keeps_everything(place: Path) -> None:
     environ = {**ENVIRONMENT, "STEPWELL_DIR": str(place), "STEPWELL_SOCKET": str(place / "s.sock")}
     script = [sys.executable, "-c", LOG]

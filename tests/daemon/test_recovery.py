@@ -334,6 +334,9 @@ def test_the_end_of_a_process_that_said_none_is_known_at_once() -> None:
         gone.clear()
         departures.note_left(WriterState(info))
         assert gone.is_set(), "it was gone before it was watched"
+        gone.clear()
+        departures.note_left(WriterState(writer_info(host="another"), is_dead=True))
+        assert gone.is_set(), "its journal was sent by another process"
         departures.note_left(WriterState(writer_info(host=info.host, pid=2**32 - 1)))
         departures.close()
 
@@ -447,7 +450,7 @@ def _dead_pid() -> int:
         ("alive", []),
         ("other host", []),
         ("sent from another host", ["crashed"]),
-        ("sent just now", []),
+        ("sent just now", ["crashed"]),
         ("node", []),
         ("connected", []),
         ("just ended", []),
