@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from stepwell_wire.places import SOCKET_VARIABLE
+
 DATA_LOCK: Final = "daemon.lock"
 SERVICE: Final = "service"
 PERSONAL: Final = "personal"
@@ -45,3 +47,27 @@ def read_lock_note(path: Path) -> LockNote:
     except OSError:
         return LockNote("", "")
     return LockNote(lines[0].strip(), lines[1].strip() if len(lines) > 1 else "")
+
+
+def has_other_data(socket: Path, data: Path) -> bool:
+    """Return whether the daemon that answers on ``socket`` surely has another folder than ``data``.
+
+    Both lock files of a daemon have its process id. It is unknown if one of them cannot be read.
+    """
+    pid = read_lock_note(socket_lock(socket)).pid
+    try:
+        os.stat(data / DATA_LOCK)
+    except FileNotFoundError:
+        return bool(pid)
+    except OSError:
+        return False
+    of_data = read_lock_note(data / DATA_LOCK).pid
+    return bool(pid and of_data) and pid != of_data
+
+
+def other_data_text(socket: Path, data: Path) -> str:
+    """Return the message about ``data``, which has no effect because of the daemon's folder."""
+    return (
+        f"the data folder {data} has no effect: the daemon on {socket} runs already and has "
+        f"another folder; for a separate daemon with this folder, set {SOCKET_VARIABLE} too"
+    )

@@ -1,12 +1,20 @@
 """The daemon at a run's start: it runs, it is started, or a line says that none will start."""
 
+import os
 from pathlib import Path
 
 from stepwell import _spawn
 from stepwell._sender import Sender
 from stepwell._settings import Settings
-from stepwell._terminal import Voice
+from stepwell._terminal import OF_ALL, Voice
+from stepwell_wire.lock_notes import has_other_data, other_data_text
 from stepwell_wire.page_file import noted_page
+from stepwell_wire.places import (
+    DATA_VARIABLE,
+    SOCKET_VARIABLE,
+    default_data_dir,
+    default_socket,
+)
 
 
 def ensure_daemon(
@@ -28,6 +36,8 @@ def ensure_daemon(
     look = _spawn.look_at(settings.socket)
     if look.obstacle and not look.answers:
         return ""  # The sender says it: the daemon may end before that.
+    if look.answers:
+        _warn_other_data(settings, voice)
     page = noted_page(Path(settings.socket)) if look.answers else ""
     why = _why_no_start(settings)
     if not why:
@@ -39,6 +49,19 @@ def ensure_daemon(
             f"a daemon runs or `stepwell sync {settings.journals_dir}` sends them"
         )
     return page
+
+
+def _warn_other_data(settings: Settings, voice: Voice) -> None:
+    """Say that the user's data folder has no effect, because the usual daemon has another one.
+
+    `stepwell run` sets both variables, and says it itself.
+    """
+    if os.environ.get(SOCKET_VARIABLE) or settings.socket != str(default_socket()):
+        return
+    others = {name: value for name, value in os.environ.items() if name != DATA_VARIABLE}
+    socket, data = Path(settings.socket), settings.data_dir
+    if data != default_data_dir(others) and has_other_data(socket, data):
+        voice.warn_once(OF_ALL + "other data", f"init: {other_data_text(socket, data)}")
 
 
 def _why_no_start(settings: Settings) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -99,3 +100,25 @@ def test_a_command_that_is_not_there_is_127_as_in_a_shell(place: Path) -> None:
 def test_nothing_to_run_is_wrong_usage(place: Path) -> None:
     assert stepwell_run(place).returncode == 2
     assert stepwell_run(place, "--").returncode == 2
+
+
+def test_a_data_folder_that_a_running_daemon_does_not_have_is_said(place: Path) -> None:
+    path = place / "stepwell" / "stepwell.sock"
+    path.parent.mkdir(mode=0o700)
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("STEPWELL")}
+    environ |= {"XDG_RUNTIME_DIR": str(place), "STEPWELL_DATA": str(place / "data")}
+
+    def call(*more: str) -> str:
+        words = [sys.executable, "-m", "stepwell", "run", *more, "--", "true"]
+        done = subprocess.run(
+            words, env=environ, capture_output=True, text=True, timeout=300, check=True
+        )
+        return done.stderr
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        path.with_name(f"{path.name}.lock").write_text("77\npersonal\n")
+        assert f"the data folder {place / 'data'} has no effect" in call()
+        assert call("--socket", str(path)) == ""
+        assert call("--offline") == ""

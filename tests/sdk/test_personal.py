@@ -1,14 +1,20 @@
 """When a personal daemon is started, and when it is started again."""
 
 import os
+import socket as sockets
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from stepwell import _spawn
+from stepwell._daemon_at_start import ensure_daemon
 from stepwell._personal import RESTART_SECONDS, PersonalDaemon
-from stepwell_wire.lock_notes import socket_lock
+from stepwell._settings import read_settings
+from stepwell._terminal import Voice
+from stepwell_wire.lock_notes import DATA_LOCK, socket_lock
 
 
 @dataclass
@@ -153,3 +159,49 @@ def test_the_end_of_a_daemon_is_seen_beside_one_of_another_socket(world: World) 
     assert "code 4" in first.ensure_started()
     assert second.ensure_started() == ""
     assert len(world.codes) == 2
+
+
+@pytest.fixture
+def usual_daemon(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The socket of a daemon that answers where a user without variables expects it."""
+    monkeypatch.delenv("STEPWELL_SOCKET")
+    monkeypatch.setattr("stepwell_wire.places.SYSTEM_SOCKET", folder / "none")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    path = folder / "stepwell" / "stepwell.sock"
+    path.parent.mkdir(mode=0o700)
+    with sockets.socket(sockets.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        socket_lock(path).write_text("77\npersonal\n")
+        yield path
+
+
+def said_at_start(capsys: pytest.CaptureFixture[str]) -> str:
+    class Idle:
+        personal = PersonalDaemon("", Path(), say=print)
+
+    settings = read_settings({})
+    ensure_daemon(settings, cast(Any, Idle()), Voice(), None, called="run")
+    return capsys.readouterr().err
+
+
+def test_a_data_folder_that_a_running_daemon_does_not_have_is_said(
+    usual_daemon: Path,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    said = said_at_start(capsys)
+    assert f"the data folder {folder / 'data'} has no effect: the daemon on {usual_daemon}" in said
+    (folder / "data").mkdir()
+    lock = folder / "data" / DATA_LOCK
+    lock.write_text(f"78\n{folder / 'other.sock'}\n")
+    assert "has no effect" in said_at_start(capsys)
+    lock.write_text(f"77\n{usual_daemon}\n")
+    assert said_at_start(capsys) == "", "it is this daemon's folder"
+    lock.unlink()
+    monkeypatch.setenv("STEPWELL_SOCKET", str(usual_daemon))
+    assert said_at_start(capsys) == "", "the user named the daemon"
+    monkeypatch.delenv("STEPWELL_SOCKET")
+    monkeypatch.delenv("STEPWELL_DATA")
+    assert said_at_start(capsys) == "", "the user named no folder"

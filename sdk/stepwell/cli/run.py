@@ -14,10 +14,12 @@ import sys
 from pathlib import Path
 
 from stepwell import wandb_compat
-from stepwell._spawn import is_forbidden
+from stepwell._spawn import daemon_answers, is_forbidden
 from stepwell.cli import daemon_process, shadowing
 from stepwell.cli.errors import USAGE, CommandError
 from stepwell.cli.options import Places, add_data, add_socket, places
+from stepwell_wire.lock_notes import has_other_data, other_data_text
+from stepwell_wire.places import SOCKET_VARIABLE
 
 _COMMAND_MISSING = 127
 _COMMAND_REFUSED = 126
@@ -57,6 +59,8 @@ def run(options: argparse.Namespace) -> int:
         raise CommandError(f"{words[0]}: no such command{_script_hint(words)}", _COMMAND_MISSING)
     if not options.keep_wandb:
         _warn_shadowed(Path(program), words)
+    if not options.offline:
+        _warn_other_data(options, where)
     if not stays_alone and (reason := daemon_process.ensure_personal(where)):
         # The command also runs if this fails: training comes first.
         print(
@@ -70,6 +74,15 @@ def run(options: argparse.Namespace) -> int:
         os.execvpe(words[0], words, environ)
     except OSError as error:
         raise CommandError(f"{words[0]}: {error.strerror}", _COMMAND_REFUSED) from error
+
+
+def _warn_other_data(options: argparse.Namespace, where: Places) -> None:
+    """Print that the named data folder has no effect, if the usual daemon has another one."""
+    is_named = where.data_named or where.data_variable
+    if options.socket is not None or os.environ.get(SOCKET_VARIABLE) or not is_named:
+        return
+    if daemon_answers(str(where.socket)) and has_other_data(where.socket, where.data):
+        print(f"stepwell: {other_data_text(where.socket, where.data)}", file=sys.stderr)
 
 
 def _script_hint(words: list[str]) -> str:
