@@ -16,6 +16,7 @@ from stepwell_store.store import Store
 _KNOWN_MAX: Final = 5000
 _HINTS_MAX: Final = 5
 _NEAREST: Final = 3
+_OPERATIONS: Final = ("min", "max", "mean", "first", "last", "best", "copy")
 
 _NAMES: Final = """
 SELECT what, name FROM (
@@ -72,8 +73,8 @@ def _hints(
         return ()
     question = Question(store, limits)
     names = {path.name for path in asked.values()}
-    # The summary of a metric that was defined with operations is at NAME.OPERATION.
-    known = _known(question, project, sorted(names | {name.rpartition(".")[0] for name in names}))
+    metrics = {metric for name in names if (metric := _operated_metric(name)) is not None}
+    known = _known(question, project, sorted(names | metrics))
     wrong = [text for text, path in asked.items() if not _exists(path, known)]
     if not wrong:
         return ()
@@ -103,9 +104,16 @@ def _known(
     return {(row["what"], row["name"]) for row in question.rows(sql, parameters)}
 
 
+def _operated_metric(name: str) -> str | None:
+    """Return METRIC of METRIC.OPERATION, the place of a defined summary; else None."""
+    metric, dot, operation = name.rpartition(".")
+    return metric if dot and operation in _OPERATIONS else None
+
+
 def _exists(path: Path, known: set[tuple[str, str]]) -> bool:
-    metric = path.name.rpartition(".")[0]
-    in_summary = {("summary", path.name), ("metric", path.name), ("metric", metric)}
+    in_summary = {("summary", path.name), ("metric", path.name)}
+    if (metric := _operated_metric(path.name)) is not None:
+        in_summary.add(("metric", metric))
     match path.kind:
         case Kind.CONFIG:
             return ("config", path.name) in known

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from stepwell_store import CursorError, FilterError, Store
-from stepwell_store.queries import filter_hints, get_run, list_runs
+from stepwell_store.queries import filter_hints, get_run, list_runs, path_hints
 from stepwell_store.queries.filter import Compare, format_filter
 from tests.store.made import START_US, fresh_project, log, tell, writer
 from tests.store.queries.made import (
@@ -327,6 +327,20 @@ def test_a_broken_expression_stays_broken_and_its_place_is_named(store: Store, b
     with pytest.raises(FilterError, match="RE2") as raised:
         list_runs(store, project, filter=f'name~a name~"{broken}"')
     assert raised.value.position == len("name~a ")
+
+
+@pytest.mark.parametrize("odd", ["", ".", "q.", "nope"])
+def test_a_metric_with_an_odd_name_makes_no_other_name_exist(store: Store, odd: str):
+    project = fresh_project()
+    make_run(store, project, "a", config={"": 1, ".": 2, "q.": 3}, metrics={odd: [1.0]})
+    wrong = "nope.more" if odd == "nope" else "nope"
+    for name in (wrong, f"summary.{wrong}"):
+        (hint,) = path_hints(store, project, [name])
+        assert hint.startswith(f"no run has {name!r}")
+        (hint,) = filter_hints(store, project, f"{name}:3")
+        assert hint.startswith(f"no run has {name!r}")
+    known = [odd, f"metric.{odd}", f"{odd}.max", f"summary.{odd}.max"] if odd else [".max"]
+    assert path_hints(store, project, known) == ()
 
 
 def test_names_that_no_run_has_are_hinted_at_with_the_nearest(store: Store):
