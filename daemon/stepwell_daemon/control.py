@@ -88,14 +88,16 @@ class Control:
     async def flush(self, request: FlushRequest, _: Any = None) -> FlushReply:
         """Wait until all rows and blobs that were taken before the call can be queried.
 
-        Rows in journals of dead writers are included if they are imported within a second.
+        Without a run, rows in journals of dead writers are included if they are imported within a
+        second.
         """
         seconds = request.timeout_seconds
         try:
             async with asyncio.timeout(min(max(seconds, 0.0), _FLUSH_SECONDS_MAX)):
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_CHECK_SECONDS_MAX):
-                        await self._checks.made()
+                if not request.run_id:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(_CHECK_SECONDS_MAX):
+                            await self._checks.made()
                 await self._blobs.reach()
                 await self._spool.settled()
                 await self._forwarder.reach(self._target(request.run_id))
