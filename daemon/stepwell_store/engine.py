@@ -253,7 +253,10 @@ def main() -> int:
     _use_temporary(options.data_dir / TEMPORARY)
     url = f"{options.data_dir / 'store'}?" + "&".join(f"{k}={v}" for k, v in settings.items())
     for part in drop_uncommitted(options.data_dir / "store"):
-        print(f"block of a killed engine without rows, stored when it is sent again: {part}")
+        print(
+            f"block of a killed engine without rows, stored when it is sent again: {part}",
+            file=sys.stderr,
+        )
     engine = _open(url, options.lock_wait_seconds)
     listener = _listen(options.data_dir / SOCKET_FILE)
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -16,6 +16,7 @@ blocks from first to last.
 import errno
 import os
 import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -48,7 +49,10 @@ def drop_uncommitted(store: Path) -> list[str]:
         try:
             _append(logs[-1], records)
         except OSError as error:  # A full disk: the engine must start, to delete runs.
-            print(f"{logs[-1]}: {error.strerror}; a block may be ignored when it is sent again")
+            print(
+                f"{logs[-1]}: {error.strerror}; a block may be ignored when it is sent again",
+                file=sys.stderr,
+            )
             continue
         dropped += [f"{folder.parent}/{part.decode()}" for part, _ in lost]
     return dropped

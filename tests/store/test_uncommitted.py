@@ -155,6 +155,6 @@ def test_a_full_disk_does_not_keep_the_engine_from_starting(
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, former)
-    assert "may be ignored" in capsys.readouterr().out
+    assert "may be ignored" in capsys.readouterr().err
     assert log.read_bytes() == records, "no torn record"
     assert drop_uncommitted(tmp_path)
