@@ -113,6 +113,7 @@ def test_missing_ranges_are_known_from_the_segments_alone(
                 state = gateway.registry.get("w1")
                 assert state is not None
                 assert state.missing_ranges == ()
+                await gateway.freed()  # No table of writers is being saved.
                 found = recover_spool(gateway.folder, gateway.number, None)
                 (recovered,) = found.writers.values()
                 assert recovered.missing_ranges == recovered.durable_missing_ranges == ()
