@@ -121,6 +121,7 @@ def test_a_damaged_store_fails_with_a_reason(place: Path) -> None:
     assert [each.level for each in stored.store(place)] == [Level.OK], "a file is no store"
 
 
+@pytest.mark.slow
 def test_a_store_whose_tables_were_never_made_is_said_and_left_as_it_is(place: Path) -> None:
     open_embedded(place).close()
     for _ in range(2):

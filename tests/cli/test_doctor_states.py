@@ -234,6 +234,7 @@ def test_servers_that_are_away_from_the_start_are_told_as_servers(
     assert "the first daemon creates it" not in told, "no store is ever made in the data folder"
 
 
+@pytest.mark.slow
 def test_a_store_of_a_later_release_is_told(tmp_path: Path) -> None:
     opened = open_embedded(tmp_path, memory_bytes_max=1 << 30)
     try:

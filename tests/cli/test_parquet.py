@@ -48,6 +48,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 @given(rows)
+@pytest.mark.slow
 def test_every_row_comes_back_as_it_was(held: list[dict[str, Any]]) -> None:
     found = written(COLUMNS, held).to_pylist()
     assert len(found) == len(held)

@@ -20,6 +20,7 @@ ROWS = [[number, f"text {number}", 0.5 * number] for number in range(100)]
 PAYLOAD = b"".join(pack_rows(["a", "b", "c"], ROWS, str))
 
 
+@pytest.mark.slow
 def test_a_worker_under_its_limits_writes_the_rows(tmp_path: Path) -> None:
     source = tmp_path / file_name(stage(tmp_path, PAYLOAD, "table", form=1))
 

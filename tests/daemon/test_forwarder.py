@@ -41,6 +41,7 @@ def run_once(folder: Path, sink: FakeSink, *, new: bool, block_points: int = 16)
 
 
 @pytest.mark.parametrize("block_points", [1, 7, 16, 1000])
+@pytest.mark.slow
 def test_all_points_arrive_in_blocks_of_any_size(tmp_path: Path, block_points: int) -> None:
     sink = FakeSink()
     run_once(tmp_path, sink, new=True, block_points=block_points)
@@ -51,6 +52,7 @@ def test_all_points_arrive_in_blocks_of_any_size(tmp_path: Path, block_points: i
 
 @pytest.mark.holds("retries-never-end", "store-away")
 @pytest.mark.parametrize("failures", [7, 5000])
+@pytest.mark.slow
 def test_a_store_that_is_away_is_asked_again_with_the_same_tokens(
     tmp_path: Path, failures: int
 ) -> None:
@@ -87,6 +89,7 @@ def _crash_in_insert(number: int) -> Callable[[FakeSink], None]:
 
 @pytest.mark.holds("token-other-content")
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 9, 14])
+@pytest.mark.slow
 def test_a_crash_between_inserts_stores_everything_once(tmp_path: Path, number: int) -> None:
     sink = FakeSink()
     _crash_in_insert(number)(sink)
@@ -100,6 +103,7 @@ def test_a_crash_between_inserts_stores_everything_once(tmp_path: Path, number: 
 
 
 @pytest.mark.parametrize("after", [False, True])
+@pytest.mark.slow
 def test_a_crash_at_any_write_of_the_cursor_stores_everything_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, after: bool
 ) -> None:

@@ -133,6 +133,7 @@ class _Cut:
 @pytest.mark.parametrize("name", ["send", "receive"])
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("at", [1, 2, 3])
+@pytest.mark.slow
 def test_a_cut_at_any_message_loses_and_doubles_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, after: bool, at: int
 ) -> None:
@@ -433,6 +434,7 @@ def test_a_gateway_that_nobody_is_at_is_told_before_anything_is_logged(tmp_path:
 
 
 @pytest.mark.holds("broken-gateway")
+@pytest.mark.slow
 def test_a_silent_gateway_is_given_up_and_tried_again(tmp_path: Path) -> None:
     async def run() -> None:
         held: list[asyncio.StreamWriter] = []
@@ -475,6 +477,7 @@ def test_a_daemon_without_relays_gives_a_clear_reason(tmp_path: Path) -> None:
 
 @pytest.mark.holds("stored-once-over-gateways")
 @pytest.mark.parametrize("seed", range(5))
+@pytest.mark.slow
 def test_random_frames_and_cuts_arrive_exactly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:

@@ -101,6 +101,7 @@ def test_a_blob_arrives_whole_and_is_sent_once(tmp_path: Path) -> None:
     run(tmp_path, work)
 
 
+@pytest.mark.slow
 def test_a_blob_that_takes_long_to_be_kept_is_kept_and_not_begun_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

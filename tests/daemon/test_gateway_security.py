@@ -194,6 +194,7 @@ def test_a_missing_or_wrong_token_is_refused_and_not_logged(
     assert OTHER not in caplog.text
 
 
+@pytest.mark.slow
 def test_a_token_that_is_taken_away_ends_its_streams_and_a_new_one_opens(tmp_path: Path) -> None:
     async def run() -> None:
         tokens = write_secret(tmp_path / "tokens", f"{TOKEN}\n")

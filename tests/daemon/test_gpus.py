@@ -67,6 +67,7 @@ def gpus(
     made.sampler.close()
 
 
+@pytest.mark.slow
 def test_values_are_in_base_units(gpus: Gpus) -> None:
     gpus.play(8)
     checked = gpus.sample()
@@ -105,6 +106,7 @@ def test_values_are_in_base_units(gpus: Gpus) -> None:
     assert "gpu/fan_ratio" not in values, "a value that a GPU does not have is left out, not zero"
 
 
+@pytest.mark.slow
 def test_values_change_and_byte_counters_have_rates(gpus: Gpus) -> None:
     gpus.play(1)
     found = [by_label(gpus.sample(after=2.0))["gpu0"] for _ in range(3)]
@@ -114,6 +116,7 @@ def test_values_change_and_byte_counters_have_rates(gpus: Gpus) -> None:
     assert rates == [2048 * 1024 / 2.0] * 2
 
 
+@pytest.mark.slow
 def test_counters_of_pcie_bytes_are_not_used_as_they_have_32_bits(gpus: Gpus) -> None:
     gpus.play(1, "gpu 0 field_197 4294967000 300", "gpu 0 field_198 2000 5000")
     gpus.values()
@@ -123,6 +126,7 @@ def test_counters_of_pcie_bytes_are_not_used_as_they_have_32_bits(gpus: Gpus) ->
     assert "gpu/pcie_receive_bytes_total" not in values
 
 
+@pytest.mark.slow
 def test_one_value_that_fails_for_a_moment_costs_no_other(gpus: Gpus) -> None:
     gpus.play(1, "gpu 0 temp !999 !999 44")
     for _ in range(2):
@@ -132,6 +136,7 @@ def test_one_value_that_fails_for_a_moment_costs_no_other(gpus: Gpus) -> None:
     assert gpus.values()["gpu/temperature_celsius"] == 44.0
 
 
+@pytest.mark.slow
 def test_a_node_without_a_driver_is_a_normal_state_and_is_looked_at_again(gpus: Gpus) -> None:
     gpus.play(0)
     checked = gpus.sample()
@@ -142,6 +147,7 @@ def test_a_node_without_a_driver_is_a_normal_state_and_is_looked_at_again(gpus: 
     assert len(gpus.sample(after=HOUR).readings) == 2
 
 
+@pytest.mark.slow
 def test_a_gpu_that_hangs_stops_no_other_and_is_not_asked_again_before_it_answers(
     gpus: Gpus,
 ) -> None:
@@ -160,6 +166,7 @@ def test_a_gpu_that_hangs_stops_no_other_and_is_not_asked_again_before_it_answer
     assert states(gpus.sample()) == {}
 
 
+@pytest.mark.slow
 def test_a_lost_gpu_is_told_and_back_after_its_reset(gpus: Gpus) -> None:
     gpus.play(3)
     gpus.sample()
@@ -176,6 +183,7 @@ def test_a_lost_gpu_is_told_and_back_after_its_reset(gpus: Gpus) -> None:
     assert states(checked) == {}
 
 
+@pytest.mark.slow
 def test_a_gpu_that_was_lost_before_the_start_is_told_too(gpus: Gpus) -> None:
     gpus.play(2, "gpu 1 lost 1")
     checked = gpus.sample()
@@ -194,6 +202,7 @@ def test_a_driver_that_restarts_is_opened_anew(gpus: Gpus) -> None:
     assert len(gpus.sample(after=HOUR).readings) == 2
 
 
+@pytest.mark.slow
 def test_a_driver_that_goes_away_for_a_while(gpus: Gpus) -> None:
     gpus.play(2)
     gpus.sample()
@@ -219,6 +228,7 @@ def test_an_upgraded_driver_asks_for_a_restart_of_the_daemon(gpus: Gpus) -> None
     assert "Restart the daemon" in condition.text
 
 
+@pytest.mark.slow
 def test_xid_events_are_counted_by_code_logged_and_a_critical_one_is_a_problem(
     gpus: Gpus, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -241,6 +251,7 @@ def test_xid_events_are_counted_by_code_logged_and_a_critical_one_is_a_problem(
     assert sum("xid=79" in message for message in caplog.messages) == 1, "each code is told once"
 
 
+@pytest.mark.slow
 def test_instances_of_a_gpu_in_mig_mode_are_devices(gpus: Gpus) -> None:
     gpus.play(
         2,
@@ -278,6 +289,7 @@ def surprises(monkeypatch: pytest.MonkeyPatch) -> dict[str, Exception]:
     return raised
 
 
+@pytest.mark.slow
 def test_a_surprise_of_one_gpu_costs_no_other_and_no_answer_is_taken_for_a_later_one(
     gpus: Gpus, surprises: dict[str, Exception]
 ) -> None:
@@ -291,6 +303,7 @@ def test_a_surprise_of_one_gpu_costs_no_other_and_no_answer_is_taken_for_a_later
     assert gpus.values("gpu1")["gpu/temperature_celsius"] == 70.0
 
 
+@pytest.mark.slow
 def test_a_driver_is_not_opened_anew_while_a_call_of_before_hangs(
     gpus: Gpus, surprises: dict[str, Exception]
 ) -> None:
@@ -314,6 +327,7 @@ def test_a_driver_is_not_opened_anew_while_a_call_of_before_hangs(
     assert set(by_label(gpus.sample())) == {"gpu0", "gpu1"}
 
 
+@pytest.mark.slow
 def test_a_driver_that_goes_while_another_gpu_hangs_is_left_as_it_is(
     gpus: Gpus, surprises: dict[str, Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:

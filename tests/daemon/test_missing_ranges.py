@@ -54,6 +54,7 @@ async def log(spool: Spool, steps: Sequence[int], *, position: int = 0) -> int:
 @pytest.mark.holds("moving-writer")
 @pytest.mark.parametrize("before", [0, 5])
 @pytest.mark.parametrize("restarts", [0, 1, 2])
+@pytest.mark.slow
 def test_a_writer_that_moves_before_its_spool_was_sent_loses_nothing(
     tmp_path: Path, before: int, restarts: int
 ) -> None:
@@ -124,6 +125,7 @@ def test_missing_ranges_are_known_from_the_segments_alone(
 
 @pytest.mark.holds("moving-writer")
 @pytest.mark.parametrize("seed", range(6))
+@pytest.mark.slow
 def test_a_writer_that_moves_at_random_arrives_exactly(tmp_path: Path, seed: int) -> None:
     source = random.Random(seed)
 
@@ -190,6 +192,7 @@ def test_a_late_frame_is_no_damage_and_moves_no_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.holds("bound-relay-missing-ranges")
+@pytest.mark.slow
 def test_missing_ranges_of_a_writer_are_bounded_and_the_oldest_is_forgotten_and_counted(
     tmp_path: Path,
 ) -> None:

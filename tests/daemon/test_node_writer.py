@@ -87,6 +87,7 @@ rounds = st.lists(
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+@pytest.mark.slow
 def test_every_value_reaches_the_node_tables_with_its_label(
     tmp_path_factory: pytest.TempPathFactory, rounds: list[list[Reading]]
 ) -> None:

@@ -141,6 +141,7 @@ def test_any_flipped_byte_of_a_header_costs_little_and_moves_nothing(tmp_path: P
         assert steps == sorted(set(steps))
 
 
+@pytest.mark.slow
 def test_any_damage_leaves_a_journal_that_reads_to_its_end(tmp_path: Path) -> None:
     chance = random.Random(4)
     for number in range(150):
@@ -293,6 +294,7 @@ def test_of_a_segment_with_several_damages_both_ends_are_delivered(journal: Path
 
 
 @pytest.mark.holds("journal-damage-is-told", "flipped-bit")
+@pytest.mark.slow
 def test_any_changed_byte_that_a_checksum_covers_is_told(tmp_path: Path) -> None:
     journal = make_journal(tmp_path, "w", WHOLE)
     path = first_segment(journal)

@@ -276,6 +276,7 @@ values = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53)
         unique_by=lambda pair: pair[0],
     )
 )
+@pytest.mark.slow
 def test_valid_readings_pass_unchanged(parts: list[tuple[str, dict[str, float]]]) -> None:
     given = [Reading(Device("gpu", label, "id"), values) for label, values in parts]
     checked = check_answer(given)

@@ -69,6 +69,7 @@ def test_any_resends_and_gaps_give_each_byte_once_in_order(cuts: list[tuple[int,
 
 @pytest.mark.holds("flipped-bit")
 @given(st.integers(0, len(STREAM) * 8 - 1))
+@pytest.mark.slow
 def test_a_flipped_bit_is_refused_and_changes_nothing(bit: int) -> None:
     damaged = bytearray(STREAM)
     damaged[bit // 8] ^= 1 << bit % 8
@@ -188,6 +189,7 @@ def test_a_writer_that_cannot_send_the_missing_bytes_goes_on_where_it_can() -> N
 
 
 @pytest.mark.holds("bound-metrics")
+@pytest.mark.slow
 def test_names_that_many_sets_share_count_once() -> None:
     """As the writer counts them: else a run of many overlapping sets would be refused for good."""
     sets = 250

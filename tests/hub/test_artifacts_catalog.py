@@ -81,6 +81,7 @@ def everywhere(count: int, catalogs: Sequence[Catalog], work: Any) -> list[Any]:
     return found
 
 
+@pytest.mark.slow
 def test_a_hundred_writers_of_one_name_get_a_hundred_numbers(catalogs: list[Catalog]) -> None:
     """Each content comes twice, each request is repeated: 100 writers, 50 versions."""
 
@@ -254,6 +255,7 @@ def test_collections_and_versions_come_in_pages(catalog: Catalog) -> None:
     assert ([each.version for each in page.versions], page.next_cursor) == (["v0"], None)
 
 
+@pytest.mark.slow
 def test_the_lineage_goes_both_ways_and_is_bounded(catalog: Catalog) -> None:
     log(catalog, "d", name="data", run_id="prepare")
     use = artifact_changes.note_use

@@ -108,6 +108,7 @@ def test_the_runs_of_a_deleted_project_give_their_slots_back(catalog: Catalog) -
 
 
 @given(st.lists(st.integers(0, SLOTS - 1), max_size=20))
+@pytest.mark.slow
 def test_free_slots_go_first_and_then_the_oldest(recent: list[int]) -> None:
     slot = next_slot(recent)
     free = set(range(SLOTS)) - set(recent)
@@ -180,6 +181,7 @@ def test_the_file_is_in_wal_mode(tmp_path: Path) -> None:
     catalog.close()
 
 
+@pytest.mark.slow
 def test_a_server_that_accepts_and_says_nothing_is_left_soon(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]

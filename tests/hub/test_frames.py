@@ -57,6 +57,7 @@ def same(one: np.ndarray, other: np.ndarray) -> bool:
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(series(), max_size=3), st.integers(0, 40), st.sampled_from(["step", "time"]))
+@pytest.mark.slow
 def test_series_come_out_as_they_went_in(held: list[Series], level: int, x: str):
     answer = MetricSeries("loss", x, level, 2.0**level, tuple(held))
     data = series_frame(7, answer)

@@ -202,6 +202,7 @@ def test_a_worker_leaves_no_temporary_files(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_query_that_nobody_waits_for_ends_with_its_worker() -> None:
     async def scenario() -> tuple[list[int], list[int]]:
         workers = TableWorkers(workers_max=1, waiting_max=1, memory_bytes=1 << 28, seconds=60)

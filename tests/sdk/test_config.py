@@ -236,6 +236,7 @@ print(sorted(run.config.keys()))
 """
 
 
+@pytest.mark.slow
 def test_another_process_gives_the_very_same_config(folder: Path) -> None:
     """Sets have another order there, and objects another address."""
     for _ in range(2):

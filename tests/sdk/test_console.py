@@ -125,6 +125,7 @@ def test_of_a_flood_the_first_and_the_last_lines_are_kept_and_the_rest_counted()
     assert f"({missing * 1001} characters)" in out[at]
 
 
+@pytest.mark.slow
 def test_a_flood_that_goes_on_is_kept_in_smaller_parts_and_its_end_is_there() -> None:
     capture = Capture(Waked())
     kept = []
@@ -276,6 +277,7 @@ def test_a_mistake_while_capturing_never_reaches_print(
     assert mistakes > 0
 
 
+@pytest.mark.slow
 def test_a_forked_childs_prints_are_not_taken_twice(daemon: RecordingDaemon) -> None:
     done = python(
         "import os, stepwell\n"
@@ -292,6 +294,7 @@ def test_a_forked_childs_prints_are_not_taken_twice(daemon: RecordingDaemon) -> 
     assert daemon.console() == ["parent"]
 
 
+@pytest.mark.slow
 def test_a_forked_child_that_logs_has_a_console_of_its_own(daemon: RecordingDaemon) -> None:
     done = python(
         "import os, stepwell\n"
@@ -391,6 +394,7 @@ def test_a_line_that_grows_while_there_is_no_room_is_lost_once(start: Start) -> 
         ("run = stepwell.init('p')\nwarnings.warn('the reason')", "UserWarning: the reason"),
     ],
 )
+@pytest.mark.slow
 def test_what_went_wrong_is_in_the_console_once(script: str, kept: str, folder: Path) -> None:
     python(
         f"import stepwell, sys, threading, warnings\n{script}\n",
@@ -417,6 +421,7 @@ def test_an_exception_of_another_attempt_is_not_taken_for_this_runs(offline: Sta
     assert read_journal(folder).bodies("console") == []
 
 
+@pytest.mark.slow
 def test_a_line_is_in_the_journal_when_print_returns() -> None:
     done = python(
         "import os, signal, time, stepwell\n"

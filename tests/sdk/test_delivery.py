@@ -118,6 +118,7 @@ def test_a_passing_refusal_delays_and_loses_nothing(
 
 @pytest.mark.holds("other-versions")
 @pytest.mark.parametrize("code", ["MALFORMED", "UNSUPPORTED_VERSION", "LIMIT"])
+@pytest.mark.slow
 def test_a_final_refusal_ends_sending_says_so_once_and_keeps_the_journal(
     start: Start, daemon: RecordingDaemon, code: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -152,6 +153,7 @@ def test_a_daemon_that_lost_its_data_is_given_what_is_still_held(
     assert values(daemon) == [0.0, 1.0]
 
 
+@pytest.mark.slow
 def test_large_amounts_travel_in_bounded_frames(start: Start, daemon: RecordingDaemon) -> None:
     run = start()
     row = {f"m{i}": float(i) for i in range(1000)}

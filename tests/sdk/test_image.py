@@ -226,6 +226,7 @@ def test_a_file_by_path_is_staged_and_data_is_not_kept_yet(tmp_path: Path) -> No
         Video("v.exe")
 
 
+@pytest.mark.slow
 def test_a_figure_is_drawn_and_stays_as_it_is() -> None:
     figures = pytest.importorskip("matplotlib.figure")
     figure = figures.Figure(figsize=(2, 1), dpi=50, facecolor="red")

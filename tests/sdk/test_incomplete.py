@@ -100,6 +100,7 @@ def a_link(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [held, young, with_more, without_lock, a_link])
+@pytest.mark.slow
 def test_what_is_alive_young_or_not_ours_is_left(
     folder: Path, change: Callable[[Path], int | None]
 ) -> None:

@@ -134,6 +134,7 @@ def test_what_is_larger_than_a_segment_is_dropped_and_costs_nothing_else(start: 
 
 
 @pytest.mark.holds("journal-limit", "bound-journal-bytes")
+@pytest.mark.slow
 def test_the_policy_block_waits_for_room_instead(start: Start, daemon: RecordingDaemon) -> None:
     run = start(settings={**SMALL, "on_full": "block"})
     for i in range(30_000):
@@ -143,6 +144,7 @@ def test_the_policy_block_waits_for_room_instead(start: Start, daemon: Recording
     assert [point.value for point in daemon.points("a")] == [float(i) for i in range(30_000)]
 
 
+@pytest.mark.slow
 def test_a_log_that_waits_for_room_does_not_wait_for_metadata_that_wait_for_it(
     start: Start, daemon: RecordingDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,6 +210,7 @@ def test_a_full_disk_drops_and_says_so_once_and_recovers(
 
 @pytest.mark.holds("journal-disk-full")
 @pytest.mark.parametrize("room", [100_000, 0], ids=["room for a part", "no room"])
+@pytest.mark.slow
 def test_the_gap_and_the_end_are_written_on_a_disk_that_is_full_until_the_end(
     offline: Start,
     monkeypatch: pytest.MonkeyPatch,
@@ -348,6 +351,7 @@ def test_sets_of_very_many_names_in_all_fall_back_to_single_names(
 
 
 @pytest.mark.holds("kill-trainer")
+@pytest.mark.slow
 def test_a_killed_process_loses_nothing_that_log_returned_for(folder: Path) -> None:
     code = (
         "import os, sys, stepwell\n"
@@ -415,6 +419,7 @@ def test_the_sender_checks_what_a_live_writer_has_written(
 
 
 @pytest.mark.holds("signal-handlers")
+@pytest.mark.slow
 def test_a_signal_handler_may_log_and_finish_in_the_middle_of_log(folder: Path) -> None:
     done = python(
         "import random, signal, stepwell, time\n"
@@ -461,6 +466,7 @@ _PLACES: list[tuple[type, str]] = [
 @pytest.mark.parametrize("many", [1, 3000])
 @pytest.mark.parametrize(("owner", "place"), _PLACES)
 @pytest.mark.parametrize("after", [0, 1300, 1900])
+@pytest.mark.slow
 def test_a_handler_that_logs_inside_any_step_of_log_loses_nothing(
     offline: Start,
     owner: type,
@@ -529,6 +535,7 @@ def test_a_handler_that_moves_on_while_another_segment_is_begun_loses_nothing(
 
 
 @pytest.mark.holds("signal-handlers")
+@pytest.mark.slow
 def test_waking_may_interrupt_itself(folder: Path) -> None:
     done = python(
         "import signal, time\n"

@@ -106,6 +106,7 @@ class Broken:
     ],
     ids=lambda value: type(value).__name__,
 )
+@pytest.mark.slow
 def test_anything_else_is_kept_as_it_is_or_as_text(
     offline: Start, value: Any, kept: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -218,6 +219,7 @@ json_like = st.recursive(
 
 
 @pytest.mark.holds("log-never-waits", "values-come-back")
+@pytest.mark.slow
 def test_no_value_raises_and_every_number_is_kept_exactly(offline: Start) -> None:
     @settings(max_examples=150, deadline=None)
     @given(st.dictionaries(st.text(max_size=8), json_like, max_size=6))
@@ -430,6 +432,7 @@ def test_a_value_whose_float_logs_itself_leaves_both_rows(offline: Start) -> Non
 @pytest.mark.parametrize(
     "make", [lambda inner: [inner, inner], lambda inner: {"a": inner, "b": inner}]
 )
+@pytest.mark.slow
 def test_a_value_that_holds_itself_many_times_over_is_cut(make: Callable[[Any], Any]) -> None:
     """Written out in full it would have 2^31 items."""
     value: Any = 1

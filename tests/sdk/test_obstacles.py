@@ -30,6 +30,7 @@ def kept(folder: Path) -> list[tuple[int, float]]:
     return read_journal(journal).series("x")
 
 
+@pytest.mark.slow
 def test_a_data_folder_of_another_daemon(folder: Path) -> None:
     import fcntl
 
@@ -49,6 +50,7 @@ def test_a_data_folder_of_another_daemon(folder: Path) -> None:
     assert kept(folder) == [(0, 1.0)]
 
 
+@pytest.mark.slow
 def test_too_few_descriptors(folder: Path) -> None:
     with RecordingDaemon(folder / "s.sock") as daemon:
         done = python(

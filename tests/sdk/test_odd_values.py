@@ -172,6 +172,7 @@ def test_attributes_are_those_of_the_object_its_slots_and_its_class() -> None:
 
 @pytest.mark.parametrize("count", [20_000, VALUE_ITEMS_MAX - 10])
 @pytest.mark.parametrize("make", [float, int, str])
+@pytest.mark.slow
 def test_a_long_list_is_kept_whole(offline: Start, count: int, make: Any) -> None:
     items = [make(each) for each in range(count)]
     run = offline()
@@ -188,6 +189,7 @@ def test_a_long_list_is_kept_whole(offline: Start, count: int, make: Any) -> Non
     ],
     ids=["items", "bytes", "wide"],
 )
+@pytest.mark.slow
 def test_what_is_too_large_is_cut_and_said_once_by_its_name(
     offline: Start, value: list[Any], first: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:

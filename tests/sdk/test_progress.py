@@ -86,6 +86,7 @@ def test_a_note_in_the_middle_of_another_stands(tmp_path: Path) -> None:
     assert {path.suffix for path in (tmp_path / ".runs" / "test").iterdir()} == {".json", ".step"}
 
 
+@pytest.mark.slow
 def test_a_note_that_was_put_off_is_made_up_for_while_nothing_is_logged(
     offline: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

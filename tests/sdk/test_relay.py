@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from stepwell.testing import RecordingDaemon
 from stepwell_wire.journal_files import find_journals
 from tests.sdk.conftest import python
@@ -9,6 +11,7 @@ from tests.sdk.conftest import python
 _FORKS = 12
 
 
+@pytest.mark.slow
 def test_where_forks_of_grpc_are_handled_another_process_sends(folder: Path) -> None:
     """With grpc's own fork support on, a process that forks while it sends hangs."""
     with RecordingDaemon(folder / "s.sock") as daemon:
@@ -33,6 +36,7 @@ def test_where_forks_of_grpc_are_handled_another_process_sends(folder: Path) -> 
         assert find_journals(folder / "journals") == []
 
 
+@pytest.mark.slow
 def test_a_refusal_of_the_relay_is_said_and_not_waited_for(folder: Path) -> None:
     with RecordingDaemon(folder / "s.sock") as daemon:
         daemon.refuse_next("LIMIT", "too many of them")
@@ -49,6 +53,7 @@ def test_a_refusal_of_the_relay_is_said_and_not_waited_for(folder: Path) -> None
     assert len(find_journals(folder / "journals")) == 1
 
 
+@pytest.mark.slow
 def test_a_process_that_can_start_no_thread_any_more_has_a_relay(folder: Path) -> None:
     """As Python 3.12 while it ends: a script without `finish` waited half a minute."""
     with RecordingDaemon(folder / "s.sock") as daemon:

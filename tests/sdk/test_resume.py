@@ -90,6 +90,7 @@ print(run.label)
 """
 
 
+@pytest.mark.slow
 def test_a_process_that_joins_a_run_at_work_has_a_label(start: Start) -> None:
     """Else rows of one step would be of two processes, and a table would show one of them."""
     with start(mode="offline", id="again") as run:
@@ -135,6 +136,7 @@ run.finish()
 """
 
 
+@pytest.mark.slow
 def test_a_run_that_is_still_at_work_is_not_resumed_by_itself(start: Start) -> None:
     done = python(_AUTO, FIRST="1")
     first, beside = done.stdout.split()

@@ -492,6 +492,7 @@ def test_config_takes_what_is_no_json_as_text(offline: Start) -> None:
     assert body["set"]["big"] == str(2**70)
 
 
+@pytest.mark.slow
 def test_a_huge_config_is_cut_into_events(offline: Start) -> None:
     run = offline(config={f"k{i}": "x" * 10_000 for i in range(500)})
     bodies = read_journal(run.dir).bodies("config")

@@ -85,6 +85,7 @@ def test_a_mixed_column_is_text_with_kinds(
     assert [row["k0"] for row in rows] == kinds
 
 
+@pytest.mark.slow
 def test_groups_of_different_kinds_become_one_column(tmp_path: Path) -> None:
     large = 2**53 + 1
     for last, kind in ((0.5, "double"), ("x", "string"), (None, "int64")):

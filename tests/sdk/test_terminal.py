@@ -71,6 +71,7 @@ def run_with(stderr: int, code: str, folder: Path) -> str:
 
 @pytest.mark.holds("stopped-terminal")
 @pytest.mark.parametrize("stderr", [full_pipe, stopped_terminal])
+@pytest.mark.slow
 def test_training_goes_on_with_a_stderr_that_takes_no_data(
     stderr: Callable[[], AbstractContextManager[int]], tmp_path: Path
 ) -> None:
@@ -78,6 +79,7 @@ def test_training_goes_on_with_a_stderr_that_takes_no_data(
         assert int(run_with(descriptor, _TRAINING, tmp_path)) >= 2
 
 
+@pytest.mark.slow
 def test_a_long_text_does_not_block_on_a_pipe_with_little_room(tmp_path: Path) -> None:
     code = (
         "from stepwell._terminal import print_uncaptured\n"

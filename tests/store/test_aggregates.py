@@ -56,6 +56,7 @@ def same(found, wanted):
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), steps, values), min_size=1, max_size=300))
+@pytest.mark.slow
 def test_numpy_agrees_with_the_oracle(points):
     held = sorted(
         ((series, step, time, value) for time, (series, step, value) in enumerate(points)),

@@ -122,6 +122,7 @@ def test_a_blob_of_a_run_that_has_rows_only_stays(store: Store, blobs: FolderBlo
     assert [each.digest for each in blobs.walk()] == [digest]
 
 
+@pytest.mark.slow
 def test_a_store_that_names_nothing_deletes_nothing(blobs: FolderBlobStore, tmp_path: Path) -> None:
     """As when the database was replaced, or another one is meant."""
     digest = put_at(blobs, b"x")
@@ -135,6 +136,7 @@ def test_a_store_that_names_nothing_deletes_nothing(blobs: FolderBlobStore, tmp_
     assert blobs.stat(digest) is not None
 
 
+@pytest.mark.slow
 def test_the_last_blob_goes_with_its_last_row(blobs: FolderBlobStore, tmp_path: Path) -> None:
     """No row is left then: that both belong together was noted while they were empty."""
     with closing(open_embedded(tmp_path / "data", memory_bytes_max=1 << 30)) as own:
@@ -147,6 +149,7 @@ def test_the_last_blob_goes_with_its_last_row(blobs: FolderBlobStore, tmp_path: 
     assert list(blobs.walk()) == []
 
 
+@pytest.mark.slow
 def test_a_blob_store_learns_its_table_from_a_row_that_names_what_is_there(
     blobs: FolderBlobStore, tmp_path: Path
 ) -> None:

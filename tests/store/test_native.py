@@ -19,6 +19,7 @@ int64s = st.integers(-(2**63), 2**63 - 1)
 
 
 @given(st.lists(st.tuples(st.integers(0, 2**64 - 1), int64s, st.floats(), st.text()), max_size=20))
+@pytest.mark.slow
 def test_a_block_comes_back_as_it_was(held):
     columns = [
         number_column("a", "UInt64", [row[0] for row in held]),

@@ -104,6 +104,7 @@ def test_all_records_come_back_whole_in_order_whatever_the_size_of_a_read(
 @pytest.mark.holds("kill-trainer")
 @settings(deadline=None)
 @given(st.lists(records, max_size=100), st.data())
+@pytest.mark.slow
 def test_a_cut_at_any_byte_keeps_exactly_the_records_before_it(
     written: list[bytes], data: st.DataObject
 ) -> None:

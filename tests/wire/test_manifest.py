@@ -75,6 +75,7 @@ def test_what_is_packed_is_parsed_again(written: dict[str, Entry]) -> None:
 
 
 @given(entries, st.randoms())
+@pytest.mark.slow
 def test_the_canonical_form_depends_on_neither_order_nor_layout(
     written: dict[str, Entry], random: Any
 ) -> None:
@@ -186,6 +187,7 @@ def test_a_manifest_that_lies_is_refused(data: bytes, why: str) -> None:
         parse_manifest(data)
 
 
+@pytest.mark.slow
 def test_too_many_entries_are_refused() -> None:
     with pytest.raises(ManifestError, match="at most"):
         Manifest({str(number): Entry(A, 1) for number in range(ENTRIES_MAX + 1)})
@@ -194,6 +196,7 @@ def test_too_many_entries_are_refused() -> None:
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
                     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
                     max_leaves=8), st.sampled_from(sorted(GOOD)))  # fmt: skip
+@pytest.mark.slow
 def test_whatever_stands_in_a_field_fails_in_one_way_only(value: Any, field: str) -> None:
     try:
         parse_manifest(changed(**{field: value}))

@@ -47,6 +47,7 @@ def by_schema(decoded: DecodedRecords) -> dict[int, list[tuple[int, int, bytes]]
 
 @settings(max_examples=200, deadline=None)
 @given(streams())
+@pytest.mark.slow
 def test_every_row_comes_back_exactly_and_in_log_order(stream) -> None:  # type: ignore[no-untyped-def]
     expected = defaultdict(list)
     for schema, step, time_us, values in stream:
@@ -117,6 +118,7 @@ def test_any_bytes_decode_or_are_refused(noise: bytes) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(streams().filter(bool), st.data())
+@pytest.mark.slow
 def test_a_flipped_bit_never_does_more_than_change_or_refuse(stream, data) -> None:  # type: ignore[no-untyped-def]
     packed = bytearray(b"".join(pack_row(*row) for row in stream))
     bit = data.draw(st.integers(0, 8 * len(packed) - 1))

@@ -54,6 +54,7 @@ def test_headings_of_one_text_have_different_ids() -> None:
 
 
 @pytest.mark.parametrize("around", ["*", "**", "~~", "_", "> > > *"])
+@pytest.mark.slow
 def test_text_in_thousands_of_tags_keeps_a_hundred_of_them(around: str) -> None:
     found = nodes("x " + around * 2000 + "a" + around * 2000)
     assert text_of(found).startswith("x ")

@@ -274,6 +274,7 @@ def test_weights_are_kept() -> None:
         {"distribution": "q_log_uniform_values", "min": 1, "max": 9, "q": 2},
     ],
 )
+@pytest.mark.slow
 def test_rounded_values_are_multiples_without_noise(spec: dict[str, Any]) -> None:
     for value in draws(spec):
         assert len(repr(value)) <= 6
@@ -293,6 +294,7 @@ def test_rounded_values_are_multiples_without_noise(spec: dict[str, Any]) -> Non
         {"distribution": "beta", "a": 2, "b": 2},
     ],
 )
+@pytest.mark.slow
 def test_the_place_of_a_value_is_where_it_came_from(spec: dict[str, Any], place: float) -> None:
     found = only(spec)
     assert isinstance(found, Continuous)

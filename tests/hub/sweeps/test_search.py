@@ -89,6 +89,7 @@ def seen_of(config: SweepConfig, seed: int, count: int, sign: int = 1) -> list[S
 
 
 @pytest.mark.parametrize(("goal", "sign"), [("minimize", 1), ("maximize", -1)])
+@pytest.mark.slow
 def test_the_model_finds_better_values_than_chance(goal: str, sign: int) -> None:
     config = bayes(goal=goal)
     ours = [min(sign * (each.best or 0.0) for each in seen_of(config, s, 40, sign)) for s in (1, 2)]

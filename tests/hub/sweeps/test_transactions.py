@@ -101,6 +101,7 @@ def numbers(given: list[Any]) -> list[int]:
     return sorted(each.trial.number for each in given)
 
 
+@pytest.mark.slow
 def test_agents_of_several_hubs_get_different_trials(hubs: list[Catalog]) -> None:
     sweep_id = made(hubs[0])
     who = agent(hubs[0], sweep_id)

@@ -134,6 +134,7 @@ def _comparable(tree: Expression | None) -> Expression | None:
 @given(_trees)
 @example(Compare("metric.a:min", "<", "=", False))
 @example(Compare("lr", ">", "=1", False))
+@pytest.mark.slow
 def test_a_tree_written_and_read_is_the_same(tree: Expression):
     assert _comparable(parse_filter(format_filter(tree))) == _comparable(tree)
 

@@ -59,6 +59,7 @@ def stored(parts: list[list[Point]]) -> Rows:
 
 @pytest.mark.parametrize("seed", range(60))
 @pytest.mark.parametrize("shift", [0, 1, 2])
+@pytest.mark.slow
 def test_joined_rows_are_those_of_all_points(seed: int, shift: int) -> None:
     dice = random.Random(seed)
     points = made(dice)
