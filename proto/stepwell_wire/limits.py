@@ -1,6 +1,6 @@
 """Every number that both ends of the socket must agree on, and how they relate.
 
-A limit is defined only here. What is configurable has its default here as well, so that a test
+A limit is defined only here. A configurable limit has its default here as well, so that a test
 can check the relations that make the data path work.
 """
 

@@ -46,7 +46,7 @@ class Setting(NamedTuple):
         """Return the setting's value for ``value``, which is usually a text.
 
         Raises:
-            ValueError: It is invalid; says what is expected.
+            ValueError: It is invalid; the message has the expected form.
         """
         if self.convert is not None:
             value = self.convert(value)

@@ -50,7 +50,7 @@ class Progress:
         self._changes += 1
 
     def look(self, next_step: int) -> float | None:
-        """Note what is new, unless another thread logs at the moment or the last note took long.
+        """Note changes, unless another thread logs at the moment or the last note took long.
 
         Return after how many seconds to look again, None where all is noted.
         """

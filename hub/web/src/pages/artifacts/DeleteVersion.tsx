@@ -1,4 +1,4 @@
-/** Deletes a version. Shows first what is deleted with it; a version with aliases needs force. */
+/** Deletes a version. Shows first everything that is deleted with it; a version with aliases needs force. */
 import { useSignal } from "@preact/signals";
 
 import { deleteVersion, type Version } from "../../api/artifacts.js";
