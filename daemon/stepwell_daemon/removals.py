@@ -111,8 +111,12 @@ class Removals:
                     await self._wanted.wait()
             self._wanted.clear()
             waiters, self._waiters = self._waiters, []
+            store = self._store()
+            if store is None:  # Not open yet, or behind a gateway.
+                _resolve(waiters, StoreError("the daemon has no open store"))
+                continue
             try:
-                await self._look()
+                await self._look(store)
             except (StoreError, *SCARCE) as error:
                 log = logger.debug if is_failing else logger.warning
                 log(
@@ -147,11 +151,10 @@ class Removals:
         is_of_servers = self._facts.config.sink == "clickhouse" and not self._held
         return _LOOK_SERVERS_SECONDS if is_of_servers else self._look_seconds
 
-    async def _look(self) -> None:
-        store, loop = self._store(), asyncio.get_running_loop()
-        if store is None:
-            raise StoreError("the store is not open yet")
+    async def _look(self, store: Store) -> None:
+        loop = asyncio.get_running_loop()
         noted = await loop.run_in_executor(self._executor, removed_writers, store)
+        self._silent &= {each.writer_id for each in noted}
         if not noted:
             self._held, self._swept = frozenset(), Swept()
             return

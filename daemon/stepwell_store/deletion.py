@@ -215,7 +215,7 @@ def sweep_removed(
             # and would treat a writer without a note as a new one.
             _delete_of_writers(store, scope, at.keys() & silent)
             continue
-        # The row with a writer's end may be stored before other rows of the same extent.
+        # An older daemon may store a writer's end before other rows of the same extent.
         if at.keys() - silent and (found or key not in before.ended):
             all_ended.append(key)
             continue

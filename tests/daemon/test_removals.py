@@ -73,7 +73,12 @@ class NotingSink(FakeSink):
 
 @asynccontextmanager
 async def removals_of(
-    spool: Spool, store: NotingSink, journals: Path, *, sink: str = "embedded", **changes: Any
+    spool: Spool,
+    store: NotingSink | None,
+    journals: Path,
+    *,
+    sink: str = "embedded",
+    **changes: Any,
 ) -> AsyncIterator[tuple[Removals, Forwarder]]:
     config = SimpleNamespace(sink=sink, journals=journals, further_journal_roots=lambda: ())
     forwarder = Forwarder(spool, ForwardSettings(block_delay_seconds=0), counters=Counters())
@@ -113,6 +118,25 @@ def test_a_look_that_fails_is_a_warning_once_with_the_remedy(
     assert len(warned) == 2, "one for each time that it began to fail"
     assert all("away" in each and "stepwell doctor" in each for each in warned)
     assert "works again" in caplog.text
+
+
+def test_a_daemon_without_a_store_tells_its_callers_and_warns_of_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such as one behind a gateway."""
+
+    async def look() -> None:
+        async with (
+            spool_running(tmp_path / "spool") as spool,
+            removals_of(spool, None, tmp_path, look_seconds=0.0) as (removals, _),
+            looking(removals),
+        ):
+            for _ in range(3):
+                with pytest.raises(StoreError, match="no open store"):
+                    await removals.look()
+
+    asyncio.run(look())
+    assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
 
 
 def test_records_of_a_removed_writer_are_acknowledged_and_not_kept(tmp_path: Path) -> None:
