@@ -48,6 +48,20 @@ def tomorrow() -> int:
     return int(time.time()) + 86_400
 
 
+def test_a_new_file_that_another_process_is_writing_is_waited_for(tmp_path: Path) -> None:
+    # SQLite itself does not wait at the change to WAL mode.
+    other = sqlite3.connect(tmp_path / FILE, isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE others (x)")
+    other.execute("BEGIN IMMEDIATE")
+    releasing = threading.Timer(0.1, lambda: other.execute("COMMIT"))
+    releasing.start()
+    catalog = open_catalog(tmp_path)
+    catalog.ping()
+    releasing.join()
+    other.close()
+    catalog.close()
+
+
 # ---------------------------------------------------------------------------- login codes
 
 

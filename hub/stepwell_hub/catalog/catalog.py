@@ -4,6 +4,7 @@ Every method blocks and may be called from any thread.
 """
 
 import secrets
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ from stepwell_wire.hub_access import LoginCode
 FILE: Final = "catalog.db"
 RECENT_RUNS: Final = 20
 _BUSY_SECONDS: Final = 10.0
+_BUSY_PAUSE_SECONDS: Final = 0.01
 _KNOWN_MAX: Final = 100_000
 # Time limits to detect a server that disappeared: in seconds, the last in milliseconds.
 _POSTGRESQL: Final = {
@@ -254,7 +256,7 @@ def _engine(url: str) -> Engine:
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # We begin by ourselves, below.
-        connection.execute("PRAGMA journal_mode = WAL")
+        _enter_wal_mode(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
 
@@ -264,6 +266,24 @@ def _engine(url: str) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def _enter_wal_mode(connection: sqlite3.Connection) -> None:
+    """Put the file into WAL mode, if it is not yet.
+
+    SQLite does not wait for another connection here: of two that open a new file at the same
+    moment, one may get SQLITE_BUSY at once, whatever its time limit is.
+    """
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_BUSY_PAUSE_SECONDS)
+        else:
+            return
 
 
 def _reason(error: DBAPIError) -> str:
