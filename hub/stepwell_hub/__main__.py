@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from stepwell_hub.config import HubConfig, build_parser, check_data, load_config
+from stepwell_hub.config import HubConfig, build_parser, check_data, check_is_used, load_config
 from stepwell_hub.errors import AlreadyRunningError, HubConfigError, HubError
 from stepwell_hub.serve import serve
 from stepwell_store import StoreError
@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = load_config(options)
         if options.control_fd is None:  # Else a daemon started this hub.
             check_data(config, rotates_key=options.rotate_key)
+            check_is_used(config)
         if options.rotate_key:
             return _rotate_key(config)
         _configure_logging(config)

@@ -214,6 +214,22 @@ def check_data(config: HubConfig, *, rotates_key: bool = False) -> None:
         )
 
 
+def check_is_used(config: HubConfig) -> None:
+    """Check that the settings of ClickHouse servers have an effect.
+
+    Else a hub with `clickhouse_hosts` but without `store` would show the embedded store instead.
+
+    Raises:
+        HubConfigError: They have none.
+    """
+    names = sorted(name for name in config.named if name.startswith("clickhouse_"))
+    if names and config.store != "clickhouse":
+        raise HubConfigError(
+            f'{", ".join(names)}: no effect without store = "clickhouse"; set that too, or '
+            f"remove {'it' if len(names) == 1 else 'them'}"
+        )
+
+
 def server_settings(config: HubConfig) -> ServerSettings:
     """Return how to reach the ClickHouse servers.
 

@@ -173,6 +173,7 @@ def test_a_port_that_was_given_and_is_taken_ends_the_start(tmp_path: Path) -> No
         (["--catalog", "mysql://x"], {}, "postgresql://"),
         (["--config", "/no/such.toml"], {}, "/no/such.toml"),
         (["--store", "clickhouse", "--clickhouse-tls", "maybe"], {}, "on or off or auto"[:2]),
+        (["--clickhouse-hosts", "a"], {}, 'no effect without store = "clickhouse"'),
     ],
 )
 def test_settings_that_cannot_be_are_refused(
