@@ -42,7 +42,6 @@ JOURNAL = {
             "held_segments",
             "journal_files",
             "exit_note",
-            "lock_notes",
         ),
         *("incomplete", "salvage", "repair"),
     )

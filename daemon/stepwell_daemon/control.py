@@ -25,6 +25,8 @@ from stepwell_wire.control_pb2 import (
     HealthRequest,
     HoldReply,
     HoldRequest,
+    HoldRunsReply,
+    HoldRunsRequest,
     StatusReply,
     StatusRequest,
     SweepRemovedReply,
@@ -37,6 +39,8 @@ _CHECK_SECONDS_MAX: Final = 1.0
 _SWEEP_SECONDS_MAX: Final = 600.0
 _HOLD_SECONDS_MAX: Final = 600.0
 """A caller that holds for longer was probably stopped (SIGSTOP). Meanwhile the spool fills."""
+_HOLD_RUNS_SECONDS_MAX: Final = 3600.0
+_STORE_SECONDS_MAX: Final = 5.0
 
 
 class Control:
@@ -64,6 +68,13 @@ class Control:
                 response_serializer=lambda message: message.SerializeToString(),
             )
 
+        def stream(call: Any, request: Any) -> Any:
+            return grpc.unary_stream_rpc_method_handler(
+                call,
+                request_deserializer=request.FromString,
+                response_serializer=lambda message: message.SerializeToString(),
+            )
+
         return grpc.method_handlers_generic_handler(
             CONTROL_SERVICE,
             {
@@ -71,11 +82,8 @@ class Control:
                 "Flush": method(self.flush, FlushRequest),
                 "Health": method(self.health, HealthRequest),
                 "SweepRemoved": method(self.sweep_removed, SweepRemovedRequest),
-                "Hold": grpc.unary_stream_rpc_method_handler(
-                    self.hold,
-                    request_deserializer=HoldRequest.FromString,
-                    response_serializer=lambda message: message.SerializeToString(),
-                ),
+                "Hold": stream(self.hold, HoldRequest),
+                "HoldRuns": stream(self.hold_runs, HoldRunsRequest),
             },
         )
 
@@ -141,6 +149,19 @@ class Control:
             end = self._spool.end
             yield HoldReply(held=True, segment=end.segment, offset=end.offset)
             await asyncio.sleep(_HOLD_SECONDS_MAX)
+
+    async def hold_runs(self, request: HoldRunsRequest, _: Any = None) -> AsyncIterator[Any]:
+        """From the reply on, let new writers of some runs wait until the caller ends the call.
+
+        What was taken before can then be queried, so the caller sees which of the runs are running.
+        """
+        with self._removals.holding((each.project, each.run_id) for each in request.runs):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_STORE_SECONDS_MAX):
+                    await self._spool.settled()
+                    await self._forwarder.reach(self._spool.end)
+            yield HoldRunsReply()
+            await asyncio.sleep(_HOLD_RUNS_SECONDS_MAX)
 
     def _target(self, run_id: str) -> Location:
         if not run_id:

@@ -15,7 +15,8 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable, Collection
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Executor
 from functools import partial
 from typing import Final
@@ -73,10 +74,13 @@ class Removals:
         """Removed writers of which all records before the first dropped one are stored."""
         self._held: frozenset[RunKey] = frozenset()
         """Runs whose new writers must wait."""
+        self._deleting: Counter[RunKey] = Counter()
+        """Runs that other processes are deleting now, see `holding`; an id "" means all."""
         self._swept = Swept()
         self._is_free = asyncio.Event()
-        """Cleared while a sweep deletes rows."""
+        """Cleared while rows of runs are being deleted."""
         self._is_free.set()
+        self._is_sweeping = False
         self._wanted = asyncio.Event()
         self._waiters: list[asyncio.Future[None]] = []
 
@@ -84,7 +88,24 @@ class Removals:
 
     def is_held(self, project: str, run_id: str) -> bool:
         """Return whether new writers of this run must wait until its rows are deleted."""
-        return (project, run_id) in self._held
+        keys = ((project, run_id), (project, ""))
+        return keys[0] in self._held or any(self._deleting[key] for key in keys)
+
+    @contextlib.contextmanager
+    def holding(self, runs: Iterable[RunKey]) -> Iterator[None]:
+        """Let new writers of ``runs`` wait, while another process deletes the rows of these runs.
+
+        Points have no writer: those of a new writer would be deleted too, or lose their names. An
+        empty id means all runs of the project.
+        """
+        held = Counter(runs)
+        self._deleting += held
+        self._is_free.clear()
+        try:
+            yield
+        finally:
+            self._deleting -= held
+            self._note_freed()
 
     def check(self, project: str, run_id: str, writer_id: str) -> None:
         """Raise StreamRefusedError if this writer is new and its run is being deleted."""
@@ -95,8 +116,13 @@ class Removals:
                 "that is done",
             )
 
+    def _note_freed(self) -> None:
+        if not (self._is_sweeping or self._deleting):
+            self._is_free.set()
+
     async def free(self) -> None:
-        """Wait until no sweep is deleting rows, for daemons that relay: they cannot be refused."""
+        """Wait until no rows of runs are being deleted, for daemons that relay: they cannot be
+        refused."""
         while not self._is_free.is_set():
             await self._is_free.wait()
 
@@ -161,6 +187,7 @@ class Removals:
         ours = await self._ours(noted)
         self._held = frozenset((each.project, each.run_id) for each, _ in ours)
         await self._silence([state for _, state in ours], noted)
+        self._is_sweeping = True
         self._is_free.clear()
         try:
             sweep = partial(
@@ -174,7 +201,8 @@ class Removals:
             )
             self._swept = await loop.run_in_executor(self._executor, sweep)
         finally:
-            self._is_free.set()
+            self._is_sweeping = False
+            self._note_freed()
         self._held &= self._swept.waiting
         own = {(each.project, each.run_id) for each, _ in ours}
         for project, run_id in self._swept.done:

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from stepwell_hub.asking import Asker
@@ -13,6 +14,7 @@ from stepwell_hub.sweeps.service import Sweeps
 from stepwell_hub.tables.workers import TableWorkers
 from stepwell_store import Store
 from stepwell_store.blob_store import BlobStore
+from stepwell_wire.run_holds import socket_noted_in
 
 
 @dataclass(slots=True)
@@ -40,3 +42,7 @@ class Context:
     failures: int = 0
     artifacts_cleared_at: float = -1e9
     deletions_seen_at: float = -1e9
+
+    def daemon_socket(self) -> Path | None:
+        """Return the socket of the daemon that stores into an embedded store; None without one."""
+        return socket_noted_in(self.config.data) if self.config.store == "embedded" else None

@@ -1,7 +1,7 @@
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from typing import ClassVar as _ClassVar, Iterable as _Iterable, Optional as _Optional
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -78,3 +78,21 @@ class SweepRemovedReply(_message.Message):
     detail: str
     waiting: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, done: bool = ..., detail: _Optional[str] = ..., waiting: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class HoldRunsRequest(_message.Message):
+    __slots__ = ("runs",)
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    runs: _containers.RepeatedCompositeFieldContainer[RunName]
+    def __init__(self, runs: _Optional[_Iterable[_Union[RunName, _Mapping]]] = ...) -> None: ...
+
+class RunName(_message.Message):
+    __slots__ = ("project", "run_id")
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    project: str
+    run_id: str
+    def __init__(self, project: _Optional[str] = ..., run_id: _Optional[str] = ...) -> None: ...
+
+class HoldRunsReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

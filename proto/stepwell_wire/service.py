@@ -22,4 +22,7 @@ HOLD: Final = f"/{CONTROL_SERVICE}/Hold"  # HoldRequest -> stream HoldReply, unt
 SWEEP_REMOVED: Final = (
     f"/{CONTROL_SERVICE}/SweepRemoved"  # SweepRemovedRequest -> SweepRemovedReply
 )
+HOLD_RUNS: Final = (
+    f"/{CONTROL_SERVICE}/HoldRuns"  # HoldRunsRequest -> stream HoldRunsReply, until the call ends
+)
 HEALTH: Final = f"/{CONTROL_SERVICE}/Health"  # HealthRequest -> HealthReply

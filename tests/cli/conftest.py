@@ -11,7 +11,7 @@ import pytest
 
 from stepwell.cli.__main__ import main
 from stepwell_store import EmbeddedStore, open_embedded
-from tests.cli.fake_daemon import FakeDaemon
+from tests.fake_daemon import FakeDaemon
 from tests.store.made import START_US, event, log, tell, writer
 
 

@@ -23,9 +23,9 @@ from stepwell_hub.catalog.catalog import open_catalog
 from stepwell_store import EmbeddedStore, connect_embedded
 from stepwell_wire.control_pb2 import FlushReply
 from tests.cli.conftest import Call
-from tests.cli.fake_daemon import FakeDaemon
 from tests.cli.up import Up
 from tests.daemon.made import append, new_writer, schema_event, spool_running
+from tests.fake_daemon import FakeDaemon
 
 pytestmark = pytest.mark.processes
 

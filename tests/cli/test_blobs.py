@@ -15,9 +15,9 @@ from stepwell_daemon.blobs.inspection import inspect_queue
 from stepwell_daemon.blobs.queue import BlobQueue
 from stepwell_wire.folder import JournalFolder
 from tests.cli.conftest import Call
-from tests.cli.fake_daemon import FakeDaemon
 from tests.daemon.made import append, new_writer, schema_event, spool_running
 from tests.daemon.staged import INFO, stage
+from tests.fake_daemon import FakeDaemon
 
 
 @pytest.fixture

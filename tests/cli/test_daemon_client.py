@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stepwell.cli.daemon_client import DaemonClient
-from tests.cli.fake_daemon import FakeDaemon
+from tests.fake_daemon import FakeDaemon
 
 
 def test_the_daemon_that_has_the_address_now_answers_not_the_one_that_had_it(

@@ -19,7 +19,7 @@ from stepwell.cli.errors import CommandError
 from stepwell.cli.options import Places
 from stepwell.cli.status import spool_text
 from tests.cli.conftest import Call
-from tests.cli.fake_daemon import FakeDaemon, healthy_status
+from tests.fake_daemon import FakeDaemon, healthy_status
 
 
 def test_status_names_socket_page_and_metrics(call: Call, daemon: FakeDaemon, place: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from stepwell.cli.checks import Level, environment, node, stored
 from stepwell_store import open_embedded
 from tests.cli.conftest import Call
-from tests.cli.fake_daemon import FakeDaemon
+from tests.fake_daemon import FakeDaemon
 
 
 def test_all_is_well_with_a_daemon_and_a_store(call: Call, daemon: FakeDaemon) -> None:

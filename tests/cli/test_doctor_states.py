@@ -29,12 +29,12 @@ from stepwell_daemon.status import status
 from stepwell_store import SchemaTooNewError, StoreError, open_embedded
 from stepwell_store.errors import StoreBusyError, StoreUnavailableError, insert_error
 from tests.cli.conftest import Call
-from tests.cli.fake_daemon import FakeDaemon
 from tests.cli.poisoned import poisoned
 from tests.daemon.disks import FaultyDisk
 from tests.daemon.facts import facts_of
 from tests.daemon.gateways import TOKEN, gateway_running, relaying, write_secret
 from tests.daemon.made import append, new_writer, row, schema_event, spool_running
+from tests.fake_daemon import FakeDaemon
 from tests.node import Node, made_node
 from tests.waiting import until, wait_until
 

@@ -14,7 +14,7 @@ from stepwell.cli.checks import Level, node
 from stepwell.cli.options import Places
 from stepwell_wire import trusted_socket
 from tests.cli.conftest import Call
-from tests.cli.fake_daemon import FakeDaemon
+from tests.fake_daemon import FakeDaemon
 
 OTHER = 54_321
 

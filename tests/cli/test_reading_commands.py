@@ -19,9 +19,9 @@ from stepwell_wire.journal import JournalReader
 from stepwell_wire.lock_notes import DATA_LOCK
 from stepwell_wire.run_notes import run_note
 from tests.cli.conftest import Call, made
-from tests.cli.fake_daemon import FakeDaemon
 from tests.daemon.journals import make_journal
 from tests.daemon.made import row, schema_event
+from tests.fake_daemon import FakeDaemon
 from tests.store.made import event, fresh_project, log, tell, writer
 
 READERS = (

@@ -312,3 +312,56 @@ def test_a_deleted_run_does_not_come_back_after_a_restart_of_the_daemon(node: No
         assert process.returncode == 0
     wait_until_stored(node)
     assert json.loads(node.stepwell("runs", "--json").stdout) == []
+
+
+_SLOW_RM = """
+import sys
+from stepwell.cli.__main__ import main
+from stepwell_store import deletion
+delete, is_first = deletion._delete, [True]
+
+def slowly(store, table, condition, parameters):
+    if is_first and is_first.pop():
+        print("deleting", flush=True)
+        sys.stdin.readline()
+    return delete(store, table, condition, parameters)
+
+deletion._delete = slowly
+sys.exit(main(["rm", *sys.argv[1:], "--yes"]))
+"""
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("words", [("r1",), ("--project", "p")])
+def test_a_run_that_begins_while_its_id_is_deleted_is_kept_whole(
+    node: Node, words: tuple[str, ...]
+) -> None:
+    done = node.python(_TRAIN.format(name="former"))
+    assert done.returncode == 0, done.stderr
+    wait_until_stored(node)
+    removing = subprocess.Popen(
+        [sys.executable, "-c", _SLOW_RM, *words],
+        env=node.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert removing.stdout is not None
+        assert removing.stdout.readline() == "deleting\n"
+        again = node.python(_TRAIN_AGAIN, STEPWELL_FINISH_TIMEOUT="2")
+        assert again.returncode == 0, again.stderr
+        removing.communicate("\n", timeout=300)
+        assert removing.returncode == 0
+    finally:
+        removing.kill()
+        removing.wait()
+    wait_until(lambda: not list(find_journals(node.journals)), "the new run's journal to be sent")
+    wait_until_stored(node)
+    shown = json.loads(node.stepwell("show", "r1", "--json").stdout)
+    assert (shown["name"], shown["state"], len(shown["writers"])) == ("again", "finished", 1)
+    assert shown["config"]["wd"] == 2
+    assert [(each["metric"], each["count"]) for each in shown["metrics"]] == [("loss", 5)]
+    rows = node.stepwell("export", "r1", "--format", "jsonl", "-o", "-")
+    steps = [json.loads(line)["_step"] for line in rows.stdout.splitlines()]
+    assert steps == [*range(100, 105)], rows.stderr

@@ -271,6 +271,28 @@ def test_a_caller_that_gives_up_does_not_let_new_writers_in(tmp_path: Path) -> N
     asyncio.run(look())
 
 
+def test_new_writers_of_runs_that_another_process_deletes_wait(tmp_path: Path) -> None:
+    async def hold() -> None:
+        async with (
+            spool_running(tmp_path / "spool") as spool,
+            removals_of(spool, NotingSink(), tmp_path) as (removals, _),
+        ):
+            new_writer(spool)
+            with removals.holding([KEY, KEY]), removals.holding([("demo", "")]):
+                assert refused_code(removals, "w2") == BUSY
+                assert refused_code(removals, "w1") is None, "it is known"
+                assert removals.is_held("demo", "another")
+                assert not removals.is_held("other", "run-w1")
+                free = asyncio.create_task(removals.free())
+                await asyncio.sleep(0.05)
+                assert not free.done(), "a daemon that relays waits"
+            await asyncio.wait_for(free, 60)
+            assert refused_code(removals, "w2") is None
+            assert not removals.is_held("demo", "another")
+
+    asyncio.run(hold())
+
+
 def test_a_sweep_that_fails_keeps_new_writers_waiting(tmp_path: Path) -> None:
     async def look() -> None:
         store = NotingSink()

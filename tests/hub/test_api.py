@@ -2,6 +2,7 @@
 
 import math
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,9 +15,11 @@ from stepwell_hub.config import HubConfig
 from stepwell_hub.endpoints import Call, Endpoint, routes
 from stepwell_store import EmbeddedStore, queries
 from stepwell_wire.run_notes import run_note
+from tests.fake_daemon import FakeDaemon
 from tests.hub.conftest import Hub
 from tests.hub.made import make_run
 from tests.store.made import event, fresh_project, log, tell, writer
+from tests.waiting import wait_until
 
 HOSTILE = "<img src=x onerror=alert(1)> & \"q\" 's' ünï 🜁"
 
@@ -155,6 +158,34 @@ def test_what_is_deleted_is_forgotten_in_the_journals_folders(
         assert left == ["two.json"]
         ask(made, "DELETE", f"/projects/{project}", 204)
     assert not path.exists()
+
+
+def test_new_writers_of_what_is_deleted_wait_at_the_daemon_meanwhile(
+    tmp_path: Path, store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    socket = tmp_path / "s.sock"
+    (tmp_path / "daemon.lock").write_text(f"1\n{socket}\n")
+    daemon = FakeDaemon(socket, tmp_path)
+    seen: list[tuple[str, str]] = []
+    delete_rows = store.delete_rows
+
+    def watched(table: str, condition: str, parameters: Mapping[str, object]) -> None:
+        seen.extend(daemon.held)
+        delete_rows(table, condition, parameters)
+
+    monkeypatch.setattr(store, "delete_rows", watched)
+    made = Hub(HubConfig(data=tmp_path), store, tmp_path / "static")
+    project = fresh_project()
+    for run_id in ("one", "two"):
+        make_run(store, project, run_id)
+    with made.program:
+        ask(made, "DELETE", f"/projects/{project}/runs/one", 204)
+        assert set(seen) == {(project, "one")}
+        seen.clear()
+        ask(made, "DELETE", f"/projects/{project}", 204)
+        assert set(seen) == {(project, "")}
+    wait_until(lambda: not daemon.held, "the last hold to end")
+    daemon.stop()
 
 
 def test_a_project_is_deleted_with_its_runs(hub: Hub, project: str) -> None:

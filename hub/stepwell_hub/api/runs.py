@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta
@@ -9,8 +10,9 @@ from msgspec import Meta
 from stepwell_hub.api.forms import ForceForm, Limit, Moment, Name, Text
 from stepwell_hub.endpoints import Call, Form, endpoint
 from stepwell_hub.errors import ApiError
-from stepwell_store import queries
+from stepwell_store import Store, queries
 from stepwell_store.queries import changes
+from stepwell_wire.run_holds import runs_held
 from stepwell_wire.run_notes import forget_runs
 
 
@@ -144,9 +146,23 @@ async def edit_run(call: Call) -> Any:
 async def delete_run(call: Call) -> Any:
     """Delete a run permanently."""
     project, run_id = call.project, call.run_id
-    await call.ask(queries.delete_run, project, run_id, force=call.query.force)
+    socket = call.context.daemon_socket()
+    await call.ask(_delete, project, run_id, force=call.query.force, socket=socket)
     forget_runs(call.context.config.journals_dirs(), project, [run_id])
     await call.context.colors.forget_run(project, run_id)
+
+
+def _delete(
+    store: Store,
+    project: str,
+    run_id: str,
+    *,
+    force: bool,
+    socket: Path | None,
+    limits: queries.Limits,
+) -> None:
+    with runs_held(socket, [(project, run_id)]):
+        queries.delete_run(store, project, run_id, force=force, limits=limits)
 
 
 # ---------------------------------------------------------------------- facts of one run

@@ -6,13 +6,16 @@ killed in between leaves the note. The next check, in any hub, continues the del
 
 import logging
 import time
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from stepwell_hub.artifacts import building
 from stepwell_hub.context import Context
 from stepwell_hub.errors import ApiError, CatalogUnavailableError
-from stepwell_store import StoreError, queries
+from stepwell_store import Store, StoreError, queries
+from stepwell_wire.run_holds import runs_held
 
 if TYPE_CHECKING:
     from stepwell_hub.catalog.project_deletion import Deletion
@@ -39,10 +42,11 @@ async def delete_project(context: Context, project: str, *, force: bool) -> list
     deletion = project_deletion.Deletion(project, time.time())
     noting = partial(project_deletion.ask, project=project, now=deletion.asked_at)
     run_ids: list[str] = await context.asker.ask(
-        queries.delete_project,
+        _delete_runs,
         project,
         force=force,
         begins=partial(context.catalog.do_from_thread, noting),
+        socket=context.daemon_socket(),
     )
     try:
         await _finish(context, deletion)
@@ -53,6 +57,19 @@ async def delete_project(context: Context, project: str, *, force: bool) -> list
             error,
         )
     return run_ids
+
+
+def _delete_runs(
+    store: Store,
+    project: str,
+    *,
+    force: bool,
+    begins: Callable[[], object],
+    socket: Path | None,
+    limits: queries.Limits,
+) -> list[str]:
+    with runs_held(socket, [(project, "")]):
+        return queries.delete_project(store, project, force=force, begins=begins, limits=limits)
 
 
 async def clear_at_times(context: Context, *, before_change: bool = False) -> None:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from stepwell.cli.errors import FAILED, UNREACHABLE, CommandError
-from stepwell_wire.lock_notes import DATA_LOCK, read_lock_note
+from stepwell_wire.run_holds import socket_noted_in
 from stepwell_wire.service import FLUSH, HOLD, STATUS, SWEEP_REMOVED
 from stepwell_wire.trusted_socket import (
     CHANNEL_OPTIONS,
@@ -95,9 +95,9 @@ def socket_of_data(data: Path) -> Path | None:
     It may be another socket than the usual one: `stepwell open --data` starts such a daemon. A
     killed daemon leaves its note, so a caller looks at the status of the daemon that answers.
     """
-    noted = read_lock_note(data / DATA_LOCK).more
+    noted = socket_noted_in(data)
     try:
-        return Path(noted) if noted and is_answered(Path(noted)) else None
+        return noted if noted is not None and is_answered(noted) else None
     except UnusableSocketError:
         return None
 

@@ -17,6 +17,7 @@ from stepwell.cli.projects import no_project
 from stepwell.cli.reading import reading
 from stepwell.cli.text import count_text, counted
 from stepwell_wire.hub_access import hub_dir
+from stepwell_wire.run_holds import runs_held
 from stepwell_wire.run_notes import forget_runs
 
 if TYPE_CHECKING:
@@ -83,32 +84,39 @@ def run(options: argparse.Namespace) -> int:
             run_ids.setdefault(ref.project, []).append(ref.run_id)
         _check_spool(store, found, options.project)
         journals = (places(options).journals,)
-        queries.delete_runs(store, run_ids, force=options.force)
-        for project, ids in run_ids.items():
-            forget_runs(journals, project, ids)
-        for ref in found:
-            print(f"deleted {ref}")
-        for project in options.project:
-            noting = partial(_notify_hub, data, project)
-            run_ids_of = queries.delete_project(store, project, force=options.force, begins=noting)
-            forget_runs(journals, project, run_ids_of)
-            print(f"deleted project {project}")
-        if running:
-            _sweep(store, places(options), running)
+        socket = _socket_of(store, places(options))
+        held = [(ref.project, ref.run_id) for ref in found]
+        held += [(project, "") for project in options.project]
+        # A script that starts a deleted run again at this moment starts a new run.
+        with runs_held(socket, held):
+            queries.delete_runs(store, run_ids, force=options.force)
+            for project, ids in run_ids.items():
+                forget_runs(journals, project, ids)
+            for ref in found:
+                print(f"deleted {ref}")
+            for project in options.project:
+                noting = partial(_notify_hub, data, project)
+                ids_of = queries.delete_project(store, project, force=options.force, begins=noting)
+                forget_runs(journals, project, ids_of)
+                print(f"deleted project {project}")
+            if running:
+                _sweep(socket, running)
     return OK
 
 
-def _sweep(store: "Store", where: Places, running: Iterable[str]) -> None:
+def _socket_of(store: "Store", where: Places) -> Path | None:
+    """Return the socket of this machine's daemon that stores into ``store``; None without one."""
+    from stepwell_store import EmbeddedStore
+
+    return socket_of_data(store.data_dir) if isinstance(store, EmbeddedStore) else where.socket
+
+
+def _sweep(socket: Path | None, running: Iterable[str]) -> None:
     """Have this machine's daemon drop the rest of running runs, so that their ids are free.
 
     Args:
         running: PROJECT/RUN of the deleted runs that were running.
     """
-    from stepwell_store import EmbeddedStore
-
-    socket: Path | None = where.socket
-    if isinstance(store, EmbeddedStore):
-        socket = socket_of_data(store.data_dir)
     if socket is None:
         return
     references = set(running)

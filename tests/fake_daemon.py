@@ -1,14 +1,22 @@
 """A daemon that only answers Control calls, from what a test gives it."""
 
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import grpc
 
-from stepwell_wire.control_pb2 import FlushReply, FlushRequest, StatusReply, StatusRequest
+from stepwell_wire.control_pb2 import (
+    FlushReply,
+    FlushRequest,
+    HoldRunsReply,
+    HoldRunsRequest,
+    StatusReply,
+    StatusRequest,
+)
 from stepwell_wire.service import CONTROL_SERVICE
 
 
@@ -80,10 +88,17 @@ class FakeDaemon:
         self.status = healthy_status(socket, data)
         self.flushed = FlushReply(stored=True)
         self.flush_count = 0
+        self.held: list[tuple[str, str]] = []
+        """Project and id of the runs that callers hold at this moment."""
         self._server: Any = grpc.server(ThreadPoolExecutor(2))
         calls = {
             "Status": self._handler(self._status, StatusRequest),
             "Flush": self._handler(self._flush, FlushRequest),
+            "HoldRuns": grpc.unary_stream_rpc_method_handler(
+                self._hold_runs,
+                request_deserializer=HoldRunsRequest.FromString,
+                response_serializer=lambda reply: reply.SerializeToString(),
+            ),
         }
         self._server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler(CONTROL_SERVICE, calls),)
@@ -108,3 +123,12 @@ class FakeDaemon:
     def _flush(self, request: Any, context: Any) -> FlushReply:
         self.flush_count += 1
         return self.flushed
+
+    def _hold_runs(self, request: HoldRunsRequest, context: Any) -> Iterator[HoldRunsReply]:
+        ended = threading.Event()
+        context.add_callback(ended.set)
+        runs = [(each.project, each.run_id) for each in request.runs]
+        self.held += runs
+        yield HoldRunsReply()
+        ended.wait()
+        self.held = [run for run in self.held if run not in runs]
