@@ -13,6 +13,7 @@ import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from stepwell_wire.errors import JournalError, MalformedRecordsError
 from stepwell_wire.exit_note import Ending, read_ending
@@ -26,7 +27,15 @@ from stepwell_wire.journal_files import (
     has_restarted,
 )
 from stepwell_wire.records import HEADER, HEADER_BYTES, aligned, check_header
-from stepwell_wire.segment import PAGE_BYTES, SEGMENT_SUFFIX, definitions, whole_records
+from stepwell_wire.segment import (
+    PAGE_BYTES,
+    SEGMENT_SUFFIX,
+    definitions,
+    last_step,
+    whole_records,
+)
+
+_STEPS_BYTES: Final = 8 * 1024 * 1024
 
 
 def _no_journal(path: Path, *, has_records: bool = False) -> JournalError:
@@ -228,6 +237,20 @@ class JournalReader:
                 raise JournalError(f"{segment.path}: offset {offset}: {error}") from error
             return held.bytes_of(segment, offset, aligned(size))
         return chunk[:end]
+
+    def next_step(self) -> int:
+        """Return one more than the last row's step in the held segments, 0 without a row.
+
+        Raises:
+            JournalError: The bytes of a segment are not records.
+        """
+        step = -1
+        position = self.oldest
+        while records := self.read(position, _STEPS_BYTES):
+            position += len(records)
+            found = last_step(records)
+            step = step if found is None else found
+        return step + 1
 
     def schemas(self) -> dict[int, tuple[str, ...]]:
         """Return every schema that is defined in the held segments."""

@@ -11,7 +11,7 @@ from stepwell._identity import display_name, new_run_id, run_id_from
 from stepwell._later import warn_unavailable
 from stepwell._memory import Memory, Remembered
 from stepwell._other_trackers import check_arguments
-from stepwell._ranks import Place, find_place
+from stepwell._ranks import Place, find_launch, find_place
 from stepwell._run import Run
 from stepwell._settings import VARIABLES, Default, Settings, read_settings
 from stepwell._terminal import OF_ALL, Voice
@@ -83,7 +83,7 @@ def start_run(
     memory = Memory(wanted.journals_dir, wanted.project)
     wanted = _without_auto(wanted, place, memory, voice)
     run_id = _choose_run_id(wanted, place, memory)
-    remembered = _recall(wanted, memory, run_id, primary=primary)
+    remembered = _recall(wanted, place, memory, run_id, primary=primary)
     if primary and _joins_without_resume(wanted) and memory.knows(run_id):
         voice.warn_once(
             "run exists",
@@ -338,7 +338,9 @@ def _joins_without_resume(wanted: Settings) -> bool:
     return wanted.run_id is not None and not is_asked
 
 
-def _recall(wanted: Settings, memory: Memory, run_id: str, *, primary: bool) -> Remembered | None:
+def _recall(
+    wanted: Settings, place: Place, memory: Memory, run_id: str, *, primary: bool
+) -> Remembered | None:
     """Return what a resumed run goes on from, None for a fresh one.
 
     Raises:
@@ -346,7 +348,11 @@ def _recall(wanted: Settings, memory: Memory, run_id: str, *, primary: bool) -> 
     """
     if wanted.resume is None or wanted.mode == "disabled":
         return None
-    held = memory.recall(run_id)
+    has_peers = place.rank >= 0 or wanted.mode == "shared" or wanted.label is not None
+    if has_peers and wanted.resume != "never":
+        held = memory.recall_with_peers(run_id, find_launch())
+    else:
+        held = memory.recall(run_id)
     if wanted.resume == "must" and held is None:
         raise ResumeError(
             f'resume="must": run {run_id} of project {wanted.project} is unknown on this '

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,20 @@ from stepwell_wire.errors import JournalError
 from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import find_journals
 from stepwell_wire.limits import STEP_MAX
-from stepwell_wire.run_notes import notes_folder, run_note, step_note
-from stepwell_wire.segment import last_step
+from stepwell_wire.run_notes import (
+    is_of_removed_run,
+    notes_folder,
+    peers_note,
+    raise_step,
+    read_step,
+    run_note,
+    step_note,
+)
 
 _AUTO = "auto"
-_TAIL_BYTES = 8 * 1024 * 1024
+_PEERS_SECONDS = 2.0
+_PEERS_PAUSE_SECONDS = 0.01
+_PEERS_BYTES_MAX = 65_536
 
 
 class Remembered:
@@ -94,6 +104,7 @@ class Memory:
         self._journals_dir, self._project = journals_dir, project
         self._folder = notes_folder(journals_dir, project)
         self._step_descriptor = -1
+        self._peers_descriptor = -1
         self._notes_begun = 0
         self._has_noted = False
 
@@ -118,9 +129,13 @@ class Memory:
                 config_given=dict(held.get("config_given") or {}),
             )
         with contextlib.suppress(OSError):
-            if noted := self._step_path(run_id).read_bytes():  # Empty: it was only held.
-                found = found or Remembered(run_id)
-                found.next_step = _step_in(noted)
+            descriptor = os.open(self._step_path(run_id), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                if os.fstat(descriptor).st_size:  # Empty: it was only held.
+                    found = found or Remembered(run_id)
+                    found.next_step = read_step(descriptor)
+            finally:
+                os.close(descriptor)
         for path in find_journals(self._journals_dir):
             step_there = self._next_step_in(path, run_id)
             if step_there is not None:
@@ -129,6 +144,65 @@ class Memory:
         if found is not None:  # Former clients logged larger steps.
             found.next_step = min(found.next_step, STEP_MAX + 1)
         return found
+
+    def recall_with_peers(self, run_id: str, launch: str) -> Remembered | None:
+        """Recall a run that several processes log into: all go on from the same step.
+
+        The first one to begin notes the step. As long as any of them is at work, others begin there
+        too, because rows that were logged meanwhile are not of an earlier start.
+
+        Args:
+            launch: what the processes of one start have in common. Others take no note of them.
+        """
+        try:
+            self._make_folder()
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            path = peers_note(self._journals_dir, self._project, run_id)
+            self._peers_descriptor = os.open(path, flags, 0o600)
+            return self._recall_in_turn(run_id, launch)
+        except OSError:  # Without such a file, or without locks in this folder.
+            return self.recall(run_id)
+
+    def _recall_in_turn(self, run_id: str, launch: str) -> Remembered | None:
+        deadline = time.monotonic() + _PEERS_SECONDS
+        while True:
+            is_first = self._lock_peers(fcntl.LOCK_EX)
+            if is_first or self._lock_peers(fcntl.LOCK_SH):
+                known, next_step = self._noted_by_peers(launch)
+                if is_first or not known:
+                    held = self.recall(run_id)
+                    self._note_for_peers(launch, held)
+                elif next_step is None:
+                    held = None
+                else:
+                    held = self.recall(run_id) or Remembered(run_id)
+                    held.next_step = next_step
+                # Another process may be first in between: it finds no rows of ours either.
+                if not is_first or self._lock_peers(fcntl.LOCK_SH):
+                    return held
+            if time.monotonic() >= deadline:  # A process that was stopped as it began.
+                return self.recall(run_id)
+            time.sleep(_PEERS_PAUSE_SECONDS)
+
+    def _lock_peers(self, how: int) -> bool:
+        try:
+            fcntl.flock(self._peers_descriptor, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _noted_by_peers(self, launch: str) -> tuple[bool, int | None]:
+        """Return whether a process of this launch noted where it began, and that step."""
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            noted = json.loads(os.pread(self._peers_descriptor, _PEERS_BYTES_MAX, 0))
+            step = noted["next_step"]
+            return noted["launch"] == launch, step if step is None else int(step)
+        return False, None
+
+    def _note_for_peers(self, launch: str, held: Remembered | None) -> None:
+        noted = {"launch": launch, "next_step": None if held is None else held.next_step}
+        os.ftruncate(self._peers_descriptor, 0)
+        os.pwrite(self._peers_descriptor, json.dumps(noted).encode(), 0)
 
     def note(self, remembered: Remembered) -> None:
         """Keep what is known of a run."""
@@ -169,7 +243,8 @@ class Memory:
             self._open_step(run_id)
             fcntl.flock(self._step_descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self.leave_to_parent()
+            os.close(self._step_descriptor)
+            self._step_descriptor = -1
             return False
         except OSError:
             return True  # Without locks in this folder it is unknown.
@@ -179,21 +254,22 @@ class Memory:
         """Keep the step after the last one; a process that began the run again lowers none."""
         with contextlib.suppress(OSError, OverflowError):
             self._open_step(run_id)
-            if next_step > _step_in(os.pread(self._step_descriptor, 8, 0)):
-                os.pwrite(self._step_descriptor, next_step.to_bytes(8, "little", signed=True), 0)
+            raise_step(self._step_descriptor, next_step)
 
     def close(self) -> None:
         """Let go of the run, also for forked children that share the lock."""
-        if self._step_descriptor >= 0:
-            with contextlib.suppress(OSError):
-                fcntl.flock(self._step_descriptor, fcntl.LOCK_UN)
+        for descriptor in (self._step_descriptor, self._peers_descriptor):
+            if descriptor >= 0:
+                with contextlib.suppress(OSError):
+                    fcntl.flock(descriptor, fcntl.LOCK_UN)
         self.leave_to_parent()
 
     def leave_to_parent(self) -> None:
         """In a forked child: keep nothing, and leave the parent its hold."""
-        if self._step_descriptor >= 0:
-            os.close(self._step_descriptor)
-            self._step_descriptor = -1
+        for descriptor in (self._step_descriptor, self._peers_descriptor):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._step_descriptor = self._peers_descriptor = -1
 
     def auto_run_id(self) -> str | None:
         """Return the run id that ``resume="auto"`` goes on with."""
@@ -252,21 +328,13 @@ class Memory:
         try:
             if (reader.info.project, reader.info.run_id) != (self._project, run_id):
                 return None
-            step = -1
-            position = reader.oldest
-            while records := reader.read(position, _TAIL_BYTES):
-                position += len(records)
-                found = last_step(records)
-                step = step if found is None else found
-            return step + 1
+            if is_of_removed_run(path, self._project):
+                return None  # Its process may still be at work.
+            return reader.next_step()
         except JournalError:
             return 0
         finally:
             reader.close()
-
-
-def _step_in(note: bytes) -> int:
-    return int.from_bytes(note[:8], "little", signed=True)
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -18,8 +18,8 @@ BUSY_SECONDS: Final = 0.5
 class Progress:
     """Notes the step, config and summary of a run; the sender calls it every two seconds.
 
-    A forked child notes its step only: the config and the summary are those of the process that
-    began the run.
+    A forked child and a rank other than 0 note their step only: the config and the summary are
+    those of the process that began the run.
 
     Args:
         lock: returns the lock that ``log`` takes. A note is put off while it is taken.
@@ -33,10 +33,12 @@ class Progress:
         *,
         lock: Callable[[], Any],
         remembered: Callable[[], Remembered],
+        is_primary: bool = True,
     ) -> None:
         self._memory, self._run_id = memory, run_id
         self._lock, self._remembered = lock, remembered
-        self._process = os.getpid()
+        self._process = os.getpid() if is_primary else -1
+        """The process that notes more than the step."""
         self._changes = 0
         self._noted: tuple[int, int] | None = None
         self._again_at = 0.0
@@ -59,6 +61,7 @@ class Progress:
             return None
         self._memory.note_step(self._run_id, next_step)
         if os.getpid() != self._process:
+            self._noted = state
             return None
         if now < self._again_at:
             return self._again_at - now

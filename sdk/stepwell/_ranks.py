@@ -40,6 +40,12 @@ _LAUNCHERS = (
 )
 
 
+_OF_A_LAUNCH = (
+    *("SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_RESTART_COUNT"),
+    *("TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT", "MASTER_ADDR", "MASTER_PORT"),
+)
+
+
 def find_place(environ: Mapping[str, str] = os.environ) -> Place:
     """Return this process's place; a job of one process is no distributed job."""
     for rank_name, size_name, proof in _LAUNCHERS:
@@ -49,6 +55,11 @@ def find_place(environ: Mapping[str, str] = os.environ) -> Place:
         if size > 1 and 0 <= rank < size:
             return Place(rank, size, _job_run_id(environ))
     return Place()
+
+
+def find_launch(environ: Mapping[str, str] = os.environ) -> str:
+    """Return what the processes of one start of a job have alike, and those of its next not."""
+    return " ".join(environ.get(name, "") for name in _OF_A_LAUNCH)
 
 
 def _job_run_id(environ: Mapping[str, str]) -> str | None:

@@ -80,12 +80,13 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         self._saved = None
         self._copy_id = copy_id or os.urandom(8).hex()
         self._memory = memory or Memory(settings.journals_dir, settings.project)
-        self._keeps_memory = primary and settings.mode != "disabled"
+        self._keeps_memory = settings.mode != "disabled"
         self._progress = Progress(
             self._memory,
             run_id,
             lock=lambda: self._writer.lock,
             remembered=lambda: self._remembered(self.summary.as_dict(), self._runtime_seconds()),
+            is_primary=primary,
         )
         start: dict[str, Any] = {
             "rank": rank,
@@ -273,14 +274,12 @@ class Run(UsingCalls, LaterCalls, OtherNames):
             _session.end(self)
 
     def _write_last(self, ending: Ending | None) -> None:
-        if not self._recording.primary:
-            return
         if self.disabled:
             return
         self._look()
         # The store computes the summary from the logged and set values: it is not written again.
         self._progress.note(self._writer.next_step)
-        if self._settings.resume == "auto":
+        if self._settings.resume == "auto" and self._recording.primary:
             if ending is None:
                 self._memory.end_auto_by_status()
             elif ending.state == "finished":

@@ -21,8 +21,10 @@ from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writer_state import WriterState
 from stepwell_wire.exit_note import EXIT_FILE, REGION_BYTES
 from stepwell_wire.journal import JournalReader
+from stepwell_wire.journal_files import find_journals
 from stepwell_wire.repair import KEPT_FOLDER, plan_repair
 from stepwell_wire.rows import Event, decode_records
+from stepwell_wire.run_notes import forget_runs, step_note
 from stepwell_wire.segment import PAGE_BYTES, segment_name
 from tests.daemon.journals import hold_lock, make_journal, seal
 from tests.daemon.made import (
@@ -82,6 +84,35 @@ def test_the_journal_of_a_dead_writer_is_taken_in_and_removed(tmp_path: Path) ->
 
     asyncio.run(run())
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("noted", "is_removed", "expected"),
+    [(4, False, ROWS), (40, False, 40), (None, False, None), (4, True, 4)],
+)
+def test_the_last_step_of_a_dead_writer_is_noted_for_the_next_start(
+    tmp_path: Path, noted: int | None, is_removed: bool, expected: int | None
+) -> None:
+    """Its own note is seconds old, and its journal goes."""
+    journals = tmp_path / "j"
+    folder = make_journal(journals, "w1", STREAM)
+    info = JournalReader(folder).info
+    note = step_note(journals, info.project, info.run_id)
+    note.parent.mkdir(parents=True)
+    if is_removed:
+        folder.rename(journals / f"{info.run_id}-w1")
+        forget_runs([journals], info.project, [info.run_id])
+    if noted is not None:
+        note.write_bytes(noted.to_bytes(8, "little"))
+
+    async def run() -> None:
+        async with spool_running(tmp_path / "spool") as spool:
+            await look(spool, journals)
+
+    asyncio.run(run())
+    assert not find_journals(journals)
+    found = int.from_bytes(note.read_bytes(), "little") if note.exists() else None
+    assert found == expected
 
 
 def test_a_new_writers_journal_waits_while_rows_of_its_deleted_run_are_deleted(

@@ -1,5 +1,6 @@
 """Runs that go on: steps, config and summary of before, and which process is the one that logs."""
 
+import fcntl
 import json
 import os
 import pickle
@@ -10,10 +11,12 @@ from typing import Any
 import pytest
 
 import stepwell
+from stepwell import Run
+from stepwell._identity import display_name
 from stepwell.errors import (
     ResumeError,
 )
-from stepwell_wire.run_notes import forget_runs
+from stepwell_wire.run_notes import forget_runs, peers_note
 from tests.sdk.conftest import Start, python
 from tests.sdk.held import read_journal
 from tests.waiting import wait_until
@@ -361,3 +364,81 @@ def test_others_read_no_notes_of_runs(offline: Start) -> None:
     assert {path.name for path in folder.iterdir()} == {"noted.json", "noted.step"}
     for path in (folder, *folder.iterdir()):
         assert not path.stat().st_mode & 0o077, path
+
+
+def rank(start: Start, number: int, **arguments: Any) -> Run:
+    settings = {"label": f"rank{number}", "primary": number == 0}
+    words = {"mode": "offline", "id": "ranks", "resume": "allow", "reinit": "create_new"}
+    return start(settings=settings, **{**words, **arguments})
+
+
+def facts_of_starts(runs: list[Run]) -> list[tuple[bool, int]]:
+    return [(run.resumed, run.starting_step) for run in runs]
+
+
+def test_ranks_that_begin_one_after_another_go_on_from_one_step(start: Start) -> None:
+    runs = []
+    for number in range(3):
+        runs.append(rank(start, number))
+        runs[0].log({"x": 1.0})
+        assert runs[0].flush(0.0) is not None  # It notes the step.
+    assert facts_of_starts(runs) == [(False, 0)] * 3
+    runs[2].log({"x": 1.0}, step=7)
+    for run in runs:
+        run.finish()
+        shutil.rmtree(run.dir)  # As after the daemon took it.
+    runs = []
+    for number in range(3):
+        runs.append(rank(start, number))
+        runs[-1].log({"x": 1.0})
+    assert facts_of_starts(runs) == [(True, 8)] * 3, "after the last step of any of them"
+
+
+def test_a_launch_while_a_rank_of_the_last_one_hangs_goes_on_after_it(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hung = rank(start, 1)
+    hung.log({"x": 1.0}, step=4)
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    runs = [rank(start, 0)]
+    runs[0].log({"x": 1.0})
+    runs.append(rank(start, 2))
+    assert facts_of_starts(runs) == [(True, 5)] * 2
+
+
+def test_a_rank_that_begins_while_another_one_is_stopped_at_its_start_waits_for_a_moment_only(
+    start: Start, folder: Path
+) -> None:
+    path = peers_note(folder / "journals", "test", "ranks")
+    path.parent.mkdir(parents=True)
+    with path.open("wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert facts_of_starts([rank(start, 0)]) == [(False, 0)]
+
+
+def test_processes_that_share_a_run_go_on_from_one_step(start: Start) -> None:
+    first = start(mode="shared", id="ranks", resume="allow", settings={"primary": True})
+    first.log({"x": 1.0})
+    first.flush(0.0)
+    words = {"mode": "shared", "id": "ranks", "resume": "allow", "reinit": "create_new"}
+    second = start(settings={"primary": False}, **words)
+    assert facts_of_starts([first, second]) == [(False, 0)] * 2
+
+
+@pytest.mark.parametrize("is_alive", [True, False])
+def test_a_deleted_run_whose_journal_is_still_there_begins_anew(
+    start: Start, folder: Path, is_alive: bool
+) -> None:
+    """Its process goes on, or was killed just now."""
+    run = start("p", mode="offline", id="r1", config={"lr": 1})
+    run.log({"x": 1.0})
+    if not is_alive:
+        run.finish()
+    forget_runs([folder / "journals"], "other", ["r1"])
+    again = start("p", mode="offline", id="r1", resume="allow", reinit="create_new")
+    assert again.resumed
+    again.finish()
+    forget_runs([folder / "journals"], "p", ["r1"])
+    again = start("p", mode="offline", id="r1", resume="allow", reinit="create_new")
+    assert (again.resumed, again.step, dict(again.config)) == (False, 0, {})
+    assert again.name == display_name("r1")
