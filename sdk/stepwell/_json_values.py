@@ -19,6 +19,25 @@ def as_json(value: Any, warn: Warn, stage: "Stage | None" = None, *, name: str =
     return Conversion(warn, stage, name=name, make_media=_make_media).convert(value)
 
 
+def as_finite_json(value: dict[str, Any], warn: Warn) -> dict[str, Any]:
+    """Return ``value`` as real JSON can hold it: as `as_json`, without NaN and infinities.
+
+    They become ``{"$float": "NaN"}``, the form of the hub's answers, and are read as numbers again.
+    """
+    finite: dict[str, Any] = _finite(as_json(value, warn))
+    return finite
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    if isinstance(value, float) and value - value != 0:
+        return {"$float": "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"}
+    return value
+
+
 def _make_media(value: Any, stage: "Stage | None") -> Any:
     from stepwell._table import make_media  # Imported with the first picture or table.
 

@@ -1,7 +1,9 @@
 """Artifacts that `Api` reads and changes, over a real hub."""
 
+import math
 import uuid
 
+import numpy as np
 import pytest
 
 from stepwell.errors import ArtifactPathError, HubError, NotFoundError, UnavailableError
@@ -108,6 +110,17 @@ def test_what_is_set_is_kept_by_save(world: World, project: str) -> None:
     assert (again.description, again.metadata) == ("words", {"score": 0.5})
     assert sorted(again.aliases) == ["best one", "latest"]
     assert sorted(artifact.aliases) == ["best one", "latest"]
+
+
+def test_metadata_without_a_json_form_are_numbers_again(world: World, project: str) -> None:
+    make_version(world, project, "data", FILES, metadata={"score": {"$float": "NaN"}})
+    artifact = world.api.artifact(f"{project}/data")
+    assert math.isnan(artifact.metadata["score"])
+    artifact.metadata["other"] = [math.inf, np.int64(3)]
+    artifact.save()
+    again = world.api.artifact(f"{project}/data").metadata
+    assert math.isnan(again["score"])
+    assert again["other"] == [math.inf, 3]
 
 
 def test_a_deleted_version_is_gone(world: World, project: str) -> None:

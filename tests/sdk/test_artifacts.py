@@ -3,12 +3,14 @@
 import contextlib
 import errno
 import fcntl
+import math
 import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
 import pytest
 
 import stepwell
@@ -430,9 +432,22 @@ def test_a_bad_alias_or_metadata_raise_at_the_call(start: Start, tmp_path: Path)
         run.log_artifact(tmp_path / "missing")
     with pytest.raises(TypeError, match="takes an Artifact or a path"):
         run.log_artifact({"a": 1})
-    endless = stepwell.Artifact("a", "t", metadata={"x": float("inf")})
+    large = stepwell.Artifact("a", "t", metadata={"x": ["x" * 1000] * 1100})
     with pytest.raises(ValueError, match="metadata"):
-        run.log_artifact(endless)
+        run.log_artifact(large)
+
+
+def test_metadata_takes_the_values_of_a_config(start: Start, daemon: RecordingDaemon) -> None:
+    run = start()
+    values = {"score": math.nan, "all": [math.inf, {"low": -math.inf}], "n": np.float32(0.5)}
+    run.log_artifact(stepwell.Artifact("model", "model", metadata=values)).wait(60)
+    (got,) = daemon.artifacts
+    assert got.draft.metadata == {
+        "score": {"$float": "NaN"},
+        "all": [{"$float": "Infinity"}, {"low": {"$float": "-Infinity"}}],
+        "n": 0.5,
+    }
+    run.finish()
 
 
 def test_offline_it_waits_with_the_run_until_sync(

@@ -33,7 +33,7 @@ class Artifact(ReadingCalls):
     Args:
         name: letters (A to Z), digits, ``-``, ``_`` and ``.``, at most 128.
         type: all versions of a name have one type.
-        metadata: values that JSON can hold, at most 1 MiB.
+        metadata: values as in a config, at most 1 MiB as JSON.
         incremental, use_as, storage_region: accepted for old code; without effect, but
             ``incremental=True`` is refused.
 

@@ -60,7 +60,7 @@ def hand_over(
 
     Raises:
         ArtifactNameError: An invalid alias.
-        ValueError: Metadata that JSON cannot hold, or too much of it.
+        ValueError: Too much metadata, or a description that is too long.
         ArtifactError: There is no journal to put it beside.
         RunFinishedError: The run has ended.
     """
@@ -154,7 +154,7 @@ def _draft_of(
     again: str,
     aliases: Iterable[str] | None,
 ) -> Draft:
-    from stepwell._json_values import as_json
+    from stepwell._json_values import as_finite_json
 
     named = list(artifact.aliases if aliases is None else aliases)
     return Draft(
@@ -165,7 +165,7 @@ def _draft_of(
         name=artifact._name,
         type=artifact.type,
         description=artifact.description or "",
-        metadata=as_json(artifact.metadata, silent),
+        metadata=as_finite_json(artifact.metadata, silent),
         aliases=tuple(dict.fromkeys(each for each in named if each != LATEST)),
         again=again,
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from stepwell._artifacts.versions import VersionFacts, facts_of
 from stepwell._hub_client import path_of
+from stepwell._names import silent
 from stepwell.errors import HubError, NotFoundError, UnavailableError, UsageError, VerificationError
 from stepwell_wire.artifact_names import LATEST
 from stepwell_wire.hub_access import page_path
@@ -279,7 +280,9 @@ class ReadingCalls:
         if (self.description or "") != facts.description:
             change["description"] = self.description or ""
         if self.metadata != dict(facts.metadata):
-            change["metadata"] = self.metadata
+            from stepwell._json_values import as_finite_json
+
+            change["metadata"] = as_finite_json(self.metadata, silent)
         if change:
             hub.call("PATCH", facts.path, change)
         wanted, had = dict.fromkeys(self.aliases), dict.fromkeys(facts.aliases)
