@@ -15,6 +15,9 @@ JOURNALS_VARIABLE: Final = "STEPWELL_DIR"
 SYSTEM_SOCKET: Final = Path("/run/stepwell/stepwell.sock")
 SOCKET_PATH_BYTES_MAX: Final = 107  # sun_path of unix(7), less the closing zero
 
+_TEMPORARY_VARIABLES: Final = ("TMPDIR", "TEMP", "TMP")
+_TEMPORARY_FOLDERS: Final = ("/tmp", "/var/tmp", "/usr/tmp")
+
 
 def default_socket(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the daemon's socket: ``STEPWELL_SOCKET``, the node's, else the user's own."""
@@ -25,13 +28,18 @@ def default_socket(environ: Mapping[str, str] = os.environ) -> Path:
         return SYSTEM_SOCKET
     if runtime := environ.get("XDG_RUNTIME_DIR"):
         return Path(runtime) / "stepwell" / "stepwell.sock"
-    return _of_user_without_home() / "stepwell.sock"
+    return _of_user_without_home(environ) / "stepwell.sock"
 
 
-def _of_user_without_home() -> Path:
-    import tempfile  # Not at the top: training processes import this, and rarely need it.
+def _of_user_without_home(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the user's folder below the first folder for temporary files that exists.
 
-    return Path(tempfile.gettempdir()) / f"stepwell-{os.getuid()}"
+    Processes meet there, so it must not depend on free space, as `tempfile.gettempdir()` does.
+    """
+    named = [environ.get(name, "") for name in _TEMPORARY_VARIABLES]
+    folders = [os.path.abspath(each) for each in named if each] + list(_TEMPORARY_FOLDERS)
+    found = next(filter(os.path.isdir, folders), _TEMPORARY_FOLDERS[0])
+    return Path(found) / f"stepwell-{os.getuid()}"
 
 
 def default_data_dir(environ: Mapping[str, str] = os.environ) -> Path:
@@ -40,7 +48,7 @@ def default_data_dir(environ: Mapping[str, str] = os.environ) -> Path:
         return Path(named).expanduser().absolute()
     base = os.path.expanduser(environ.get("XDG_DATA_HOME") or "~/.local/share")
     if base.startswith("~"):  # A user id without a name and a home, as in many containers.
-        return _of_user_without_home() / "data"
+        return _of_user_without_home(environ) / "data"
     return Path(base).absolute() / "stepwell"
 
 

@@ -207,7 +207,7 @@ def test_verify_counts_the_same_without_numpy(
 def test_the_folder_of_a_read_only_home_is_found(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     own = fallback_journals_dir().parent
     own.mkdir(mode=0o700)
     kept = make_journal(fallback_journals_dir(), "w", schema_event() + row(1))

@@ -277,11 +277,9 @@ def test_changes_without_room_at_the_end_are_counted(
 def test_without_any_place_for_a_journal_training_goes_on(
     start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    import tempfile
-
     (folder / "file").write_text("")
     with monkeypatch.context() as patch:
-        patch.setattr(tempfile, "tempdir", str(folder / "file"))
+        patch.setenv("TMPDIR", "/proc")  # Also root cannot write there.
         run = start(dir=folder / "file" / "below")
     for i in range(10):
         run.log({"a": float(i), "b": "text"})
@@ -296,12 +294,10 @@ def test_without_any_place_for_a_journal_training_goes_on(
 def test_an_unwritable_folder_is_replaced_by_a_temporary_one(
     start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import tempfile
-
     (folder / "file").write_text("")
     (folder / "tmp").mkdir()
     with monkeypatch.context() as patch:
-        patch.setattr(tempfile, "tempdir", str(folder / "tmp"))
+        patch.setenv("TMPDIR", str(folder / "tmp"))
         run = start(dir=folder / "file" / "below")
     run.log({"a": 1.0})
     assert run.dir.startswith(str(folder / "tmp"))
