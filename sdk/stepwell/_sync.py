@@ -1,9 +1,11 @@
 """`stepwell sync`: send the journals of offline or dead writers."""
 
 import os
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 from stepwell._blob_delivery import BlobDelivery, staged_in
@@ -19,6 +21,9 @@ from stepwell_wire.places import default_journals_dir, default_socket
 from stepwell_wire.segment import SEGMENT_SUFFIX
 
 ACK_SECONDS_MAX = 60.0
+LOCK_SECONDS_MAX = 10.0
+"""How long to wait for the lock of a dead writer's journal, which a daemon imports."""
+_LOCK_POLL_SECONDS = 0.05
 _REPAIR = "`stepwell journal repair` sends the readable rows"
 
 
@@ -47,7 +52,8 @@ class SyncReport:
 
     Attributes:
         sent: run paths (``project/run_id``) whose journals were sent whole and removed.
-        live: folders that were skipped because their writer still runs.
+        live: folders that were skipped because another process holds them: their writer, or a
+            process that takes long to import them.
         failed: folder and reason of each journal that could not be sent; it is kept.
         sent_bytes: acknowledged by the daemon.
         unverified_bytes: lost to a crash of the machine or quarantined, see
@@ -87,17 +93,43 @@ def sync(
     elif isinstance(paths, str | os.PathLike):
         paths = [paths]
     target = str(socket) if socket is not None else str(default_socket())
+
+    def check_daemon() -> None:
+        if not daemon_answers(target):
+            raise DaemonUnreachableError(target, "no process listens")
+
+    return sync_with(check_daemon, paths, target, progress, keep=keep)
+
+
+def sync_with(
+    ensure_daemon: Callable[[], None],
+    paths: Iterable[str | os.PathLike[str]],
+    socket: str,
+    progress: Callable[[SyncProgress], Any] | None,
+    *,
+    keep: bool,
+) -> SyncReport:
+    """Do as `sync` does; ``ensure_daemon`` is called if there are journals.
+
+    Their locks are held by then. A daemon that is started imports journals of dead writers by
+    itself, and this call could not report them.
+    """
     named = [Path(path).absolute() for path in paths]
-    folders = _find(named)
-    if folders and not daemon_answers(target):
-        raise DaemonUnreachableError(target, "no process listens")
-    run = _Sync(target, progress or (lambda _: None), keep=keep)
-    return run.all(folders, _ownerless(named))
+    run = _Sync(socket, progress or (lambda _: None), ensure_daemon, keep=keep)
+    return run.all(_find(named), _ownerless(named))
 
 
 class _Sync:
-    def __init__(self, socket: str, progress: Callable[[SyncProgress], Any], *, keep: bool) -> None:
+    def __init__(
+        self,
+        socket: str,
+        progress: Callable[[SyncProgress], Any],
+        ensure_daemon: Callable[[], None],
+        *,
+        keep: bool,
+    ) -> None:
         self._socket, self._progress, self._keep = socket, progress, keep
+        self._ensure_daemon = ensure_daemon
         self._live: list[Path] = []
         self._failed: list[tuple[Path, str]] = []
         self._sent: list[str] = []
@@ -112,11 +144,14 @@ class _Sync:
                 readers.append(reader)
                 self._total_bytes += reader.committed - max(reader.acked, reader.oldest)
         try:
+            if folders:
+                self._ensure_daemon()
             for number, reader in enumerate(readers, 1):
                 place = (reader.path, number, len(readers))
                 self._report_progress(*place, 0)
                 try:
-                    self._one(reader, place)
+                    if self._take(reader):
+                        self._one(reader, place)
                 except RefusedError as error:
                     remedy = f"; {_REPAIR}" if error.code == "MALFORMED" else ""
                     self._failed.append((reader.path, f"{error}{remedy}"))
@@ -135,16 +170,35 @@ class _Sync:
         )
 
     def _open(self, folder: Path) -> JournalReader | None:
+        """Return a reader of ``folder``, with its lock unless a daemon imports it; else None."""
         try:
             reader = JournalReader(folder)
-            if reader.take_lock():
+            if reader.take_lock() or _is_dead(reader):
                 return reader
             reader.close()
         except JournalError as error:
-            self._failed.append((folder, str(error)))
+            if folder.exists():  # Else a daemon has just imported it.
+                self._failed.append((folder, str(error)))
             return None
         self._live.append(folder)
         return None
+
+    def _take(self, reader: JournalReader) -> bool:
+        """Return whether ``reader`` has the lock, now or when a daemon gives it back."""
+        rest = reader.committed - max(reader.acked, reader.oldest)
+        deadline = time.monotonic() + LOCK_SECONDS_MAX
+        while not reader.take_lock():
+            if not reader.path.exists():
+                break
+            if time.monotonic() > deadline:
+                self._live.append(reader.path)
+                return False
+            time.sleep(_LOCK_POLL_SECONDS)
+        if reader.path.exists():
+            return True
+        self._sent_bytes += rest  # A daemon has imported it.
+        self._sent.append(f"{reader.info.project}/{reader.info.run_id}")
+        return False
 
     def _one(self, reader: JournalReader, place: tuple[Path, int, int]) -> None:
         if damage := reader.damage():
@@ -225,6 +279,20 @@ def _find(paths: list[Path]) -> list[Path]:
         else:
             raise SyncError(f"{path}: no such folder; name a journal or a folder of journals")
     return list(found)
+
+
+def _is_dead(reader: JournalReader) -> bool:
+    """Return whether the writer's process is gone; False if that is unknown."""
+    pid = reader.info.pid
+    if pid <= 0 or reader.info.host != gethostname():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _ownerless(paths: list[Path]) -> list[tuple[Path, str]]:

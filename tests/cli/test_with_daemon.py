@@ -233,6 +233,28 @@ def test_the_end_of_a_killed_run_is_known_right_after_sync(up: Up, place: Path) 
     assert [each["state"] for each in up.json("runs")] == ["crashed"]
 
 
+def test_sync_that_starts_a_daemon_says_that_a_killed_run_was_sent(place: Path) -> None:
+    environ = {
+        **ENVIRONMENT,
+        "STEPWELL_DATA": str(place / "data"),
+        "STEPWELL_SOCKET": str(place / "s.sock"),
+    }
+    script = "import os, stepwell; stepwell.init(project='p', id='killed').log({'x': 1}); "
+    subprocess.run(
+        [sys.executable, "-c", f"{script}os.kill(os.getpid(), 9)"],
+        env={**environ, "STEPWELL_NO_DAEMON": "1"},
+        check=False,
+        timeout=300,
+    )
+    words = [sys.executable, "-m", "stepwell"]
+    try:
+        done = subprocess.check_output([*words, "sync", "--json"], env=environ, timeout=300)
+    finally:
+        subprocess.run([*words, "down"], env=environ, check=False, timeout=300)
+    report = json.loads(done)
+    assert (report["sent"], report["live"], report["failed"]) == (["p/killed"], [], [])
+
+
 def test_sync_without_a_daemon_sends_nothing_and_keeps_everything(place: Path) -> None:
     environ = {**ENVIRONMENT, "STEPWELL_DIR": str(place), "STEPWELL_SOCKET": str(place / "s.sock")}
     script = [sys.executable, "-c", LOG]

@@ -1,18 +1,25 @@
 """`sync` sends what offline and dead writers left, once."""
 
+import socket
 import struct
+import subprocess
+import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import stepwell
+from stepwell import _sync
 from stepwell._sync import SyncProgress
 from stepwell.errors import DaemonUnreachableError, SyncError
 from stepwell.testing import RecordingDaemon
 from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import find_journals
 from stepwell_wire.segment import ACKED_AT, ACKED_COPY_AT
+from tests.daemon.journals import make_journal
+from tests.daemon.made import row, schema_event
 from tests.sdk.conftest import Start
 
 
@@ -148,6 +155,32 @@ def test_a_live_writer_is_left_alone(offline: Start, daemon: RecordingDaemon) ->
     run.log({"x": 1.0})
     report = stepwell.sync(run.dir)
     assert report.live == (Path(run.dir),)
+    assert daemon.points() == []
+
+
+@pytest.mark.parametrize("is_imported", [True, False])
+def test_a_journal_that_a_daemon_imports_is_reported_as_it_is(
+    folder: Path, daemon: RecordingDaemon, monkeypatch: pytest.MonkeyPatch, is_imported: bool
+) -> None:
+    monkeypatch.setattr(_sync, "LOCK_SECONDS_MAX", 60.0 if is_imported else 0.1)
+    with subprocess.Popen(["true"]) as dead:
+        pass
+    records = schema_event() + row(1)
+    facts: dict[str, Any] = {"project": "p", "run_id": "killed", "pid": dead.pid}
+    journal = make_journal(folder, "w", records, host=socket.gethostname(), **facts)
+    importer = JournalReader(journal)
+    assert importer.take_lock()
+    importer.mark_acked(importer.committed)
+    removal = threading.Timer(0.3, importer.remove)
+    if is_imported:
+        removal.start()
+    report = stepwell.sync(journal)
+    if is_imported:
+        assert (report.sent, report.live, report.failed) == (("p/killed",), (), ())
+        removal.join()
+    else:
+        assert (report.sent, report.live, report.failed) == ((), (journal,), ())
+    importer.close()
     assert daemon.points() == []
 
 

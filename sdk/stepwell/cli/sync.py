@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import functools
 import shutil
 import sys
 from pathlib import Path
@@ -37,11 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     where = places(options)
     folders = options.folders or journals_folders(where)
-    from stepwell_wire.journal_files import find_journals
-
-    if any(find_journals(folder) for folder in folders):
-        _ensure_daemon(where, may_start=not options.no_daemon)
-    report = _send(where, folders, keep=options.keep)
+    report = _send(where, folders, may_start=not options.no_daemon, keep=options.keep)
     if options.json:
         print(json_text(_as_json(report)))
     else:
@@ -80,15 +77,16 @@ def _ensure_daemon(where: Places, *, may_start: bool) -> None:
         )
 
 
-def _send(where: Places, folders: list[Path], *, keep: bool) -> "SyncReport":
-    from stepwell._sync import sync
-    from stepwell.errors import DaemonUnreachableError, SyncError
+def _send(where: Places, folders: list[Path], *, may_start: bool, keep: bool) -> "SyncReport":
+    from stepwell._sync import sync_with
+    from stepwell.errors import SyncError
 
     shows = sys.stderr.isatty()
+    ensure_daemon = functools.partial(_ensure_daemon, where, may_start=may_start)
     try:
-        return sync(folders, socket=where.socket, progress=_draw if shows else None, keep=keep)
-    except DaemonUnreachableError as error:
-        raise CommandError(str(error), UNREACHABLE) from error
+        return sync_with(
+            ensure_daemon, folders, str(where.socket), _draw if shows else None, keep=keep
+        )
     except SyncError as error:
         raise CommandError(str(error), NOT_FOUND) from error
     finally:
@@ -128,9 +126,11 @@ def report_text(report: "SyncReport") -> str:
         lines.append("nothing to send")
     if report.live:
         count = len(report.live)
-        processes = "its process still runs" if count == 1 else "their processes still run"
-        journals = counted(count, "journal")
-        lines.append(f"{journals} skipped, as {processes} and will send the rest")
+        processes = "another process has it" if count == 1 else "other processes have them"
+        lines.append(
+            f"{counted(count, 'journal')} skipped, as {processes} open and will send the rest: "
+            "the training script, or a daemon"
+        )
     if report.unverified_bytes:
         lines.append(
             f"{bytes_text(report.unverified_bytes)} could not be verified after a crash of "
