@@ -3,6 +3,9 @@
 import csv
 import json
 import math
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +141,35 @@ def test_a_failure_half_way_leaves_what_was_there(
     assert wrong.err == f"stepwell: {file}: No space left on device\n"
     assert [path.name for path in tmp_path.iterdir()] == ["run.jsonl"]
     assert file.read_text() == "before\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_removes_the_incomplete_file_and_ends_the_command(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    file = tmp_path / "run.csv"
+    file.write_text("as it was")
+    script = (
+        "import os, sys, time; from stepwell.cli import __main__ as cli, output\n"
+        "def run(options):\n"
+        "    with output.replaced_file(sys.argv[1]) as file:\n"
+        "        file.write(b'x' * 100_000)\n"
+        "        print(len(os.listdir(os.path.dirname(sys.argv[1]))), flush=True)\n"
+        "        time.sleep(60)\n"
+        "cli._dispatch = run\n"
+        "sys.exit(cli.main([]))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(file)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"2\n"
+        process.send_signal(number)
+        said = process.communicate(timeout=60)
+    assert said == (b"", b"")
+    assert process.returncode == (130 if number == signal.SIGINT else -number)
+    assert file.read_text() == "as it was"
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_a_run_without_points_is_an_empty_file(

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from stepwell.cli.errors import INTERRUPTED, OK, PIPE_CLOSED, USAGE, CommandError
+from stepwell.cli.errors import INTERRUPTED, OK, PIPE_CLOSED, USAGE, CommandError, EndedBySignal
 from stepwell_wire.arguments import OneLineParser
 
 COMMANDS: Final = {
@@ -68,6 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
+    except EndedBySignal as ended:
+        os.kill(os.getpid(), ended.number)  # Its action is the default again.
+        raise
     except BrokenPipeError:
         # The reader (`| head`) has closed the pipe; the interpreter must not flush into it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -24,6 +24,7 @@ from stepwell.cli.daemon_client import DaemonClient, UnusableSocketError, is_ans
 from stepwell.cli.errors import OK, UNREACHABLE, USAGE, CommandError
 from stepwell.cli.extras import require_daemon
 from stepwell.cli.options import add_data, add_json, add_socket, places
+from stepwell.cli.output import signals_raised
 from stepwell.cli.reading import reading
 from stepwell.cli.text import bytes_text, json_text
 from stepwell_wire.hub_access import KEY_FILE, hub_dir
@@ -72,12 +73,13 @@ def run(options: argparse.Namespace) -> int:
             raise CommandError(
                 f"{target} is in the data folder; name a folder outside of it", USAGE
             )
-        try:
-            copied = _copy(store, where.socket, partial)
-            partial.rename(target)
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
+        with signals_raised():
+            try:
+                copied = _copy(store, where.socket, partial)
+                partial.rename(target)
+            except BaseException:
+                shutil.rmtree(partial, ignore_errors=True)
+                raise
     if options.json:
         print(json_text({"folder": str(target), "data": str(data), "bytes": copied}))
     else:

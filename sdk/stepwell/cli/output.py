@@ -2,14 +2,19 @@
 
 import errno
 import os
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from types import FrameType
+from typing import BinaryIO, Final
 
-from stepwell.cli.errors import USAGE, CommandError
+from stepwell.cli.errors import USAGE, CommandError, EndedBySignal
+
+_ENDING_SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP)
 
 
 def format_by_ending(output: str, formats: Collection[str]) -> str:
@@ -37,15 +42,44 @@ def replaced_file(name: str | Path) -> Iterator[BinaryIO]:
         return
     if not target.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "no such folder", str(target.parent))
-    number, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    with signals_raised():
+        number, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        try:
+            with os.fdopen(number, "wb") as file:
+                yield file
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def signals_raised() -> Iterator[None]:
+    """Raise `EndedBySignal` in the block for the first SIGTERM or SIGHUP; ignore the next ones.
+
+    A terminal that closes sends several. A signal that is ignored or handled stays as it is.
+    """
+    received: list[int] = []
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        if len(received) == 1:
+            raise EndedBySignal(number)
+
+    watched = [
+        number
+        for number in _ENDING_SIGNALS
+        if threading.current_thread() is threading.main_thread()
+        and signal.getsignal(number) is signal.SIG_DFL
+    ]
     try:
-        with os.fdopen(number, "wb") as file:
-            yield file
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+        for number in watched:
+            signal.signal(number, receive)
+        yield
+    finally:
+        for number in watched:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _umask() -> int:

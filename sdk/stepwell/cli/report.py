@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import json
 import os
-import secrets
 import sys
 from collections.abc import Iterator
 from datetime import datetime
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from stepwell.cli.errors import FAILED, OK, CommandError
 from stepwell.cli.hub_answers import check_project, has_runs, hub_errors, names_near
 from stepwell.cli.options import add_json
+from stepwell.cli.output import replaced_file
 from stepwell.cli.text import plain
 
 if TYPE_CHECKING:
@@ -134,11 +134,8 @@ def _export(options: argparse.Namespace) -> int:
 
 def _write(target: Path, content: bytes) -> None:
     """Write a whole file or none: if the write fails, an earlier file stays."""
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
-        draft.write_bytes(content)
-        os.replace(draft, target)
+        with replaced_file(target) as file:
+            file.write(content)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            draft.unlink()
         raise CommandError(f"{target}: {error.strerror}; give another file with -o") from error
