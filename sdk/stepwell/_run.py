@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from stepwell._sweeps.trial import Trial
     from stepwell._watch import Watches
 
-INTERRUPTED_EXIT_CODE = 255
-"""The exit code that scripts for wandb pass to ``finish`` after Ctrl-C."""
-
 
 class Run(UsingCalls, LaterCalls, OtherNames):
     """One execution of a training job, seen from this process.
@@ -253,8 +250,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         code = exit_code or 0
         if (error := error_at_finish(code)) is not None:
             self._recording.console.note_error(error)
-        state = {0: "finished", INTERRUPTED_EXIT_CODE: "killed"}.get(code, "failed")
-        self._finish(Ending(state, code), quiet=quiet)
+        self._finish(Ending("failed" if code else "finished", code), quiet=quiet)
 
     def _finish(self, ending: Ending | None, *, quiet: bool | None = None) -> None:
         """Finish the run; None means that the exit status of this process is its end."""

@@ -64,6 +64,8 @@ def ending_of(folder: Path, daemon: RecordingDaemon) -> Ending:
         ("sys.modules['IPython'] = sys\nraise ValueError('imported is not used')", "failed", 1),
         ("import pickle\ntry: sys.exit(2)\nexcept SystemExit as e: pickle.dumps(e)", "finished", 0),
         ("run.finish(exit_code=4)", "failed", 4),
+        ("run.finish(exit_code=143)", "failed", 143),
+        ("run.finish(exit_code=255)", "failed", 255),
         ("run.__exit__(SystemExit, SystemExit(0), None)", "finished", 0),
         ("os._exit(0)", "finished", 0),
         ("os._exit(7)", "failed", 7),

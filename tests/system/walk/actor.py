@@ -151,7 +151,7 @@ class Actor:
         """Finish the run; return also whether all of it was handed over."""
         code = self.chance.choice((0, 0, 0, 3, 255))
         answer = self.ask("finish", code=code)
-        self._ended({0: "finished", 255: "killed"}.get(code, "failed"))
+        self._ended("failed" if code else "finished")
         return f"finish({code})", answer["handed_over"]
 
     def leave(self) -> str:
