@@ -19,6 +19,8 @@ from stepwell._secrets import hide_secrets
 
 _GIT_SECONDS_MAX: Final = 5.0
 _PACKAGES_MAX: Final = 2000
+_WANDB_SITE: Final = os.path.join(os.path.dirname(os.path.realpath(__file__)), "wandb_compat/site")
+"""The folder of our module `wandb`: the distribution in it is not installed."""
 
 
 def collect_metadata(*, git: bool = True) -> dict[str, Any]:
@@ -108,6 +110,8 @@ def _packages() -> dict[str, str]:
     """Return installed distributions by the names of their folders: no file is opened."""
     found: dict[str, str] = {}
     for place in sys.path:
+        if os.path.realpath(place) == _WANDB_SITE:
+            continue
         with contextlib.suppress(OSError):
             for name in os.listdir(place or "."):
                 if name.endswith(".dist-info") and len(found) < _PACKAGES_MAX:

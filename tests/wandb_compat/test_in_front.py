@@ -38,6 +38,21 @@ def test_packages_find_module_and_metadata(desk: Desk) -> None:
     assert found == [False, True, wandb_compat.VERSION, "wandb", True, None]
 
 
+def test_the_packages_of_a_run_have_only_an_installed_wandb(
+    desk: Desk, fake_wandb: Callable[[], Path]
+) -> None:
+    script = """
+        import importlib.metadata, json
+        from stepwell._metadata import collect_metadata
+        found = collect_metadata(git=False)["packages"]
+        print(json.dumps([importlib.metadata.version("wandb"), found.get("wandb")]))
+        """
+    ours = os.environ.get("PYTHONPATH", "")
+    assert desk.answer(script, PYTHONPATH=ours) == [wandb_compat.VERSION, None]
+    both = f"{ours}{os.pathsep}{fake_wandb()}"
+    assert desk.answer(script, PYTHONPATH=both) == [wandb_compat.VERSION, "0.19.0"]
+
+
 def test_the_import_loads_nothing_heavy(desk: Desk) -> None:
     found = desk.answer(
         """
