@@ -264,8 +264,10 @@ class Config:
 
     def _warn_of_secret(self, key: str, form: Any) -> None:
         """Name the first text of a value that looks like a secret: one line for each value."""
-        from stepwell._secrets import hide_in_text, is_secret_name
-
+        try:
+            from stepwell._secrets import hide_in_text, is_secret_name
+        except (ImportError, OSError):  # No free descriptor; the value itself is stored.
+            return
         left = _CHARACTERS_LOOKED_AT
         for path, text in texts_in(key, form, _TEXTS_LOOKED_AT):
             if not _SECRET_CHARACTERS_MIN <= len(text) <= min(left, _SECRET_CHARACTERS_MAX):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from stepwell._fields import Unreadable, fields_of
 from stepwell._json_values import as_json
-from stepwell._names import Warn, inside_itself, metric_name
+from stepwell._names import Warn, inside_itself, metric_name, text_of
 from stepwell._points import as_point
 from stepwell_wire.limits import METRICS_PER_WRITER_MAX, VALUE_DEPTH_MAX
 
@@ -54,7 +54,11 @@ def _split(
     stage: "Stage | None",
 ) -> None:
     for key, value in data.items():
-        name = metric_name(prefix, key, warn)
+        try:
+            name = metric_name(prefix, key, warn)
+        except (ImportError, OSError) as error:  # A long name needs an import: no descriptor.
+            warn("lost name", f"log: values with long names are lost: {text_of(error)}")
+            continue
         if sum(map(len, found)) >= METRICS_PER_WRITER_MAX:
             warn(
                 "names",

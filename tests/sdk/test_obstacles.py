@@ -62,6 +62,34 @@ def test_too_few_descriptors(folder: Path) -> None:
     assert kept(folder) == [(0, 1.0)]
 
 
+def test_values_do_not_raise_without_a_free_descriptor(folder: Path) -> None:
+    done = python(
+        "import os, resource, stepwell\n"
+        "class Frame: pass\n"
+        "Frame.__module__ = 'pandas.core.frame'\n"
+        "class Array:\n"
+        "    def tolist(self): return list(range(100))\n"
+        "settings = dict(console=False, metadata=False)\n"
+        "run = stepwell.init('p', mode='offline', settings=settings)\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))\n"
+        "held = []\n"
+        "try:\n"
+        "    while True: held.append(os.open('/dev/null', os.O_RDONLY))\n"
+        "except OSError: pass\n"
+        "for step in range(3):\n"
+        "    run.log({'x': float(step), 'n' * 600: 1.0, 'frame': Frame(), 'all': [Frame()]})\n"
+        "    run.log({'array': Array(), 'inside': {'frame': Frame(), 'array': Array()}})\n"
+        "    run.config.update({f'c{step}': 'a text of some length', f'd{step}': Frame()})\n"
+        "run.summary['frame'] = Frame()\n"
+        "for each in held: os.close(each)\n"
+        "run.finish()\n"
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("values with long names are lost") == 1
+    assert done.stderr.count("cannot be read: OSError") == 1
+    assert kept(folder) == [(0, 0.0), (2, 1.0), (4, 2.0)]
+
+
 def test_no_permission_on_the_socket(folder: Path) -> None:
     path = folder / "s.sock"
     with socket.socket(socket.AF_UNIX) as server:
