@@ -121,8 +121,10 @@ def _frame_of_main_thread() -> FrameType | None:
 
 
 def _has_returned(frame: FrameType) -> bool:
-    import opcode
-
+    try:
+        import opcode
+    except (ImportError, OSError):  # No free descriptor: the exit status shows the end.
+        return False
     last = frame.f_code.co_code[frame.f_lasti]
     return opcode.opname[last] in ("RETURN_VALUE", "RETURN_CONST")
 
