@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from stepwell.cli.runs import runs_text
 from stepwell_store import EmbeddedStore, migrations
 from stepwell_wire.journal import JournalReader
 from stepwell_wire.lock_notes import DATA_LOCK
@@ -119,6 +120,15 @@ def test_the_daemon_of_a_named_folder_is_asked_on_whichever_socket_it_has(
     finally:
         daemon.stop()
         note.unlink()
+
+
+def test_a_long_list_of_tags_is_cut_in_the_table_of_runs(call: Call) -> None:
+    (run,) = json.loads(call("runs", "--project", "faces", "--json").out)
+    many = {**run, "tags": [f"tag{number}" for number in range(500)]}
+    text = runs_text([many], now=0.0)
+    assert text.rstrip().endswith("tag8, tag9, +490 more")
+    few = {**run, "tags": [f"tag{number}" for number in range(10)]}
+    assert runs_text([few], now=0.0).rstrip().endswith("tag8, tag9")
 
 
 def test_runs_as_json_has_stable_keys(call: Call) -> None:

@@ -149,6 +149,19 @@ def test_reinit_finishes_the_previous_run_or_leaves_it(start: Start) -> None:
     assert stepwell.run is second
 
 
+def test_a_run_beside_others_is_current_only_if_none_is(start: Start) -> None:
+    first = start(mode="offline", reinit="create_new")
+    assert stepwell.run is first
+    beside = start(mode="offline", reinit="create_new")
+    stepwell.log({"x": 1.0})
+    assert (first.summary["x"], "x" in beside.summary) == (1.0, False)
+    first.finish()
+    assert stepwell.run is None
+    with pytest.raises(NoRunError):
+        stepwell.log({"x": 2.0})
+    beside.log({"x": 2.0})
+
+
 def test_a_context_manager_ends_the_run_as_it_went(start: Start) -> None:
     folders = []
     with start(mode="offline") as run:

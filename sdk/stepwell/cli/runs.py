@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 NO_RUNS: Final = "no runs yet"
 _PAGE_RUNS: Final = 1000
 _CELL_CHARACTERS_MAX: Final = 40
+_TAGS_MAX: Final = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -213,13 +214,18 @@ def runs_text(found: list[dict[str, Any]], columns: Sequence[str] = (), *, now: 
             moment_text(each["started_at"]),
             seconds_text(duration_seconds(each, now=now)),
             str(each["writers"]),
-            plain(", ".join(each["tags"])),
+            _tags_text(each["tags"]),
             *(_cell(each["columns"], column) for column in columns),
         ]
         for each in found
     ]
     headers = ["run", "project", "name", "state", "started", "took", "writers", "tags", *columns]
     return table_text(headers, rows, right=(5, 6))
+
+
+def _tags_text(tags: Sequence[str]) -> str:
+    text = plain(", ".join(tags[:_TAGS_MAX]))
+    return text if len(tags) <= _TAGS_MAX else f"{text}, +{len(tags) - _TAGS_MAX} more"
 
 
 def _cell(values: Mapping[str, Any], column: str) -> str:
