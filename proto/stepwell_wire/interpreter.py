@@ -22,6 +22,19 @@ _KEPT_OF_PYTHON = (
     "PYTHONDONTWRITEBYTECODE",
     "PYTHONPYCACHEPREFIX",
 )
+_OF_A_DAEMON = frozenset(
+    (
+        *("HOME", "USER", "LOGNAME", "SHELL", "PATH", "LANG", "LANGUAGE", "TZ", "TZDIR"),
+        *("TMPDIR", "TEMP", "TMP", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "CONDA_PREFIX"),
+        *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+        *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+    )
+)
+"""Variables that a personal daemon gets."""
+_PREFIXES_OF_A_DAEMON = (
+    *("STEPWELL", "LC_", "XDG_", "PYTHON", "SSL_CERT_", "OPENSSL_", "MALLOC_", "COVERAGE_"),
+    *("OMP_", "OPENBLAS_", "MKL_"),
+)
 _NEEDED = (
     *("stepwell_wire", "stepwell", "stepwell_store", "stepwell_daemon", "stepwell_hub"),
     *("grpc", "google", "msgpack", "numpy", "chdb", "lz4", "prometheus_client", "psutil"),
@@ -84,6 +97,18 @@ def helper_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str
     if folders := _package_folders(environ.get("PYTHONPATH", "")):
         kept["PYTHONPATH"] = os.pathsep.join(folders)
     return kept
+
+
+def daemon_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return what a personal daemon and its hub get of the environment of the script.
+
+    They outlive it and serve other scripts: its credentials must not stay in their memory.
+    """
+    return {
+        name: value
+        for name, value in helper_environment(environ).items()
+        if name in _OF_A_DAEMON or name.startswith(_PREFIXES_OF_A_DAEMON)
+    }
 
 
 def _package_folders(python_path: str) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from stepwell import _import_gate
-from stepwell_wire.interpreter import NoPythonError, helper_command, helper_environment, python
+from stepwell_wire.interpreter import NoPythonError, daemon_environment, helper_command, python
 from stepwell_wire.places import check_socket_path
 from stepwell_wire.trusted_socket import TrustedSocket, UntrustedSocketError
 
@@ -134,7 +134,7 @@ def start_daemon(
             stderr=log,
             start_new_session=True,
             cwd="/",
-            env=helper_environment(),
+            env=daemon_environment(),
         )
     # Kept, so that Python does not warn about a process that still runs.
     _started.append(process)

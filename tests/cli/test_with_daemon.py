@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.cli.up import ENVIRONMENT, Up
@@ -253,6 +254,27 @@ def test_sync_that_starts_a_daemon_says_that_a_killed_run_was_sent(place: Path) 
         subprocess.run([*words, "down"], env=environ, check=False, timeout=300)
     report = json.loads(done)
     assert (report["sent"], report["live"], report["failed"]) == (["p/killed"], [], [])
+
+
+def test_a_personal_daemon_its_engine_and_its_hub_have_no_credentials(place: Path) -> None:
+    environ = {
+        **ENVIRONMENT,
+        "STEPWELL_DATA": str(place / "data"),
+        "STEPWELL_SOCKET": str(place / "s.sock"),
+        "STEPWELL_DIR": str(place / "journals"),
+        "OPENAI_API_KEY": "sk-of-the-script",
+    }
+    words = [sys.executable, "-m", "stepwell"]
+    try:
+        subprocess.check_call([*words, "run", "--", "true"], env=environ, timeout=300)
+        said = subprocess.check_output([*words, "status", "--json"], env=environ, timeout=300)
+        daemon = psutil.Process(json.loads(said)["pid"])
+        wait_until(lambda: len(daemon.children(recursive=True)) >= 2, "engine and hub")
+        for process in [daemon, *daemon.children(recursive=True)]:
+            assert "STEPWELL_DATA" in process.environ()
+            assert "OPENAI_API_KEY" not in process.environ(), process.cmdline()
+    finally:
+        subprocess.run([*words, "down"], env=environ, check=False, timeout=300)
 
 
 def test_sync_without_a_daemon_sends_nothing_and_keeps_everything(place: Path) -> None:

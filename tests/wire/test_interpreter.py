@@ -9,6 +9,7 @@ import pytest
 from stepwell_wire.interpreter import (
     PYTHON_VARIABLE,
     NoPythonError,
+    daemon_environment,
     helper_command,
     helper_environment,
     python,
@@ -76,3 +77,25 @@ def test_a_helper_gets_no_switches_of_the_script(tmp_path: Path) -> None:
     assert str(ours) in folders
     assert str(theirs) not in folders
     assert found == {"HOME": "/h", "PYTHONHOME": "/p", "STEPWELLD_SINK": "embedded"}
+
+
+def test_a_daemon_gets_no_credentials_of_the_script() -> None:
+    kept = {
+        "HOME": "/h",
+        "PATH": "/bin",
+        "LC_ALL": "C.UTF-8",
+        "TMPDIR": "/scratch",
+        "XDG_RUNTIME_DIR": "/run/user/1",
+        "LD_LIBRARY_PATH": "/cuda",
+        "HTTPS_PROXY": "http://proxy:1",
+        "no_proxy": "localhost",
+        "PYTHONHOME": "/p",
+        "STEPWELL_DATA": "/d",
+        "STEPWELLD_SINK": "embedded",
+        "STEPWELLHUB_CATALOG": "/c",
+    }
+    left = ("OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "WANDB_API_KEY", "PGPASSWORD")
+    given = kept | dict.fromkeys((*left, "LD_PRELOAD", "PYTHONINSPECT", "GRPC_TRACE"), "x")
+    found = daemon_environment(given)
+    found.pop("PYTHONPATH", None)
+    assert found == kept
