@@ -128,10 +128,10 @@ def test_a_personal_daemon_gets_its_places_and_outlives_us(
 ) -> None:
     # The real thing is started by the tests of the whole system; here only how it is called.
     stub = folder / "python"
-    stub.write_text('#!/bin/sh\necho "$@" > "$STUB_OUT"\nps -o sid= -p $$ >> "$STUB_OUT"\n')
+    out = folder / "out"
+    stub.write_text(f'#!/bin/sh\necho "$@" > "{out}"\nps -o sid= -p $$ >> "{out}"\n')
     stub.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(stub))
-    monkeypatch.setenv("STUB_OUT", str(folder / "out"))
     started = _spawn.start_daemon(str(folder / "run" / "s.sock"), folder / "data")
     assert started.wait(30) == 0
     words = (folder / "out").read_text().split()
