@@ -4,6 +4,7 @@ Colours are classes, so that one drawing serves both themes.
 """
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -18,6 +19,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 12.0, 10.0, 30.0
 _TICKS: Final = 5
 _SIZE_MAX: Final = 1e300
 """Larger values are left out: their differences overflow."""
+_LARGEST: Final = sys.float_info.max
 _LINEAR_BELOW: Final = 1.0
 """Symlog: in units of the smallest size that is not 0."""
 
@@ -118,6 +120,8 @@ def nice_ticks(first: float, last: float, count: int = _TICKS) -> list[float]:
     if not last > first or not math.isfinite(last - first):
         return [first] if last == first else [first, last]
     rough = (last - first) / count
+    if rough < sys.float_info.min:
+        return [first, last]
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(size * power for size in (1, 2, 5, 10) if size * power >= rough * 0.999)
     start = math.ceil(first / step - 1e-9)
@@ -158,6 +162,7 @@ def _scale(
         first, last = (first - room, last + room) if room else (first, last)
     else:
         first, last = first - pad * size, last + pad * size
+    first, last = max(first, -_LARGEST), min(last, _LARGEST)
     half = last / 2 - first / 2 or 1.0
     return lambda value: start + (end - start) * ((value / 2 - first / 2) / half), first, last
 

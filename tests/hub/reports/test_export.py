@@ -222,6 +222,22 @@ def test_ticks_are_round() -> None:
     assert len(nice_ticks(-0.003, 0.7)) in range(4, 9)
 
 
+@pytest.mark.parametrize("y_scale", ["linear", "log", "symlog"])
+@pytest.mark.parametrize(
+    "values",
+    [[1e308], [1.7e308, -1.7e308], [5e-324], [5e-324, 1.5e-323], [0.0, 1.5e-323], [1e-300, 1e300]],
+)
+def test_the_largest_and_the_smallest_numbers_have_a_chart(
+    y_scale: str, values: list[float]
+) -> None:
+    y = np.array(values)
+    for x in (np.arange(len(y), dtype=float), np.sort(y)):
+        line = Line(name="v", mark="", x=x, y=y, low=y, high=y)
+        text = line_chart([line], label="v", y_scale=y_scale, x_text=str)
+        assert "nan" not in text
+    assert len(nice_ticks(min(values), max(values))) < 20
+
+
 def test_smoothing_weighs_points_by_their_distance() -> None:
     x, ones = np.arange(4.0), np.ones(4, np.int64)
     found = smoothed(x, np.array([0.0, 0.0, np.nan, 8.0]), ones, 1.0)

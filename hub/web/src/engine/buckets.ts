@@ -10,6 +10,8 @@ import type { BucketSeries, Column } from "./frames.js";
 /** The window widened to multiples of a 32nd of its size, so that near zooms ask the same question. */
 export function alignWindow(first: number, last: number): readonly [number, number] {
   const grain = 2 ** Math.floor(Math.log2(Math.max(last - first, Number.MIN_VALUE) / 32));
+  const size = Math.max(Math.abs(first), Math.abs(last)) / grain;
+  if (!(grain < Infinity && size < Infinity)) return [first, last];
   return [Math.floor(first / grain) * grain, Math.ceil(last / grain) * grain];
 }
 
@@ -115,9 +117,14 @@ export function positions(series: BucketSeries): Float64Array {
   const known = positionsOf.get(series);
   if (known !== undefined) return known;
   const middles = new Float64Array(series.length);
-  for (let i = 0; i < series.length; i++) middles[i] = (series.firstX[i]! + series.lastX[i]!) / 2;
+  for (let i = 0; i < series.length; i++) middles[i] = middle(series.firstX[i]!, series.lastX[i]!);
   positionsOf.set(series, middles);
   return middles;
+}
+
+/** Of a and b; also where their sum is beyond the largest number. */
+export function middle(a: number, b: number): number {
+  return Number.isFinite(a + b) ? (a + b) / 2 : a / 2 + b / 2;
 }
 
 const positionsOf = new WeakMap<BucketSeries, Float64Array>();

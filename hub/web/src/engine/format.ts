@@ -36,6 +36,8 @@ function decimalsOf(step: number): number {
 function exponent(value: number, step: number): string {
   const power = Math.floor(Math.log10(Math.abs(value)) + 1e-12);
   const decimals = step > 0 ? Math.min(6, decimalsOf(step / 10 ** power)) : 0;
+  // The smallest numbers have powers of ten that are 0 as a number.
+  if (power < -307) return value.toExponential(decimals);
   return `${(value / 10 ** power).toFixed(decimals)}e${power}`;
 }
 

@@ -105,8 +105,10 @@ export function paintHeatMap(
   const { most } = shareRange(matrix);
   const binOf = new Int32Array(height);
   for (let row = 0; row < height; row++) {
-    const value = y[1] - ((row + 0.5) / height) * (y[1] - y[0]);
-    const bin = Math.floor(((value - matrix.low) / (matrix.high - matrix.low)) * matrix.bins);
+    // Halves: differences of the largest numbers are beyond them.
+    const half = y[1] / 2 - ((row + 0.5) / height) * (y[1] / 2 - y[0] / 2);
+    const part = (half - matrix.low / 2) / (matrix.high / 2 - matrix.low / 2);
+    const bin = Math.floor(part * matrix.bins);
     binOf[row] = bin >= 0 && bin < matrix.bins ? bin : -1;
   }
   const column = new Uint32Array(height);

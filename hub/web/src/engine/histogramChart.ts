@@ -254,7 +254,9 @@ export class HistogramChart {
     const path = new Path2D();
     path.moveTo(layout.left, base);
     for (let bin = 0; bin < matrix.bins; bin++) {
-      const value = matrix.low + ((bin + 0.5) / matrix.bins) * (matrix.high - matrix.low);
+      // Halves: the difference of the largest numbers is beyond them.
+      const half = matrix.high / 2 - matrix.low / 2;
+      const value = matrix.low + ((2 * bin + 1) / matrix.bins) * half;
       const share = matrix.counts[row * matrix.bins + bin]! / (matrix.total[row]! || 1);
       path.lineTo(toPixel(axes.x, value), base - (base - top) * heightOf(share, most, isLog));
     }

@@ -1,5 +1,6 @@
 /** Marks: the non-finite values of a series, which no line can show. */
 
+import { middle } from "./buckets.js";
 import type { BucketSeries } from "./frames.js";
 
 export type MarkKind = "nan" | "positiveInf" | "negativeInf";
@@ -26,7 +27,7 @@ export function marksOf(series: BucketSeries): Mark[] {
     const counts = series[kind];
     if (counts === null) continue;
     for (let i = 0; i < series.length; i++)
-      if (counts[i]! > 0) marks.push({ kind, x: (series.firstX[i]! + series.lastX[i]!) / 2 });
+      if (counts[i]! > 0) marks.push({ kind, x: middle(series.firstX[i]!, series.lastX[i]!) });
   }
   return marks;
 }

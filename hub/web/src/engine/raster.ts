@@ -152,7 +152,8 @@ function eachSpan(
     if (!joins) {
       // A point without neighbours would be invisible: a dot of 3 by 3 pixels.
       const column = Math.floor(x1);
-      if (!next)
+      // Far beside the picture, column + 1 may be the same number: a loop to it has no end.
+      if (!next && column >= -1 && column <= width)
         for (let c = column - 1; c <= column + 1; c++)
           if (c >= 0 && c < width) span(c, y1 - 1, y1 + 1);
       continue;

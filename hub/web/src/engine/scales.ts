@@ -33,6 +33,25 @@ export interface Tick {
 
 const MICROSECONDS = 1_000_000;
 
+/** Axes end where numbers do: sums and powers beyond would be infinite, or 0 on a logarithmic axis. */
+const LARGEST = Number.MAX_VALUE;
+const SMALLEST = Number.MIN_VALUE;
+/** All powers of ten that a number can have. */
+const DECADE_FIRST = -324;
+const DECADE_LAST = 308;
+/** A shorter axis has no finite number of pixels for a value. */
+const SPAN_LEAST = 1e-300;
+const STEP_LEAST = 1e-307;
+
+function clamped(kind: ScaleKind, value: number): number {
+  return Math.min(LARGEST, Math.max(kind === "log" ? SMALLEST : -LARGEST, value));
+}
+
+/** high - low, of halves: the whole may be beyond the largest number. */
+function halfSpan(low: number, high: number): number {
+  return high / 2 - low / 2;
+}
+
 /** A scale from [low, high] to [start, end] pixels; an empty or invalid range is widened. */
 export function makeScale(
   kind: ScaleKind,
@@ -45,10 +64,10 @@ export function makeScale(
   const unit = options.unit ?? "number";
   const linear = options.linear ?? linearZone(low, high);
   let [from, to] = validRange(kind, low, high);
-  if (from === to) [from, to] = widen(kind, from, unit);
+  if (isEmpty(kind, from, to, linear)) [from, to] = widen(kind, from, unit);
   const a = transform(kind, from, linear);
   const b = transform(kind, to, linear);
-  const factor = (end - start) / (b - a);
+  const factor = (end - start) / 2 / halfSpan(a, b);
   const isWhole = options.isWhole ?? false;
   return { kind, unit, isWhole, low: from, high: to, factor, offset: start - factor * a, linear };
 }
@@ -98,25 +117,31 @@ function validRange(kind: ScaleKind, low: number, high: number): [number, number
   if (from > to) [from, to] = [to, from];
   if (kind === "log") {
     if (!(to > 0)) return [0.1, 1];
-    if (!(from > 0)) from = to / 1e4;
+    if (!(from > 0)) from = clamped(kind, to / 1e4);
   }
   return [from, to];
 }
 
+/** Whether the range has no finite number of pixels for a unit of the axis. */
+function isEmpty(kind: ScaleKind, from: number, to: number, linear: number): boolean {
+  if (kind !== "log" && !(halfSpan(from, to) >= SPAN_LEAST / 2)) return true;
+  return !(transform(kind, to, linear) > transform(kind, from, linear));
+}
+
 /** Half a minute on both sides of a moment; a tenth of a value, 1 around 0. */
 function widen(kind: ScaleKind, value: number, unit: AxisUnit): [number, number] {
-  if (kind === "log") return [value / 2, value * 2];
-  let half = value === 0 ? 1 : Math.abs(value) * 0.1;
+  if (kind === "log") return [clamped(kind, value / 2), clamped(kind, value * 2)];
+  let half = value === 0 ? 1 : Math.max(Math.abs(value) * 0.1, SPAN_LEAST);
   if (unit === "time") half = 30 * MICROSECONDS;
   if (unit === "relative") half = Math.max(half, MICROSECONDS);
-  return [value - half, value + half];
+  return [clamped(kind, value - half), clamped(kind, value + half)];
 }
 
 /** The linear zone of a symlog scale: four decades below the largest value. */
 export function linearZone(low: number, high: number): number {
   const largest = Math.max(Math.abs(low), Math.abs(high));
   if (!(largest > 0) || !Number.isFinite(largest)) return 1;
-  return 10 ** (Math.floor(Math.log10(largest)) - 3);
+  return Math.max(10 ** (Math.floor(Math.log10(largest)) - 3), SPAN_LEAST / 1000);
 }
 
 const PLAIN = { unit: "number", isWhole: false, factor: 1, offset: 0 } as const;
@@ -133,9 +158,12 @@ export function padded(
   const from = transform(kind, low, linear);
   const to = transform(kind, high, linear);
   if (!Number.isFinite(from) || !Number.isFinite(to)) return [low, high];
-  const extra = (to - from) * share;
+  const extra = halfSpan(from, to) * (2 * share);
   const scale: Scale = { ...PLAIN, kind, low, high, linear };
-  return [toValue(scale, from - extra), toValue(scale, to + extra)];
+  return [
+    clamped(kind, toValue(scale, from - extra)),
+    clamped(kind, toValue(scale, to + extra)),
+  ];
 }
 
 /** At most about `wanted` ticks inside the scale, ascending. */
@@ -149,7 +177,7 @@ export function ticks(scale: Scale, wanted: number): Tick[] {
 }
 
 function evenSteps(scale: Scale, count: number): number[] {
-  const step = niceStep((scale.high - scale.low) / count);
+  const step = niceStep(halfSpan(scale.low, scale.high) / (count / 2));
   const whole = scale.isWhole ? steps(scale.low, scale.high, wholeStep(step)) : [];
   // A view between two whole numbers has others, so that it says where it is.
   return whole.length > 0 ? whole : steps(scale.low, scale.high, step);
@@ -161,9 +189,11 @@ function wholeStep(step: number): number {
   return Number.isInteger(step) ? step : niceStep(step * 1.01);
 }
 
-/** 1, 2, 2.5 or 5 times a power of ten, the smallest that is >= `least`. */
+/** 1, 2, 2.5 or 5 times a power of ten, the smallest that is >= `least`; from 1e-307 to 1e308. */
 export function niceStep(least: number): number {
   if (!(least > 0) || !Number.isFinite(least)) return 1;
+  if (least <= STEP_LEAST) return STEP_LEAST;
+  if (least > 1e308) return 1e308;
   const power = 10 ** Math.floor(Math.log10(least));
   for (const factor of [1, 2, 2.5, 5])
     if (factor * power >= least * (1 - 1e-9)) return factor * power;
@@ -174,8 +204,11 @@ function steps(low: number, high: number, step: number): number[] {
   const from = Math.ceil(low / step - 1e-9);
   const to = Math.floor(high / step + 1e-9);
   const values: number[] = [];
-  // A range far from 0 with a tiny step would not end: 1000 is far beyond any axis.
-  for (let i = from; i <= to && values.length < 1000; i++) values.push(i * step);
+  // Far from 0 a tiny step adds nothing, so the loop counts from 0; 1000 is far beyond any axis.
+  for (let i = 0; i <= to - from && i < 1000; i++) {
+    const value = (from + i) * step;
+    if (i === 0 || value > values.at(-1)!) values.push(value);
+  }
   return values;
 }
 
@@ -200,11 +233,14 @@ function logTicks(scale: Scale, count: number): Tick[] {
   const every = Math.max(1, Math.ceil(decades / count));
   const factors = every > 1 || decades > count / 2 ? [1] : decades > count / 3 ? [1, 3] : [1, 2, 5];
   const values: number[] = [];
-  for (let decade = Math.floor(low); decade <= Math.ceil(high); decade++) {
+  const first = Math.max(DECADE_FIRST, Math.floor(low));
+  const last = Math.min(DECADE_LAST, Math.ceil(high));
+  for (let decade = first; decade <= last; decade++) {
     if (((decade % every) + every) % every !== 0) continue;
     for (const factor of factors) {
       const value = factor * 10 ** decade;
       if (scale.isWhole && value < 1) continue;
+      if (!(value > (values.at(-1) ?? 0)) || value > LARGEST) continue;
       if (value >= scale.low * (1 - 1e-9) && value <= scale.high * (1 + 1e-9)) values.push(value);
     }
   }
@@ -218,11 +254,10 @@ function logTicks(scale: Scale, count: number): Tick[] {
 function symlogTicks(scale: Scale, count: number): Tick[] {
   const candidates: number[] = [0];
   const largest = Math.max(Math.abs(scale.low), Math.abs(scale.high));
-  for (
-    let value = 10 ** Math.ceil(Math.log10(scale.linear));
-    value <= largest * (1 + 1e-9);
-    value *= 10
-  ) {
+  const first = Math.max(DECADE_FIRST, Math.ceil(Math.log10(scale.linear)));
+  const last = Math.min(DECADE_LAST, Math.floor(Math.log10(largest) + 1e-9));
+  for (let decade = first; decade <= last; decade++) {
+    const value = 10 ** decade;
     if (!scale.isWhole || value >= 1) candidates.push(value, -value);
   }
   const inside = candidates.filter((v) => v >= scale.low && v <= scale.high).sort((a, b) => a - b);

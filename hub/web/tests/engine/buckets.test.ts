@@ -6,6 +6,7 @@ import {
   heldSeries,
   lowerBound,
   mergeTail,
+  middle,
   nearestIndex,
   positions,
 } from "../../src/engine/buckets.js";
@@ -95,4 +96,12 @@ describe("gaps", () => {
     expect(at(...range(0, 50), ...range(1000, 9000, 100))).toBeNull();
     expect(at(...range(0, 90).map((i) => Math.floor(i / 3) * 60_000 + (i % 3)))).toBeNull();
   });
+});
+
+it("windows and middles near the ends of the numbers are finite", () => {
+  const largest = Number.MAX_VALUE;
+  expect(alignWindow(-largest, largest)).toEqual([-largest, largest]);
+  expect(alignWindow(0, Number.MIN_VALUE)).toEqual([0, Number.MIN_VALUE]);
+  expect(middle(largest, largest)).toBe(largest);
+  expect(middle(3, 4)).toBe(3.5);
 });

@@ -113,3 +113,12 @@ describe("a single histogram", () => {
     );
   });
 });
+
+it("a heat map from the smallest to the largest number has both its bins", () => {
+  const largest = Number.MAX_VALUE;
+  const matrix = matrixOf([0], [[1, 3]], { low: -largest, high: largest });
+  const pixels = new Uint32Array(2);
+  const place = { width: 1, height: 2, x: [-0.5, 0.5], y: [-largest, largest] } as const;
+  paintHeatMap(pixels, matrix, place, Uint32Array.from({ length: 256 }, (_, at) => at), false);
+  expect([...pixels]).toEqual([255, 85]);
+});

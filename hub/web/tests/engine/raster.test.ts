@@ -70,6 +70,13 @@ describe("a line", () => {
     );
   });
 
+  it("leaves out a lone point that is too far away to count columns", () => {
+    const { raster, columns } = picture();
+    raster.line(floats(5, 1e20), floats(5, 5), 2, RED, Uint8Array.of(0, 1));
+    raster.line(floats(-1e20, 5), floats(5, 5), 2, RED, Uint8Array.of(0, 1));
+    expect(columns().flatMap((rows, at) => (rows.length > 0 ? [at] : []))).toEqual([4, 5, 6]);
+  });
+
   it("far outside is clipped, not wrapped to another row", () => {
     const { raster, pixels } = picture();
     raster.line(floats(-1e6, 1e6), floats(-500, -400), 2, RED);

@@ -64,6 +64,45 @@ describe.each(KINDS)("a %s scale", (kind) => {
   });
 });
 
+describe.each(KINDS)("a %s scale near the ends of the numbers", (kind) => {
+  const [largest, smallest] = [Number.MAX_VALUE, Number.MIN_VALUE];
+  it.each([
+    [1e308, 1e308],
+    [largest, largest],
+    [1.7e308, largest],
+    [-1e308, 1e308],
+    [-largest, largest],
+    [-largest, -largest],
+    [smallest, smallest],
+    [0, smallest],
+    [smallest, 3 * smallest],
+    [-smallest, smallest],
+    [smallest, largest],
+    [1e308, 1.0000000000000002e308],
+    [1e20, 1e20 + 65536],
+    [1e-310, 1e-305],
+    [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
+  ])("has some finite ticks from %d to %d", (low, high) => {
+    for (const isWhole of [false, true]) {
+      const [from, to] = padded(kind, low, high, 0.04);
+      const scale = makeScale(kind, from, to, 300, 0, { isWhole });
+      expect(Number.isFinite(scale.factor) && Number.isFinite(scale.offset)).toBe(true);
+      expect(scale.high).toBeGreaterThan(scale.low);
+      const isNarrow = (scale.high / 2 - scale.low / 2) / Math.abs(scale.high) < 1e-9;
+      expect(toPixel(scale, scale.low)).toBeCloseTo(300, isNarrow ? -2 : 3);
+      expect(toPixel(scale, scale.high)).toBeCloseTo(0, isNarrow ? -2 : 3);
+      const found = ticks(scale, 5);
+      expect(found.length).toBeLessThanOrEqual(13);
+      for (const [i, { value, pixel, label }] of found.entries()) {
+        expect(Number.isFinite(value) && Number.isFinite(pixel)).toBe(true);
+        expect(label).toMatch(/\d/);
+        expect(label).not.toMatch(/NaN|Infinity/);
+        if (i > 0) expect(value).toBeGreaterThan(found[i - 1]!.value);
+      }
+    }
+  });
+});
+
 it("a logarithmic scale has no place for 0 and less", () => {
   const scale = makeScale("log", 0.1, 10, 0, 100);
   const out = new Float32Array(3);
