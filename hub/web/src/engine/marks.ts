@@ -32,6 +32,15 @@ export function marksOf(series: BucketSeries): Mark[] {
   return marks;
 }
 
+/** `value` of a bucket, or where that has no finite point, the infinity that all its points are. */
+export function orInfinity(value: number, series: BucketSeries, i: number): number {
+  if (!Number.isNaN(value) || (series.nan?.[i] ?? 0) > 0) return value;
+  const above = (series.positiveInf?.[i] ?? 0) > 0;
+  const below = (series.negativeInf?.[i] ?? 0) > 0;
+  if (above === below) return value;
+  return above ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+}
+
 /** A series, and the indices [from, to) of its buckets that count. */
 export interface SeriesPart {
   readonly data: BucketSeries;

@@ -1,7 +1,9 @@
 /** A chart as a table: for screen readers, and to copy from. */
 import { nearestIndex } from "../engine/buckets.js";
 import { formatX, formatValue } from "../engine/format.js";
+import type { BucketSeries } from "../engine/frames.js";
 import type { ChartSeries } from "../engine/lines.js";
+import { orInfinity } from "../engine/marks.js";
 import type { AxisUnit } from "../engine/scales.js";
 
 const ROWS_MAX = 200;
@@ -49,7 +51,10 @@ export function ChartTable({ series, xUnit, xName, zoom }: ChartTableProps) {
   );
 }
 
-/** Means at the x of the longest series, evenly thinned; null where a series has no bucket. */
+/**
+ * Means at the x of the longest series, evenly thinned; null where a series has no bucket. A bucket
+ * of +Inf alone, or of -Inf alone, has that; one of NaN, or of both, has NaN.
+ */
 export function tableRows(
   series: readonly ChartSeries[],
   zoom: readonly [number, number] | null,
@@ -67,17 +72,12 @@ export function tableRows(
     .filter((_, at) => at % every === 0 || at === all.length - 1)
     .map((x) => ({
       x,
-      values: series.map(({ data }) => valueNear(data.lastX, data.mean, x, data.width)),
+      values: series.map(({ data }) => meanNear(data, x)),
     }));
 }
 
-function valueNear(
-  xs: ArrayLike<number>,
-  values: ArrayLike<number>,
-  x: number,
-  width: number,
-): number | null {
-  const at = nearestIndex(xs, x);
-  if (at < 0 || Math.abs(xs[at]! - x) > width) return null;
-  return values[at]!;
+function meanNear(data: BucketSeries, x: number): number | null {
+  const at = nearestIndex(data.lastX, x);
+  if (at < 0 || Math.abs(data.lastX[at]! - x) > data.width) return null;
+  return orInfinity(data.mean[at]!, data, at);
 }

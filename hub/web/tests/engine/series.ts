@@ -18,6 +18,11 @@ export function bucketed(points: readonly Point[], level: number, runId = "r1"):
     Float64Array.from(entries, ([, inside]) => of(inside));
   const finite = (inside: Point[]) => inside.map((p) => p.value).filter(Number.isFinite);
   const nan = column((inside) => inside.filter((p) => Number.isNaN(p.value)).length);
+  const infinite = (value: number) => {
+    const counts = column((inside) => inside.filter((p) => p.value === value).length);
+    return counts.some((n) => n > 0) ? counts : null;
+  };
+  const end = (inside: Point[], at: 0 | -1) => finite(inside).at(at) ?? Number.NaN;
   return {
     runId,
     label: "",
@@ -33,13 +38,13 @@ export function bucketed(points: readonly Point[], level: number, runId = "r1"):
     min: column((inside) => Math.min(...finite(inside))),
     max: column((inside) => Math.max(...finite(inside))),
     mean: column((inside) => finite(inside).reduce((sum, v) => sum + v, 0) / finite(inside).length),
-    first: column((inside) => inside[0]!.value),
-    last: column((inside) => inside.at(-1)!.value),
+    first: column((inside) => end(inside, 0)),
+    last: column((inside) => end(inside, -1)),
     firstX: column((inside) => inside[0]!.x),
     lastX: column((inside) => inside.at(-1)!.x),
     nan: nan.some((n) => n > 0) ? nan : null,
-    positiveInf: null,
-    negativeInf: null,
+    positiveInf: infinite(Infinity),
+    negativeInf: infinite(-Infinity),
     std: null,
     runCount: null,
   };

@@ -330,3 +330,22 @@ it("a table has the rows of the longest series, thinned, and holes where another
   expect(tableRows([series("a", 1000)], [100, 899]).length).toBeLessThanOrEqual(201);
   expect(tableRows([], null)).toEqual([]);
 });
+
+it("a table and the corner of a panel say which infinity a value is", () => {
+  const [nan, high, low] = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  const series = (values: number[], level: number) => ({
+    id: "a",
+    runId: "a",
+    name: "a",
+    color: "#000000",
+    data: bucketed(steps(values), level, "a"),
+  });
+  const column = (values: number[], level: number) =>
+    tableRows([series(values, level)], null).map((row) => row.values[0]);
+  expect(column([0, nan, high, low], 0)).toEqual([0, nan, high, low]);
+  // The store has no order of the points in a bucket, and a mean of finite points alone.
+  expect(column([high, high, high, low, high, nan, 4, low], 1)).toEqual([high, nan, nan, 4]);
+  expect(lineEnd(series([1, high], 0)).value).toBe(high);
+  expect(lineEnd(series([1, low], 0)).value).toBe(low);
+  expect(lineEnd(series([1, nan], 0)).value).toBe(nan);
+});

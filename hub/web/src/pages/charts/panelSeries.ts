@@ -3,7 +3,7 @@ import { lowerBound } from "../../engine/buckets.js";
 import type { BucketSeries } from "../../engine/frames.js";
 import { formatCount, formatX } from "../../engine/format.js";
 import type { ChartSeries } from "../../engine/lines.js";
-import { countNonFinite } from "../../engine/marks.js";
+import { countNonFinite, orInfinity } from "../../engine/marks.js";
 import type { AxisUnit } from "../../engine/scales.js";
 import type { RunOverview } from "../../api/types.js";
 import { runColor, SLOT_COUNT } from "../../state/palette.js";
@@ -96,8 +96,11 @@ export function lineEnd({ name, data }: ChartSeries): { value: number; hint: str
   const isOneX = data.firstX[end] === data.lastX[end];
   const count = data.count[end]!;
   if (data.runCount !== null || (isOneX && count > 1))
-    return { value: data.mean[end]!, hint: `${name}: mean of ${formatCount(count)} points` };
-  return { value: data.last[end]!, hint: `${name}: the newest point` };
+    return {
+      value: orInfinity(data.mean[end]!, data, end),
+      hint: `${name}: mean of ${formatCount(count)} points`,
+    };
+  return { value: orInfinity(data.last[end]!, data, end), hint: `${name}: the newest point` };
 }
 
 type Range = readonly [number, number] | null;
