@@ -268,11 +268,24 @@ describe("lines of a panel", () => {
 
   it("end with the newest point, or with the mean of what ranks logged at one step", () => {
     const end = (points: { x: number; value: number }[], level: number) =>
-      lineEnd({ id: "", runId: "a", name: "a", color: "", data: bucketed(points, level, "a") });
+      lineEnd({ id: "", runId: "a", name: "a", color: "", data: bucketed(points, level, "a") })!;
     expect(end(steps([1, 2, 3]), 0).value).toBe(3);
     expect(end(steps([1, 2, 3, 5]), 2).value).toBe(5);
     const ranks = [0, 0, 1, 1].map((x, i) => ({ x, value: i }));
     expect(end(ranks, 0)).toEqual({ value: 2.5, hint: "a: mean of 2 points" });
+  });
+
+  it("end, while zoomed, with the newest point of the shown range", () => {
+    const points = steps(Array.from({ length: 4000 }, (_, step) => step));
+    const end = (level: number, zoom: [number, number]) =>
+      lineEnd({ id: "", runId: "a", name: "a", color: "", data: bucketed(points, level, "a") }, zoom);
+    // What was loaded reaches beyond the range, so that the line goes on to its edge.
+    expect(end(0, [100, 200])?.value).toBe(200);
+    expect(end(3, [100, 3000])?.value).toBe(3000);
+    expect(end(3, [100, 2999])?.value).toBe(2999);
+    expect(end(3, [100, 3003])?.value).toBe(3000);
+    expect(end(3, [5000, 6000])).toBeNull();
+    expect(end(3, [3990, 6000])?.value).toBe(3999);
   });
 
   it("of the ranks of a run that is drawn alone have a colour each", () => {
@@ -345,7 +358,7 @@ it("a table and the corner of a panel say which infinity a value is", () => {
   expect(column([0, nan, high, low], 0)).toEqual([0, nan, high, low]);
   // The store has no order of the points in a bucket, and a mean of finite points alone.
   expect(column([high, high, high, low, high, nan, 4, low], 1)).toEqual([high, nan, nan, 4]);
-  expect(lineEnd(series([1, high], 0)).value).toBe(high);
-  expect(lineEnd(series([1, low], 0)).value).toBe(low);
-  expect(lineEnd(series([1, nan], 0)).value).toBe(nan);
+  expect(lineEnd(series([1, high], 0))!.value).toBe(high);
+  expect(lineEnd(series([1, low], 0))!.value).toBe(low);
+  expect(lineEnd(series([1, nan], 0))!.value).toBe(nan);
 });

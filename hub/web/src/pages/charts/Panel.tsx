@@ -100,7 +100,7 @@ export function Panel({ board, metric, isVisible, hasChart, isFull = false }: Pa
         <PanelTitle metric={metric} />
         <TableButton metric={metric} isTable={isTable} />
         {!isFull && <FullButton metric={metric} board={board} />}
-        <PanelValue board={board} series={series} />
+        <PanelValue board={board} series={series} zoom={axes.zoom} />
       </header>
       <div class="panel-body">
         {isTable.value && (
@@ -163,21 +163,28 @@ function NonFinite({ series, axes }: { series: readonly ChartSeries[]; axes: Cha
   return text === "" ? null : <span class="panel-warning">{text}</span>;
 }
 
-/** Where the line of the highlighted run, or of the only one, ends. */
-function PanelValue({ board, series }: { board: Board; series: readonly ChartSeries[] }) {
+interface PanelValueProps {
+  board: Board;
+  series: readonly ChartSeries[];
+  zoom: readonly [number, number] | null;
+}
+
+/** Where the line of the highlighted run, or of the only one, ends in the shown range. */
+function PanelValue({ board, series, zoom }: PanelValueProps) {
   const text = useMemo(
     () =>
       computed(() => {
         const id = board.highlighted.value;
         const only = series.length === 1 ? series[0] : undefined;
         const own = series.filter((line) => line.runId === id);
-        const shown = (own.length > 0 ? own : only === undefined ? [] : [only]).map(lineEnd);
+        const chosen = own.length > 0 ? own : only === undefined ? [] : [only];
+        const shown = chosen.map((line) => lineEnd(line, zoom)).filter((end) => end !== null);
         return {
           value: shown.map((end) => formatValue(end.value)).join("  "),
           hint: shown.map((end) => end.hint).join(" "),
         };
       }),
-    [board, series],
+    [board, series, zoom],
   );
   const { value, hint } = text.value;
   return (

@@ -12,6 +12,8 @@ import type { RunGroup } from "./groups.js";
 
 type HeldSeries = ReadonlyMap<string, readonly BucketSeries[]>;
 
+type Range = readonly [number, number] | null;
+
 export interface LineOwner {
   /** Run id, or name of a group. */
   readonly id: string;
@@ -89,10 +91,17 @@ export function panelSeries(
   return lines;
 }
 
-/** The value at a line's end: of its newest point, or the mean of what several ranks logged there. */
-export function lineEnd({ name, data }: ChartSeries): { value: number; hint: string } {
-  const end = data.length - 1;
-  if (end < 0) return { value: NaN, hint: "" };
+/**
+ * The value at a line's end: of its newest point, or the mean of what several ranks logged there.
+ * Of what `zoom` shows alone; null without a point there.
+ */
+export function lineEnd(
+  { name, data }: ChartSeries,
+  zoom: Range = null,
+): { value: number; hint: string } | null {
+  const [from, to] = bucketsIn(data, zoom);
+  const end = to - 1;
+  if (end < from) return null;
   const isOneX = data.firstX[end] === data.lastX[end];
   const count = data.count[end]!;
   if (data.runCount !== null || (isOneX && count > 1))
@@ -100,10 +109,15 @@ export function lineEnd({ name, data }: ChartSeries): { value: number; hint: str
       value: orInfinity(data.mean[end]!, data, end),
       hint: `${name}: mean of ${formatCount(count)} points`,
     };
-  return { value: orInfinity(data.last[end]!, data, end), hint: `${name}: the newest point` };
+  // Of a bucket over the edge, the first point is the only one that is known to be inside.
+  if (zoom !== null && data.lastX[end]! > zoom[1])
+    return {
+      value: orInfinity(data.first[end]!, data, end),
+      hint: `${name}: the first point of the last bucket`,
+    };
+  const hint = zoom === null ? "the newest point" : "the newest point of the shown range";
+  return { value: orInfinity(data.last[end]!, data, end), hint: `${name}: ${hint}` };
 }
-
-type Range = readonly [number, number] | null;
 
 /** What is behind the picture: points, buckets, how they are shown. Only of what `zoom` shows. */
 export function honesty(
