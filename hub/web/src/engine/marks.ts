@@ -14,8 +14,10 @@ export interface NonFinite {
   readonly nan: number;
   readonly positiveInf: number;
   readonly negativeInf: number;
-  /** x of the first of them. */
+  /** x of the first of them, or where its bucket begins. */
   readonly firstX: number;
+  /** Whether `firstX` is the x of a value, not only of its bucket. */
+  readonly isExact: boolean;
 }
 
 const KINDS: readonly MarkKind[] = ["nan", "positiveInf", "negativeInf"];
@@ -47,9 +49,22 @@ export interface SeriesPart {
   readonly part: readonly [number, number];
 }
 
+/** Whether the first point of a bucket is known to be none that a line can show. */
+function startsNonFinite(data: BucketSeries, i: number): boolean {
+  let count = 0;
+  for (const kind of KINDS) count += data[kind]?.[i] ?? 0;
+  return data.firstX[i] === data.lastX[i] || count === data.count[i];
+}
+
 /** How many non-finite values the parts hold, and where the first is; null without any. */
 export function countNonFinite(all: readonly SeriesPart[]): NonFinite | null {
-  const total = { nan: 0, positiveInf: 0, negativeInf: 0, firstX: Number.POSITIVE_INFINITY };
+  const total = {
+    nan: 0,
+    positiveInf: 0,
+    negativeInf: 0,
+    firstX: Number.POSITIVE_INFINITY,
+    isExact: false,
+  };
   for (const { data, part } of all) {
     for (const kind of KINDS) {
       const counts = data[kind];
@@ -57,7 +72,10 @@ export function countNonFinite(all: readonly SeriesPart[]): NonFinite | null {
       for (let i = part[0]; i < part[1]; i++) {
         if (counts[i]! === 0) continue;
         total[kind] += counts[i]!;
-        total.firstX = Math.min(total.firstX, data.firstX[i]!);
+        const x = data.firstX[i]!;
+        if (x > total.firstX) continue;
+        total.isExact = startsNonFinite(data, i) || (x === total.firstX && total.isExact);
+        total.firstX = x;
       }
     }
   }

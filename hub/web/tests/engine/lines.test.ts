@@ -94,7 +94,7 @@ describe("non-finite values", () => {
       { kind: "nan", x: 0.5 },
       { kind: "nan", x: 2.5 },
     ]);
-    expect(countNonFinite([{ data, part: [0, data.length] }])).toEqual({ nan: 2, positiveInf: 0, negativeInf: 0, firstX: 0 });
+    expect(countNonFinite([{ data, part: [0, data.length] }])).toEqual({ nan: 2, positiveInf: 0, negativeInf: 0, firstX: 0, isExact: false });
     expect(countNonFinite([{ data: bucketed(steps([1]), 0), part: [0, 1] }])).toBeNull();
   });
 });

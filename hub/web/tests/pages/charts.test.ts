@@ -254,6 +254,18 @@ describe("lines of a panel", () => {
     expect(nonFiniteText(lines, "number", "step")).toBe("");
   });
 
+  it("name the first value that is not finite, or about where its bucket has it", () => {
+    const values = Array.from({ length: 100 }, (_, step) => (step < 50 ? 1 : Number.NaN));
+    const text = (level: number, zoom: [number, number] | null = null) => {
+      const one = new Map([["a", [bucketed(steps(values), level, "a")]]]);
+      return nonFiniteText(panelSeries(lineOwners([run("a")], null, "light"), one, null), "number", "step", zoom);
+    };
+    expect(text(0)).toBe("50 NaN from step 50");
+    expect(text(3)).toBe("50 NaN from about step 48");
+    expect(text(1)).toBe("50 NaN from step 50");
+    expect(text(3, [60, 100])).toBe("44 NaN from step 56");
+  });
+
   it("are described by what the zoom shows alone", () => {
     const shown = { bands: true, technique: "stroke", smoothing: 0 };
     const long = new Map([["a", [bucketed(steps([1, 2, 3, 4, Number.NaN, 6]), 0, "a")]]]);

@@ -155,7 +155,7 @@ function bucketsIn({ firstX, lastX, length }: BucketSeries, zoom: Range): [numbe
   return [from, Math.max(from, to < length && firstX[to] === zoom[1] ? to + 1 : to)];
 }
 
-/** Warning about values that no line shows; "" without any. */
+/** Warning about values that no line shows; "" without any. A bucket has only about where they are. */
 export function nonFiniteText(
   lines: readonly ChartSeries[],
   xUnit: AxisUnit,
@@ -170,5 +170,6 @@ export function nonFiniteText(
     found.negativeInf > 0 ? `${formatCount(found.negativeInf)} -Inf` : "",
   ].filter((part) => part !== "");
   const at = formatX(found.firstX, xUnit);
-  return `${parts.join(", ")} from ${xUnit === "number" ? `${xName} ${at}` : at}`;
+  const from = found.isExact ? "from" : "from about";
+  return `${parts.join(", ")} ${from} ${xUnit === "number" ? `${xName} ${at}` : at}`;
 }
