@@ -1,6 +1,8 @@
 """What is logged appears by itself, and what was chosen is there after a reload."""
 
 import re
+import subprocess
+import sys
 
 from playwright.sync_api import Locator, Page, expect
 
@@ -95,6 +97,71 @@ def test_ranks_are_drawn_together_or_apart(page: Page, site: Site) -> None:
     finally:
         for each in ranks:
             each.close()
+
+
+def delete(site: Site, *words: str) -> None:
+    command = [sys.executable, "-m", "stepwell", "rm", *words, "--yes", "--force"]
+    done = subprocess.run(
+        command, env=site.node.environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_run_that_was_deleted_and_started_again_is_drawn_anew(
+    page: Page, site: Site, watch: Watch
+) -> None:
+    watch.allow("404 .*/again")
+    first, second, third = site.trainer(), site.trainer(), site.trainer()
+    try:
+        first.init("again", id="again-1").log(*({"loss": 1.0 + step} for step in range(5)))
+        first.finish()
+        site.flush()
+        page.goto(f"{site.url}{site.run_path('again', 'again-1')}")
+        value = panel(page, "loss").locator(".panel-value")
+        expect(value).to_have_text("5")
+
+        delete(site, "again/again-1")
+        expect(page.locator("main")).to_contain_text("There is no run again-1")
+        second.init("again", id="again-1").log(*({"loss": 11.0 + step} for step in range(5)))
+        expect(value).to_have_text("15")
+        # Of the five points, those before the last one are new too.
+        state = wait_until_drawn(page, "loss", buckets=5)
+        assert state["y"][0] > 10
+        second.finish()
+
+        # The list of the project, whose run is another one at once.
+        site.flush()
+        page.goto(f"{site.url}{site.run_path('again')}")
+        wait_until_drawn(page, "loss", buckets=5)
+        delete(site, "again/again-1")
+        third.init("again", id="again-1").log(*({"loss": 101.0 + step} for step in range(5)))
+        page.wait_for_function(
+            "() => document.querySelector('[data-metric=loss] .chart')"
+            "?.chart.debugState().y[0] > 90"
+        )
+    finally:
+        for each in (first, second, third):
+            each.close()
+
+
+def test_a_project_that_was_deleted_and_is_used_again_has_its_new_columns(
+    page: Page, site: Site, watch: Watch
+) -> None:
+    watch.allow("404 .*/reused")
+    first, second = site.trainer(), site.trainer()
+    try:
+        first.init("reused", id="reused-1").log({"old_loss": 1.0}).finish()
+        site.flush()
+        page.goto(f"{site.url}{site.run_path('reused', '', 'table')}")
+        header = page.get_by_role("columnheader", name="old_loss")
+        expect(header).to_be_visible()
+        delete(site, "--project", "reused")
+        second.init("reused", id="reused-2").log({"new_loss": 2.0})
+        expect(page.get_by_role("columnheader", name="new_loss")).to_be_visible()
+        expect(header).to_have_count(0)
+    finally:
+        first.close()
+        second.close()
 
 
 def test_the_end_of_a_run_is_seen(page: Page, site: Site) -> None:

@@ -108,6 +108,25 @@ export class FrameCache {
     this.flushSoon();
   }
 
+  /** Drop what is held of a run, and of the groups that it is in: its id is another run's now. */
+  forget(project: string, runId: string): void {
+    for (const entry of this.entries.values()) {
+      const { groups } = entry.question;
+      if (entry.question.project !== project) continue;
+      const ids =
+        groups === null
+          ? [runId]
+          : Object.keys(groups).filter((name) => groups[name]!.includes(runId));
+      for (const id of ids) {
+        if (!entry.answered.delete(id)) continue;
+        entry.series.delete(id);
+        entry.stale.delete(id);
+        entry.revision.value++;
+      }
+    }
+    this.flushSoon();
+  }
+
   /** News may have been missed: all needed series are requested again, from their tails. */
   changedAll(): void {
     const at = ++this.clock;

@@ -81,6 +81,7 @@ export function makeRuns(
   const chosenByPage = signal<readonly string[] | null>(null);
   const elsewhere = signal<ReadonlyMap<string, RunOverview>>(new Map());
   const closing = new AbortController();
+  let listedBefore: { list: string; runs: ReadonlySet<string> } | null = null;
 
   const part = <T>(read: (values: ViewState<typeof RUNS_FIELDS>["values"]["value"]) => T) => {
     const serialized = computed(() => JSON.stringify(read(view.values.value)));
@@ -112,6 +113,10 @@ export function makeRuns(
       });
     }),
     effect(() => {
+      const now = runsList.rows.value;
+      untracked(() => isReplaced(now) && void chooseColumns());
+    }),
+    effect(() => {
       if (needsAllRows(selection.value)) runsList.need(runsList.total.value ?? Infinity);
     }),
     effect(() => {
@@ -122,6 +127,17 @@ export function makeRuns(
       if (missing.length > 0) void fetchElsewhere(missing);
     }),
   ];
+
+  /** Whether a project of the same name took the place of the one whose columns were chosen. */
+  function isReplaced(rows: readonly RunOverview[]): boolean {
+    if (!runsList.isReady.peek() || !isAuto.peek() || filter.peek() !== "") return false;
+    const list = JSON.stringify([sort.peek(), archived.peek()]);
+    const runs = new Set(rows.map(({ run_id, started_at }) => `${started_at} ${run_id}`));
+    const before = listedBefore;
+    if (before?.list === list && runs.size === 0) return false;
+    listedBefore = { list, runs };
+    return before?.list === list && ![...runs].some((run) => before.runs.has(run));
+  }
 
   async function chooseColumns(): Promise<void> {
     let keys: readonly AttributeKey[] = [];

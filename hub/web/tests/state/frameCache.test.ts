@@ -286,6 +286,27 @@ describe("news", () => {
   });
 });
 
+it("a run whose id is used again is asked for as a whole, and so are its groups", async () => {
+  const { cache, asked } = hub();
+  const grouped = { ...STEPS, groups: { x: ["a", "b"], y: ["c"] } };
+  cache.need({}, need("loss", ["a", "b"]));
+  cache.need({}, need("loss", ["x", "y"], { question: grouped }));
+  await turn();
+  await asked[0]!.answer([frame(0, "loss", [line("a", [1, 2, 3]), line("b", [1])])]);
+  await asked[1]!.answer([frame(0, "loss", [])]);
+  cache.forget("other", "a");
+  await turn();
+  expect(asked).toHaveLength(2);
+  cache.forget("p", "a");
+  expect([...cache.read(STEPS, "loss").series.keys()]).toEqual(["b"]);
+  await turn();
+  const again = asked.slice(2).map(({ ids, items }) => [ids, items]);
+  expect(again).toEqual([
+    [["a"], [{ metric: "loss" }]],
+    [["x"], [{ metric: "loss" }]],
+  ]);
+});
+
 describe("failures", () => {
   it("keep what was there, are shown, and are not asked again by themselves", async () => {
     const { cache, asked } = hub();

@@ -25,7 +25,11 @@ export function RunCharts({ run, onRefresh }: RunChartsProps) {
   latest.current = run;
   useEffect(() => {
     const [known] = runs.peek();
-    const isSame = known?.name === run.name && known.color === run.color && known.slot === run.slot;
+    const isSame =
+      known?.name === run.name &&
+      known.color === run.color &&
+      known.slot === run.slot &&
+      known.started_at === run.started_at;
     if (!isSame) runs.value = [run];
   }, [runs, run]);
   const board = useMemo(

@@ -1,7 +1,7 @@
 /**
  * The state of a board of charts: requests to the hub, state that panels share, live events.
  */
-import { computed, effect, signal, type ReadonlySignal, type Signal } from "@preact/signals";
+import { computed, effect, signal, untracked, type ReadonlySignal, type Signal } from "@preact/signals";
 
 import type { RunOverview } from "../../api/types.js";
 import { askSeries } from "../../state/askSeries.js";
@@ -18,6 +18,20 @@ import { CHARTS_FIELDS, xFor, type ChartsValues } from "./view.js";
 
 /** One for the page: going to a run and back finds the series again. */
 export const frames = new FrameCache(askSeries);
+
+/** When each run that was drawn started. */
+const startsKnown = new Map<string, number>();
+
+/** A run that was deleted and started again has the same id and other series. */
+function forgetRestarted(project: string, runs: readonly RunOverview[]): void {
+  for (const { run_id, started_at } of runs) {
+    if (started_at === null) continue;
+    const key = JSON.stringify([project, run_id]);
+    const before = startsKnown.get(key);
+    startsKnown.set(key, started_at);
+    if (before !== undefined && before !== started_at) frames.forget(project, run_id);
+  }
+}
 
 export interface Board {
   readonly project: string;
@@ -154,6 +168,10 @@ export function makeBoard(options: BoardOptions): Board {
   const rewatch = throttled(WATCH_MS, () => watching.change(watchOf()));
   const stops = [
     stopGroups,
+    effect(() => {
+      const now = runs.value;
+      untracked(() => forgetRestarted(project, now));
+    }),
     effect(() => {
       if (options.areRunsKnown.value) names.show(values.value.m, ids.value);
     }),

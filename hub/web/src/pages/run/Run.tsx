@@ -36,12 +36,13 @@ interface RunProps {
 
 export function Run({ project, runId, tab }: RunProps) {
   const resource = useResource(`${project}/${runId}`, (signal) => getRun(project, runId, { signal }));
-  // The charts watch the run themselves, with its series.
-  const watch = tab === "charts" ? null : { project, runs: [runId], metrics: [] };
-  useLive(watch, () => void resource.load());
   const run = resource.data.value;
   const error = resource.error.value;
   const isGone = error instanceof ApiError && error.status === 404;
+  // The charts watch the run themselves, with its series; of a run that is gone there are none.
+  const isWatchedByCharts = tab === "charts" && !isGone;
+  const watch = isWatchedByCharts ? null : { project, runs: [runId], metrics: [] };
+  useLive(watch, () => void resource.load());
   const name = run?.name || runId;
   const charts = pathOf({ page: "charts", project });
   return (
