@@ -2,6 +2,7 @@
 
 state name tags group job_type sweep notes created ended seen duration id host archived color
 config.PATH    summary.PATH    metric.NAME[:last|min|max|mean|first|count]
+A metric and a key may have the empty name: `summary.`, `config.`, `metric.`, `metric.:max`.
 any other name: config.NAME if the project has it, else summary.NAME
 """
 
@@ -72,11 +73,11 @@ def parse_path(text: str) -> Path:
     if name in FIELDS:
         return Path(Kind.RUN, name)
     head, dot, rest = text.partition(".")
-    if dot and rest and head in ("config", "summary"):
+    if dot and head in ("config", "summary"):
         return Path(Kind(head), rest)
-    if dot and rest and head == "metric":
+    if dot and head == "metric":
         metric, colon, statistic = rest.rpartition(":")
-        if colon and metric and statistic in STATISTICS:
+        if colon and statistic in STATISTICS:
             return Path(Kind.METRIC, metric, statistic)
         return Path(Kind.METRIC, rest, "last")
     return Path(Kind.BARE, text)

@@ -339,8 +339,27 @@ def test_a_metric_with_an_odd_name_makes_no_other_name_exist(store: Store, odd: 
         assert hint.startswith(f"no run has {name!r}")
         (hint,) = filter_hints(store, project, f"{name}:3")
         assert hint.startswith(f"no run has {name!r}")
-    known = [odd, f"metric.{odd}", f"{odd}.max", f"summary.{odd}.max"] if odd else [".max"]
+    known = [f"metric.{odd}", f"summary.{odd}", f"{odd}.max", f"summary.{odd}.max"]
+    known += [odd, "config.", f"metric.{odd}:max"]
     assert path_hints(store, project, known) == ()
+
+
+def test_the_empty_name_is_a_column_a_filter_and_a_sort(store: Store):
+    project = fresh_project()
+    make_run(store, project, "a", config={"": "x"}, metrics={"": [1.0, 2.0]})
+    make_run(store, project, "b", metrics={"": [5.0, 4.0]})
+    make_run(store, project, "c", metrics={"loss": [3.0]})
+    columns = ["summary.", "config.", "metric.", "metric.:max"]
+    found = {
+        run.ref.run_id: run.columns
+        for run in list_runs(store, project, sort=["-summary."], columns=columns).items
+    }
+    assert list(found) == ["b", "a", "c"]
+    assert found["a"] == {"summary.": 2.0, "config.": "x", "metric.": 2.0, "metric.:max": 2.0}
+    assert found["b"] == {"summary.": 4.0, "metric.": 4.0, "metric.:max": 5.0}
+    assert not found["c"]
+    assert ids(store, project, "metric.:max>3") == ["b"]
+    assert ids(store, project, "summary.<3") == ["a"]
 
 
 def test_names_that_no_run_has_are_hinted_at_with_the_nearest(store: Store):

@@ -16,7 +16,9 @@ export function columnsToAsk(columns: readonly string[]): string[] {
 }
 
 export function columnTitle(column: string): string {
-  return column === "job_type" ? "job type" : column.replace(/^(config|summary|metric)\./, "");
+  if (column === "job_type") return "job type";
+  // A metric and a key may have the empty name.
+  return column.replace(/^(config|summary|metric)\./, "").replace(/^(?=$|:)/, "(no name)");
 }
 
 /** The part of a column's name that says where its values come from, or "". */

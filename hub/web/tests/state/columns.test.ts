@@ -25,6 +25,11 @@ test("a run's own facts are not asked for again", () => {
 test("a title leaves out where the value comes from", () => {
   expect(columnTitle("summary.val/loss")).toBe("val/loss");
   expect(columnTitle("config.job_type")).toBe("job_type");
+  expect(["summary.", "config.", "metric.:max"].map(columnTitle)).toEqual([
+    "(no name)",
+    "(no name)",
+    "(no name):max",
+  ]);
 });
 
 test("titles that would be the same say where their values come from", () => {
