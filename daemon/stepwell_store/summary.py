@@ -2,10 +2,13 @@
 
     last value of each metric  →  operations of define_metric  →  values that were set by hand
 
+The last value is the last one that is not None. A metric with only None has no value.
+
 A metric with defined operations has a dict of them, ``{"min": 0.1}``, as in wandb. ``last`` alone
 gives the plain value, also ``copy`` of former clients; ``none`` leaves the metric out. If a metric
-has floats and other values, the kind that was logged last counts. A value that was set (or deleted)
-by hand is valid until the next log of its metric. If several writers log one metric, the latest
+has floats and other values, its operations are those of the floats; without operations, the kind
+that was logged last counts. A value that was set (or deleted) by hand is valid until the next log
+of its metric, not counting None. If several writers log one metric, the latest
 step counts, then the latest time. ``_step``, ``_timestamp`` and ``_runtime`` are added.
 
 The summary is computed from stored rows only. So it is the same while a run is running, after a
@@ -23,7 +26,7 @@ from stepwell_store.statistics import SeriesStatistics, join_statistics
 
 @dataclass(frozen=True, slots=True)
 class LastText:
-    """The last logged value of a metric that is not a float.
+    """The last logged value of a metric that is neither a float nor None.
 
     Attributes:
         value: of the latest step, then of the latest time.
@@ -54,21 +57,18 @@ def summarise(
     summary: dict[str, Any] = {}
     logged_us = {metric: text.latest_us for metric, text in texts.items()}
     for metric in sorted({*by_metric, *texts}):
+        definition = definition_of(metric, defined)
+        operations = operations_of(definition)
         parts = by_metric.get(metric)
         text = texts.get(metric)
-        if parts is None:
-            assert text is not None
-            if text.value is not None:
-                summary[metric] = text.value
-            continue
-        joined = join_statistics(parts)
-        logged_us[metric] = max(logged_us.get(metric, 0), joined.time_max)
-        if text is not None and text.latest_us >= joined.time_max:
-            if text.value is not None:
-                summary[metric] = text.value
-            continue
-        value = operated(joined, definition_of(metric, defined))
-        if value is not None:
+        value: Any = None if text is None else text.value
+        if parts is not None:
+            joined = join_statistics(parts)
+            if text is None or text.latest_us < joined.time_max:
+                value = joined.last[2]
+            value = operated(joined, operations, definition.get("goal")) or value
+            logged_us[metric] = max(logged_us.get(metric, 0), joined.time_max)
+        if "none" not in operations:
             summary[metric] = value
     holding = [each for each in explicit if each.version >= _latest(each.path, logged_us)]
     for assignment in holding:
@@ -95,16 +95,19 @@ def add_automatic(
     return summary
 
 
-def operated(joined: SeriesStatistics, definition: Mapping[str, Any]) -> Any:
-    """Return the summary of a metric by its definition: a value, a dict, or None for no value."""
-    operations = definition.get("summary") or []
-    if isinstance(operations, str):
-        operations = operations.split(",")
-    if "none" in operations:
-        return None
-    values = {name: _operate(name, joined, definition.get("goal")) for name in operations}
+def operated(
+    joined: SeriesStatistics, operations: Sequence[str], goal: object
+) -> dict[str, float] | None:
+    """Return the values of ``operations``; None if the last value stands for them."""
+    values = {name: _operate(name, joined, goal) for name in operations}
     known = {name: value for name, value in values.items() if value is not None}
-    return joined.last[2] if not known or list(known) == ["last"] else known
+    return None if not known or list(known) == ["last"] else known
+
+
+def operations_of(definition: Mapping[str, Any]) -> Sequence[str]:
+    """Return the names of the operations of one ``define_metric``."""
+    operations: Sequence[str] = definition.get("summary") or []
+    return operations.split(",") if isinstance(operations, str) else operations
 
 
 def definition_of(metric: str, defined: Mapping[str, Any]) -> Mapping[str, Any]:

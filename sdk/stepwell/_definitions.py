@@ -122,16 +122,14 @@ class Tracker:
         self.lowest, self.highest = math.inf, -math.inf
 
     def add(self, value: float) -> None:
-        """NaN counts as first and last only; infinities count as extremes but not for the mean."""
+        """NaN and infinities count as first and last only, as in the store."""
         self.overridden = False
         if not self.started:
             self.started, self.first = True, value
         self.last = value
-        if value != value:
-            return
-        self.lowest = min(self.lowest, value)
-        self.highest = max(self.highest, value)
         if math.isfinite(value):
+            self.lowest = min(self.lowest, value)
+            self.highest = max(self.highest, value)
             self.count += 1
             self.total += value
 
@@ -146,10 +144,13 @@ class Tracker:
             self.started, self.count = bool(state[0]), int(state[1])
             self.total, self.first, self.last, self.lowest, self.highest = map(float, state[2:])
 
-    def summary(self) -> Any:
-        """Return the value for the summary: a dict or the last value; None for no value."""
-        if "none" in self.operations:
-            return None
+    @property
+    def hidden(self) -> bool:
+        """Whether the metric has no value in the summary."""
+        return "none" in self.operations
+
+    def summary(self) -> dict[str, float] | None:
+        """Return the values of the operations; None if the last value stands for them."""
         seen = self.highest >= self.lowest
         found: dict[str, float] = {}
         for operation in self.operations:
@@ -159,15 +160,13 @@ class Tracker:
                 found["max"] = self.highest
             elif operation == "mean" and self.count:
                 found["mean"] = self.total / self.count
-            elif operation == "first":
+            elif operation == "first" and self.started:
                 found["first"] = self.first
-            elif operation == "last":
+            elif operation == "last" and self.started:
                 found["last"] = self.last
             elif operation == "best" and seen:
                 found["best"] = self.highest if self.goal == "maximize" else self.lowest
-        if not found or list(found) == ["last"]:
-            return self.last
-        return found
+        return None if not found or list(found) == ["last"] else found
 
 
 class Definitions:

@@ -82,7 +82,8 @@ class FilledSegment:
 
     @property
     def has_logged(self) -> bool:
-        return bool(self._latest) or any(schema.last for schema in self._schemas.values())
+        rows = any(schema.last for schema in self._schemas.values())
+        return rows or bool(self._latest) or self._other_end > 0
 
     @property
     def last_us(self) -> int:
@@ -143,7 +144,6 @@ class FilledSegment:
             position = self._sequence if self.journal is None else self._base + self._offset
             for name, value in values.items():
                 self._latest[name] = (position, value)
-                self.definitions.trackers.pop(name, None)
 
     def forget_latest(self, name: str) -> None:
         with self._lock:

@@ -57,17 +57,11 @@ class Summary:
     _handed_out: dict[str, tuple[Any, Any]]  # Nested values that may change, and how they were.
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all values; defined metrics have their defined form, None is left out."""
-        found = dict(self._writer.latest_values())
-        for name, tracker in list(self._writer.definitions.trackers.items()):
-            if tracker.overridden:
-                continue
-            value = tracker.summary()
-            if value is None:
-                found.pop(name, None)
-            elif name in found:
-                found[name] = value
-        found = {name: value for name, value in found.items() if value is not None}
+        """Return all values; defined metrics have their defined form."""
+        with self._writer.lock:
+            held = self._writer.latest_values()
+            found = {name: self._defined(name, value) for name, value in held.items()}
+        found = {name: value for name, value in found.items() if value is not _MISSING}
         if self._writer.has_logged:
             for name, value in self._automatic().items():
                 found.setdefault(name, value)
@@ -158,12 +152,10 @@ class Summary:
         name = metric_name("", key, silent)
         writer = self._writer
         with writer.lock:
-            value = writer.latest(name)
-            tracker = writer.definitions.trackers.get(name)
-            if tracker is not None and not tracker.overridden:
-                defined = tracker.summary()
-                value = defined if defined is None or value is not None else None
-        if value is None:
+            value = writer.latest_values((name,)).get(name, _MISSING)
+            if value is not _MISSING:
+                value = self._defined(name, value)
+        if value is _MISSING:
             return self._automatic().get(name, _MISSING) if writer.has_logged else _MISSING
         if isinstance(value, dict | list):
             if self._is_finished():
@@ -173,13 +165,22 @@ class Summary:
                 self._handed_out[name] = (value, copy_of(value))
         return value
 
+    def _defined(self, name: str, last: Any) -> Any:
+        """Return the value by the definition of the metric, ``_MISSING`` for none."""
+        tracker = self._writer.definitions.trackers.get(name)
+        if tracker is None or tracker.overridden:
+            return last
+        if tracker.hidden:
+            return _MISSING
+        defined = tracker.summary()
+        return last if defined is None else defined
+
     def _warn_of_twins(self, fresh: Mapping[str, Any]) -> None:
         """Name values that have one path, such as ``"a.b"`` and ``"a": {"b": …}``."""
         for key, value in fresh.items():
-            if value is None or ("." not in key and not isinstance(value, dict)):
+            if "." not in key and not isinstance(value, dict):
                 continue
-            found = self._writer.latest_values(names_above(key, value))
-            held = {name: each for name, each in found.items() if each is not None}
+            held = self._writer.latest_values(names_above(key, value))
             if twin := find_twin(key, {**held, key: value}):
                 path, other = twin
                 self._warn(f"summary twin {path}", twin_text("summary", key, path, other))

@@ -207,7 +207,7 @@ class Writer(RecordWriter):
     def _write_values(self, others: dict[str, Any], at: int, time_us: int) -> None:
         if self._disabled:
             self._sequence += 1
-            self._latest.update((name, (self._sequence, value)) for name, value in others.items())
+            self._remember_values(others, self._sequence)
             return
         for part in cut_into_parts(others):
             position = self._write_event(VALUES, {"values": part}, at, time_us)
@@ -216,8 +216,17 @@ class Writer(RecordWriter):
                 if self.stager is not None and (named := blobs_in(part)):
                     self.stager.withdraw(named)
                 continue
-            for name, value in part.items():
-                self._latest[name] = (position, value)
+            self._remember_values(part, position)
+
+    def _remember_values(self, values: dict[str, Any], position: int) -> None:
+        """Note the last values. None is not one: the value before it stays."""
+        for name, value in values.items():
+            if value is None:
+                continue
+            self._latest[name] = (position, value)
+            tracker = self.definitions.tracker_of(name)
+            if tracker is not None:
+                tracker.overridden = False
 
     def write_histograms(self, histograms: dict[str, dict[str, Any]]) -> None:
         """Write histograms, in their event's form, into the row that the next `log` closes."""

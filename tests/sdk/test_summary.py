@@ -1,6 +1,7 @@
 """`run.summary`: read and written by name, nested values too, at a cost that does not grow."""
 
 import copy
+import math
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -167,3 +168,51 @@ def test_a_nested_change_that_gives_two_config_values_one_path_is_named(
     run.config["a"]["b"] = 3
     run.flush(0)
     assert "config 'a' and 'a.b' both have a value at a.b" in capfd.readouterr().err
+
+
+def values_of(run: Run) -> dict[str, Any]:
+    found = dict(run.summary)
+    assert found == run.summary.as_dict()
+    return {name: value for name, value in found.items() if name[0] != "_"}
+
+
+def test_none_and_texts_hide_no_value(offline: Start) -> None:
+    run = offline()
+    run.define_metric("best", summary="max,last")
+    run.define_metric("hidden", summary="none")
+    run.log({"best": 4.0, "plain": 1.0, "text": "a", "hidden": "a", "only": None})
+    run.log({"best": None, "plain": None, "text": None})
+    assert values_of(run) == {"best": {"max": 4.0, "last": 4.0}, "plain": 1.0, "text": "a"}
+    assert "only" not in run.summary
+    run.log({"best": "n/a", "plain": "n/a"})
+    assert values_of(run)["best"] == {"max": 4.0, "last": 4.0}
+    assert values_of(run)["plain"] == "n/a"
+    run.log({"best": math.inf})
+    assert values_of(run)["best"] == {"max": 4.0, "last": math.inf}
+
+
+def test_a_value_by_hand_hides_operations_until_the_next_log(offline: Start) -> None:
+    run = offline()
+    run.define_metric("best", summary="max")
+    for later in (3.0, "n/a"):
+        run.log({"best": 5.0})
+        run.summary["best"] = 1
+        run.log({"best": None})
+        assert values_of(run) == {"best": 1}
+        run.log({"best": later})
+        assert values_of(run) == {"best": {"max": 5.0}}
+
+
+def test_none_by_hand_is_a_value(offline: Start) -> None:
+    run = offline()
+    run.log({"loss": 1.0})
+    run.summary["best"] = None
+    run.summary["loss"] = None
+    assert values_of(run) == {"best": None, "loss": None}
+    assert run.summary["best"] is None
+    assert "best" in run.summary
+    assert run.summary.get("best", 3) is None
+    del run.summary["best"]
+    assert "best" not in run.summary
+    run.log({"loss": 2.0})
+    assert values_of(run) == {"loss": 2.0}

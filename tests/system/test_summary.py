@@ -30,10 +30,11 @@ def summary(node: Node, run: str = "r1") -> dict[str, Any]:
     return {name: value for name, value in found.items() if name not in _AUTOMATIC}
 
 
-def train(node: Node, code: str, **variables: str) -> None:
+def train(node: Node, code: str, **variables: str) -> str:
     head = "import os\n" + "".join(f"os.environ[{k!r}] = {v!r}\n" for k, v in variables.items())
     done = node.python(head + "import stepwell\n" + code)
     assert done.returncode in (0, -9), done.stderr
+    return done.stdout
 
 
 _LOGS = """
@@ -83,6 +84,44 @@ def test_a_value_that_was_set_last_stays(node: Node) -> None:
         "assert (run.summary['loss'], run.summary['acc']) == (7, 8)\nrun.finish()",
     )
     assert summary(node) == {"loss": 7, "acc": 8}
+
+
+_BEGIN = """
+run = stepwell.init('p', id='r1', resume='allow')
+run.define_metric('top*', summary='max')
+"""
+_END = """
+run.finish()
+import json
+print(json.dumps({k: v for k, v in run.summary.as_dict().items() if k[0] != "_"}))
+"""
+_PARTS = (
+    "run.log({'top_text': 4.0, 'top_none': 4.0, 'top_inf': 4.0, 'top_set': 5.0, 'b': 1.0})\n"
+    "run.summary.update({'none': None, 'gone': None, 'nested': None})",
+    "run.log({'top_text': 'n/a', 'top_none': None, 'top_inf': float('inf'), 'b': None})\n"
+    "run.summary['top_set'] = 1\n"
+    "assert run.summary['gone'] is None\n"
+    "del run.summary['gone']",
+    "run.log({'top_set': 3.0, 'only': None})\nrun.summary['nested'] = {'a': {'b': 1}}",
+)
+_SUMMARY = {
+    "top_text": {"max": 4.0},
+    "top_none": {"max": 4.0},
+    "top_inf": {"max": 4.0},
+    "top_set": {"max": 5.0},
+    "b": 1.0,
+    "none": None,
+    "nested": {"a": {"b": 1}},
+}
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+def test_the_script_sees_what_is_stored(node: Node, processes: int) -> None:
+    node.start_daemon()
+    parts = ["\n".join(_PARTS)] if processes == 1 else _PARTS
+    for part in parts:
+        live = json.loads(train(node, _BEGIN + part + _END))
+    assert live == summary(node) == _SUMMARY
 
 
 def test_config_names_that_collide_are_all_kept(node: Node) -> None:

@@ -87,7 +87,7 @@ class PageColumns:
     def _read_texts(self) -> dict[tuple[str, str], dict[str, LastText]]:
         if not self._summaries:
             return {}
-        return last_texts(self._question, self._where, self._summaries)
+        return last_texts(self._question, self._where, _with_parents(self._summaries))
 
     def _names(self, kind: Kind) -> list[str]:
         return sorted({path.name for path in self._columns.values() if path.kind is kind})

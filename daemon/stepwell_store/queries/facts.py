@@ -63,7 +63,9 @@ def read_facts(question: Question, project: str | None, paths: Iterable[Path]) -
     sql = _FACTS
     if summaries:
         sql += _TEXTS
-        parameters["metrics"] = sorted(summaries)
+        parameters["metrics"] = sorted(
+            {each for name in summaries for each in (name, *parents_of(name))}
+        )
     if project is not None:
         parameters["project"] = project
     of_project = "" if project is None else "project = {project:String} AND "

@@ -3,7 +3,7 @@
     writers: state, times, hosts                                         a tuple a run
     UNION ALL attributes_by_path: one contiguous range a path            a tuple a slot and run
     UNION ALL series_stats: one contiguous range a metric
-    UNION ALL texts: the last logged value that is no float
+    UNION ALL texts: the last logged value that is neither a float nor None
     grouped by run
 
 A slot is one value that is read for each run. Its rows are tuples of (order, order, type, Float64,
@@ -150,7 +150,8 @@ class SlotRows:
         }
         if not slots:
             return
-        where = self._where(f"metric IN {self._parameters.texts(list(slots))}")
+        metrics = self._parameters.texts(list(slots))
+        where = self._where(f"metric IN {metrics}", "type != 'null'")
         yield (
             f"SELECT {self._ids}, {self._numbers('metric', slots)} AS slot, "
             # The order of the value is its time, as for a float.

@@ -13,8 +13,8 @@ from stepwell_store.queries.slot_rows import RUN_SLOT, Parameters, SlotRows
 from stepwell_store.queries.writers import ended_sql, hosts_sql, state_sql
 
 AUTOMATIC: Final = frozenset({"_step", "_timestamp", "_runtime"})
-_OPERATIONS: Final = ("min", "max", "mean", "first", "best")
-_FIRST: Final = f'"({"|".join((*_OPERATIONS, "last"))})"'  # Not copy, see `summary.py`.
+_OPERATIONS: Final = ("min", "max", "mean", "first", "last", "best")
+_FIRST: Final = f'"({"|".join(_OPERATIONS)})"'  # Not copy, see `summary.py`.
 _TEXT_FIELDS: Final = ("group", "job_type", "sweep", "notes", "color")
 
 
@@ -140,12 +140,12 @@ class RunSlots:
         whole, dot, operation = name.rpartition(".")
         if dot and operation in _OPERATIONS and (body := self._definition(whole)):
             operand = self._operand(whole, body, f"'{operation}'")
-            defined = f"position({_operations(body)}, '\"{operation}\"') > 0"
-            shown = f"{self._logged(whole)} AND position({_operations(body)}, '\"none\"') = 0"
-            is_part = f"({held.type} = '' AND {shown} AND {defined} AND NOT isNaN({operand}))"
+            defined = _defines(body, operation)
+            shown = f"{self._logged(whole)} AND NOT {_defines(body, 'none')}"
+            is_part = f"({held.type} = '' AND {shown} AND {defined} AND isNotNull({operand}))"
             held = Value(
                 f"if({is_part}, 'float', {held.type})",
-                f"if({is_part}, {operand}, {held.number})",
+                f"if({is_part}, ifNull({operand}, 0.), {held.number})",
                 held.integer,
                 held.text,
             )
@@ -154,33 +154,40 @@ class RunSlots:
     def _defined(self, name: str, body: str, held: Value) -> Value:
         """Return ``held``; if it was logged, by the first defined operation."""
         logged = self._logged(name)
-        operations = _operations(body)
-        operand = self._operand(name, body, f"extract({operations}, '{_FIRST}')")
-        hidden = f"({logged} AND position({operations}, '\"none\"') > 0)"
+        operand = self._operand(name, body, f"extract({_operations(body)}, '{_FIRST}')")
+        hidden = f"({logged} AND {_defines(body, 'none')})"
+        is_operated = f"({logged} AND isNotNull({operand}))"
         return Value(
-            f"if({hidden}, '', {held.type})",
-            f"if({logged} AND NOT isNaN({operand}), {operand}, {held.number})",
+            f"multiIf({hidden}, '', {is_operated}, 'float', {held.type})",
+            f"if({is_operated}, ifNull({operand}, 0.), {held.number})",
             held.integer,
-            held.text,
+            f"if({is_operated}, '', {held.text})",
         )
 
     def _logged(self, metric: str) -> str:
-        """Whether ``metric`` was last logged as a number, and not set or deleted since."""
+        """Whether ``metric`` was logged, and not set or deleted since."""
         slot = self._rows.summary(metric)
-        return f"({_held(slot).type} = 'float' AND tupleElement({slot}, 2) = 0)"
+        return f"({_held(slot).type} != '' AND tupleElement({slot}, 2) = 0)"
 
     def _operand(self, metric: str, body: str, operation: str) -> str:
-        """Return the value of ``operation`` (an expression), NaN without one."""
+        """Return the value of ``operation`` (an expression), NULL without one."""
         held = {
-            name: self._rows.statistic(metric, name) for name in ("min", "max", "mean", "first")
+            name: self._rows.statistic(metric, name)
+            for name in ("min", "max", "mean", "first", "last")
         }
         values = {
-            name: f"if(tupleElement({slot}, 3) = '', nan, tupleElement({slot}, 4))"
+            name: f"if(tupleElement({slot}, 3) = '', NULL, tupleElement({slot}, 4))"
             for name, slot in held.items()
         }
         best = f"if(extract({body}, '\"goal\":\"(max)') != '', {values['max']}, {values['min']})"
+        # `last` beside other operations that have a value. Alone it is the plain last value.
+        finite = " OR ".join(_defines(body, name) for name in ("min", "max", "mean", "best"))
+        has_others = (
+            f"({_defines(body, 'first')} OR ({finite}) AND tupleElement({held['min']}, 3) != '')"
+        )
+        values["last"] = f"if({has_others}, {values['last']}, NULL)"
         cases = "".join(f"{operation} = '{name}', {value}, " for name, value in values.items())
-        return f"multiIf({cases}{operation} = 'best', {best}, nan)"
+        return f"multiIf({cases}{operation} = 'best', {best}, NULL)"
 
     def _automatic(self, name: str, held: Value) -> Value:
         """Return ``held``, else the value from ``summary.add_automatic``."""
@@ -230,6 +237,10 @@ class RunSlots:
 
 def _operations(body: str) -> str:
     return f"extract({body}, '\"summary\":\\\\[([^\\\\]]*)\\\\]')"
+
+
+def _defines(body: str, operation: str) -> str:
+    return f"(position({_operations(body)}, '\"{operation}\"') > 0)"
 
 
 def _held(slot: str) -> Value:

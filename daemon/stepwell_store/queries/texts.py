@@ -14,7 +14,7 @@ _LAST: Final = """
 SELECT project, run_id, metric, max((step, time, toString(type), text)) AS newest,
        max(time) AS latest
 FROM texts
-WHERE project IN {projects:Array(String)} AND run_id IN {runs:Array(String)}
+WHERE project IN {projects:Array(String)} AND run_id IN {runs:Array(String)} AND type != 'null'
 """
 
 
@@ -78,7 +78,7 @@ def list_texts(
 def last_texts(
     question: Question, where: Mapping[str, object], metrics: Sequence[str] | None = None
 ) -> dict[tuple[str, str], dict[str, LastText]]:
-    """Return the last value of each metric by (project, run id).
+    """Return the last value of each metric by (project, run id). None is no value.
 
     Args:
         where: ``projects`` and ``runs``, lists of names.

@@ -20,7 +20,10 @@ from tests.store.queries.made import at_us, configure, define, start, summarise
 
 RUNS: Final = 25
 _METRICS: Final = ("loss", "acc", "val.loss")
-_PATHS: Final = ("loss", "acc", "val.loss", "loss.min", "best.epoch", "lr", "opt.lr", "opt")
+_PATHS: Final = (
+    *("loss", "acc", "acc.max", "acc.last", "val.loss", "loss.min"),
+    *("best.epoch", "lr", "opt.lr", "opt"),
+)
 _MISSING: Final = object()
 
 

@@ -8,7 +8,8 @@ import pytest
 from stepwell_store import CursorError, FilterError, Store
 from stepwell_store.queries import filter_hints, get_run, list_runs, path_hints
 from stepwell_store.queries.filter import Compare, format_filter
-from tests.store.made import START_US, fresh_project, log, tell, writer
+from stepwell_wire.rows import Event
+from tests.store.made import START_US, event, fresh_project, log, tell, writer
 from tests.store.queries.made import (
     at_us,
     configure,
@@ -483,3 +484,51 @@ def test_a_run_was_last_seen_at_its_last_point(store: Store):
     (run,) = list_runs(store, project).items
     assert run.last_seen == at_us(50) / 1e6
     assert ids(store, project, "seen>1d", now=run.last_seen + 3600) == ["run"]
+
+
+def test_what_is_no_number_hides_no_operation(store: Store):
+    project = fresh_project()
+    loss = {"loss": [3.0, 1.0]}
+
+    def said(value: object, at: float) -> Event:
+        body = {"values": {"loss": value}}
+        return event("values", body, step=9, time_us=at_us(at))
+
+    make_run(store, project, "none", said(None, 1), metrics=loss)
+    make_run(store, project, "only-none", said(None, 1))
+    make_run(store, project, "text", said("n/a", 1), said(None, 2), metrics=loss)
+    set_before = summarise({"loss": 7}, at=0.5)
+    make_run(store, project, "set", set_before, said(None, 1), metrics=loss)
+    make_run(store, project, "max-none", define("loss", "max"), said(None, 1), metrics=loss)
+    make_run(store, project, "max-text", define("loss", "max"), said("n/a", 1), metrics=loss)
+    make_run(
+        store, project, "max-set", define("loss", "max"), set_before, said("n/a", 1), metrics=loss
+    )
+    make_run(store, project, "last-text", define("loss", "last"), said("n/a", 1), metrics=loss)
+    make_run(store, project, "hidden", define("loss", "none"), said("n/a", 1))
+    expected = {
+        "none": 1.0,
+        "only-none": None,
+        "text": "n/a",
+        "set": 7,
+        "max-none": {"max": 3.0},
+        "max-text": {"max": 3.0},
+        "max-set": {"max": 3.0},
+        "last-text": "n/a",
+        "hidden": None,
+    }
+    runs = list(expected)
+    assert {each: get_run(store, project, each).summary.get("loss") for each in runs} == expected
+    for columns in (("loss",), ("loss", "loss.max"), ("loss.max", "loss")):
+        listed = {
+            run.run_id: run.columns for run in list_runs(store, project, columns=columns).items
+        }
+        assert {each: listed[each].get("loss") for each in runs} == expected
+        if "loss.max" in columns:
+            shown = {each for each in runs if listed[each].get("loss.max") == 3.0}
+            assert shown == {"max-none", "max-text", "max-set"}
+    assert ids(store, project, "loss:3") == ["max-none", "max-set", "max-text"]
+    assert ids(store, project, "loss.max:3") == ["max-none", "max-set", "max-text"]
+    assert ids(store, project, "loss:none") == ["hidden", "only-none"]
+    assert ids(store, project, "loss:1") == ["none"]
+    assert ids(store, project, 'loss:"n/a"') == ["last-text", "text"]

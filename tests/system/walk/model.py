@@ -148,7 +148,10 @@ class ModelRun:
         """Return what `show` must have, without pictures, `_timestamp` and `_runtime`."""
         found: dict[str, Any] = {}
         latest: dict[str, int] = {}
-        for metric, values in self.metrics().items():
+        for metric, logged in self.metrics().items():
+            values = [each for each in logged if each.value is not None]
+            if not values:
+                continue
             latest[metric] = max(each.moment for each in values)
             value = _summed_up(values, self._definition(metric))
             if value is not None:
@@ -189,14 +192,14 @@ def _summed_up(values: list[Value], definition: dict[str, Any]) -> Any:
     """Return the summary of one metric, None for nothing."""
     points = [each for each in values if each.is_point]
     others = [each for each in values if not each.is_point]
-    if others and max(others, key=_moment).moment > max(map(_moment, points), default=0):
-        return max(others, key=_place).value
-    last = max(points, key=_place).value
     operations = definition.get("summary") or []
     if "none" in operations:
         return None
-    found = dict(_operated(operations, definition.get("goal"), points))
-    return last if not found or list(found) == ["last"] else found
+    found = dict(_operated(operations, definition.get("goal"), points)) if points else {}
+    if found and list(found) != ["last"]:
+        return found
+    is_other = others and max(map(_moment, others)) > max(map(_moment, points), default=0)
+    return max(others if is_other else points, key=_place).value
 
 
 def _operated(
