@@ -101,14 +101,16 @@ def nest(
 
     Args:
         onto: the content before the first assignment; changed in place. A dot in one of its names
-            is part of the name.
+            is part of the name. No deletion of a name above deletes it.
     """
     result: dict[str, Any] = {} if onto is None else onto
+    kept = frozenset(result)
     for each in sorted(assignments, key=lambda row: (row.version, not row.deleted, row.path)):
         place, name = _descend(result, each.path, create=not each.deleted)
         if each.deleted:
             for held in [each for each in place if each == name or each.startswith(f"{name}.")]:
-                del place[held]
+                if held == name or place is not result or held not in kept:
+                    del place[held]
             continue
         below = place.get(name)
         if isinstance(below, dict) and below:  # Values below the name keep their whole names.

@@ -16,7 +16,7 @@ kill, after ``finish`` and over resumes. Filters compare the same values inside 
 (queries/slots.py).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +73,10 @@ def summarise(
     holding = [each for each in explicit if each.version >= _latest(each.path, logged_us)]
     for assignment in holding:
         summary.pop(assignment.path, None)  # Including the defined operations.
+    if deleted := {each.path: each.version for each in holding if each.deleted}:
+        for metric in list(summary):  # A deletion deletes the metrics below, until their next log.
+            if any(logged_us[metric] < deleted.get(above, 0) for above in _above(metric)):
+                del summary[metric]
     return nest(holding, onto=summary)
 
 
@@ -121,12 +125,14 @@ def definition_of(metric: str, defined: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _latest(path: str, logged_us: Mapping[str, int]) -> int:
     """Return the time at which the metric of ``path``, or one above it, was last logged."""
-    latest = logged_us.get(path, 0)
+    return max(logged_us.get(path, 0), *(logged_us.get(each, 0) for each in _above(path)), 0)
+
+
+def _above(path: str) -> Iterator[str]:
     end = path.find(".")
     while end >= 0:
-        latest = max(latest, logged_us.get(path[:end], 0))
+        yield path[:end]
         end = path.find(".", end + 1)
-    return latest
 
 
 def _operate(name: str, joined: SeriesStatistics, goal: object) -> float | None:

@@ -6,7 +6,7 @@ the segment is full, the values are read back from there.
 
 import struct
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from stepwell._definitions import Definitions
@@ -46,6 +46,8 @@ class FilledSegment:
         self._limit = 0  # where `log` leaves its fast path: to wake the sender, or no room
         self._end = 0  # where the segment ends, without its reserve
         self._latest: dict[str, tuple[int, Any]] = {}  # by name: its position, and the value
+        self._indexed = 0  # So many names of `_latest` have their parts in `_parents`.
+        self._parents: set[str] = set()  # names with values below them: "a" and "a.b" of "a.b.c"
         self._captured = -1  # Up to here, in this segment, all rows are in `_latest`.
         self._row_step, self._row_us = starting_step - 1, 0
         self._highest_step = starting_step - 1  # of the rows that were read, and of other values
@@ -149,6 +151,19 @@ class FilledSegment:
         with self._lock:
             self._capture()
             self._latest.pop(name, None)
+            self._indexed, self._parents = 0, set()
+
+    def names_below(self, name: str) -> list[str]:
+        """Return the names of the values below ``name``: "a.b" is below "a"."""
+        with self._lock:
+            self._capture()
+            names = list(self._latest)
+            for each in names[self._indexed :]:
+                self._parents.update(_parents_of(each))
+            self._indexed = len(names)
+            if name not in self._parents:
+                return []
+            return [each for each in names if each.startswith(f"{name}.")]
 
     def _capture(self) -> None:
         """Read the last row of each schema from the current segment."""
@@ -184,3 +199,10 @@ class FilledSegment:
                 schema.last = 0
         if self._buffer is buffer:
             self._captured = captured
+
+
+def _parents_of(name: str) -> Iterator[str]:
+    end = name.find(".")
+    while end >= 0:
+        yield name[:end]
+        end = name.find(".", end + 1)

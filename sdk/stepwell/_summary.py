@@ -16,6 +16,7 @@ from stepwell._stored_forms import (
     find_twin,
     names_above,
     paths_gone,
+    paths_of,
     same,
     twin_text,
 )
@@ -82,10 +83,10 @@ class Summary:
         with self._writer.lock:
             if not self._takes():
                 return
-            before = self._writer.latest_values(fresh)
+            gone = paths_gone(self._stored(fresh), fresh)
             self._writer.set_latest(fresh)
             self._writer.definitions.override(fresh)
-            self._publish(fresh, paths_gone(before, fresh))
+            self._publish_all(fresh, gone)
             self._warn_of_twins(fresh)
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -118,9 +119,11 @@ class Summary:
         with self._writer.lock:
             if not self._takes():
                 return
+            # Each path by its name: a later value of the name replaces the name's deletion only.
+            paths = [name, *paths_of(name, self._stored([name]).get(name))]
             self._writer.forget_latest(name)
             self._writer.definitions.override([name])
-            self._publish({}, [name])
+            self._publish_all({}, list(dict.fromkeys(paths)))
 
     def __getattr__(self, key: str) -> Any:
         return self[key]
@@ -175,6 +178,25 @@ class Summary:
         defined = tracker.summary()
         return last if defined is None else defined
 
+    def _stored(self, names: Iterable[str]) -> dict[str, Any]:
+        """Return the values as they were published, without later changes inside nested ones."""
+        found = self._writer.latest_values(names)
+        for name, value in found.items():
+            held, before = self._handed_out.get(name, (None, None))
+            if held is not None and held is value:
+                found[name] = before
+        return found
+
+    def _publish_all(self, fresh: dict[str, Any], gone: list[str]) -> None:
+        """Publish ``fresh``, and the deletion of the paths ``gone``.
+
+        A deletion also deletes values below the path: those of other names are sent again.
+        """
+        below = {name for path in gone for name in self._writer.names_below(path)}
+        others = {name: self._defined(name, value) for name, value in self._stored(below).items()}
+        others = {name: value for name, value in others.items() if value is not _MISSING}
+        self._publish(others | fresh, gone)
+
     def _warn_of_twins(self, fresh: Mapping[str, Any]) -> None:
         """Name values that have one path, such as ``"a.b"`` and ``"a": {"b": …}``."""
         for key, value in fresh.items():
@@ -208,7 +230,7 @@ class Summary:
             now = as_json(value, self._warn, name=name)
             if not same(before, now):
                 self._handed_out[name] = (value, copy_of(now))
-                self._publish({name: now}, paths_gone({name: before}, {name: now}))
+                self._publish_all({name: now}, paths_gone({name: before}, {name: now}))
                 self._warn_of_twins({name: now})
 
 

@@ -216,3 +216,19 @@ def test_none_by_hand_is_a_value(offline: Start) -> None:
     assert "best" not in run.summary
     run.log({"loss": 2.0})
     assert values_of(run) == {"loss": 2.0}
+
+
+def test_a_deletion_names_each_path_and_keeps_other_names(offline: Start) -> None:
+    run = offline()
+    run.summary["m"] = {"a": {"b": 1}, "c": 2}
+    del run.summary["m"]["c"]
+    del run.summary["m"]
+    assert told(run)[-1] == {"set": {}, "delete": ["m", "m.a.b", "m.c"]}
+    run.summary["m"] = {"a": 1, "c": 2}
+    del run.summary["m"]["c"]
+    run.summary["m"] = 3
+    assert told(run)[-1] == {"set": {"m": 3}, "delete": ["m.a", "m.c"]}
+    run.log({"m.x": 4.0})
+    del run.summary["m"]
+    assert told(run)[-1] == {"set": {"m.x": 4.0}, "delete": ["m"]}
+    assert values_of(run) == {"m.x": 4.0}

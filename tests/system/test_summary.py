@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from stepwell_store import connect_embedded
+from stepwell_store.attributes import flatten
 from stepwell_store.queries import edit_run
 from tests.faults.oracle import wait_until_stored
 from tests.node import Node
@@ -97,12 +98,17 @@ print(json.dumps({k: v for k, v in run.summary.as_dict().items() if k[0] != "_"}
 """
 _PARTS = (
     "run.log({'top_text': 4.0, 'top_none': 4.0, 'top_inf': 4.0, 'top_set': 5.0, 'b': 1.0})\n"
-    "run.summary.update({'none': None, 'gone': None, 'nested': None})",
+    "run.summary.update({'none': None, 'gone': None, 'nested': None, 'wide': 1})\n"
+    "run.summary.update({'m': {'a': {'b': 1}, 'c': 2}, 'n': {'a': 1, 'b': {}}, 'o': {'a': 1}})\n"
+    "run.log({'wide.x': 1.0, 'wide.y': 1.0})",
     "run.log({'top_text': 'n/a', 'top_none': None, 'top_inf': float('inf'), 'b': None})\n"
     "run.summary['top_set'] = 1\n"
     "assert run.summary['gone'] is None\n"
-    "del run.summary['gone']",
-    "run.log({'top_set': 3.0, 'only': None})\nrun.summary['nested'] = {'a': {'b': 1}}",
+    "for name in ('gone', 'm', 'o', 'wide'): del run.summary[name]\n"
+    "held = run.summary['n']\n"
+    "del held['a']",
+    "run.log({'top_set': 3.0, 'only': None})\nrun.summary['nested'] = {'a': {'b': 1}}\n"
+    "run.summary.update({'m': 3, 'n': 4, 'o': {}})\nrun.log({'wide.x': 2.0})",
 )
 _SUMMARY = {
     "top_text": {"max": 4.0},
@@ -112,6 +118,11 @@ _SUMMARY = {
     "b": 1.0,
     "none": None,
     "nested": {"a": {"b": 1}},
+    "m": 3,
+    "n": 4,
+    "o": {},
+    "wide.x": 2.0,
+    "wide.y": 1.0,
 }
 
 
@@ -121,7 +132,8 @@ def test_the_script_sees_what_is_stored(node: Node, processes: int) -> None:
     parts = ["\n".join(_PARTS)] if processes == 1 else _PARTS
     for part in parts:
         live = json.loads(train(node, _BEGIN + part + _END))
-    assert live == summary(node) == _SUMMARY
+    expected = dict(flatten(_SUMMARY))
+    assert dict(flatten(live)) == dict(flatten(summary(node))) == expected
 
 
 def test_config_names_that_collide_are_all_kept(node: Node) -> None:

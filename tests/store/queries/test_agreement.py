@@ -56,7 +56,7 @@ def change(dice: random.Random, second: int) -> DecodedRecords:
             value: Any = {"epoch": second} if name == "best" else dice.choice([7, "text", None])
             return decoded(events=[summarise({name: value}, at=second)])
         case 3:
-            gone = (dice.choice(["loss", "best"]),)
+            gone = (dice.choice(["loss", "best", "val"]),)
             return decoded(events=[summarise({}, at=second, delete=gone)])
         case 4:
             name = dice.choice(["loss", "acc", "l*"])

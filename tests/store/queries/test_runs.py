@@ -532,3 +532,14 @@ def test_what_is_no_number_hides_no_operation(store: Store):
     assert ids(store, project, "loss:none") == ["hidden", "only-none"]
     assert ids(store, project, "loss:1") == ["none"]
     assert ids(store, project, 'loss:"n/a"') == ["last-text", "text"]
+
+
+def test_a_deletion_hides_nothing_that_is_logged_below_it_later(store: Store):
+    project = fresh_project()
+    make_run(store, project, "before", summarise({}, at=1, delete=("m",)), metrics={"m.x": [2.0]})
+    make_run(store, project, "after", summarise({}, at=-1, delete=("m",)), metrics={"m.x": [2.0]})
+    assert "m.x" not in get_run(store, project, "before").summary
+    assert get_run(store, project, "after").summary["m.x"] == 2.0
+    assert ids(store, project, "m.x:2") == ["after"]
+    (after, before) = list_runs(store, project, columns=("m.x",), sort=("id",)).items
+    assert (after.columns, before.columns) == ({"m.x": 2.0}, {})
