@@ -20,6 +20,7 @@ from stepwell._stored_forms import (
     same,
     twin_text,
 )
+from stepwell._summary_below import below
 from stepwell._writer import Writer
 
 _MISSING = object()
@@ -105,9 +106,7 @@ class Summary:
     def __getitem__(self, key: str) -> Any:
         value = self._value_of(key)
         if value is _MISSING:
-            below = [name for name in self.as_dict() if name.startswith(f"{key}.")]
-            hint = f"; it has {', '.join(map(repr, below[:3]))}" if below else ""
-            raise MissingSummaryError(f"summary has no value {key!r}{hint}")
+            raise MissingSummaryError(f"summary has no value {key!r}")
         return value
 
     def __setitem__(self, key: str, value: Any) -> None:
@@ -119,10 +118,15 @@ class Summary:
         with self._writer.lock:
             if not self._takes():
                 return
+            names = [name]
+            if not self._writer.latest_values(names):
+                names = self._writer.names_below(name) or names
+            stored = self._stored(names)
             # Each path by its name: a later value of the name replaces the name's deletion only.
-            paths = [name, *paths_of(name, self._stored([name]).get(name))]
-            self._writer.forget_latest(name)
-            self._writer.definitions.override([name])
+            paths = [path for each in names for path in (each, *paths_of(each, stored.get(each)))]
+            for each in names:
+                self._writer.forget_latest(each)
+            self._writer.definitions.override(names)
             self._publish_all({}, list(dict.fromkeys(paths)))
 
     def __getattr__(self, key: str) -> Any:
@@ -151,7 +155,10 @@ class Summary:
         return dict, (self.as_dict(),)
 
     def _value_of(self, key: object) -> Any:
-        """Return one value without looking at the others, ``_MISSING`` for none."""
+        """Return one value without looking at the others, ``_MISSING`` for none.
+
+        A name without a value of its own has the dict of the values below it.
+        """
         name = metric_name("", key, silent)
         writer = self._writer
         with writer.lock:
@@ -159,7 +166,11 @@ class Summary:
             if value is not _MISSING:
                 value = self._defined(name, value)
         if value is _MISSING:
-            return self._automatic().get(name, _MISSING) if writer.has_logged else _MISSING
+            value = self._automatic().get(name, _MISSING) if writer.has_logged else _MISSING
+            names = writer.names_below(name) if value is _MISSING else []
+            values = {each: self._value_of(each) for each in names}
+            values = {each: held for each, held in values.items() if held is not _MISSING}
+            return below(self, name, values) if values else value
         if isinstance(value, dict | list):
             if self._is_finished():
                 return copy_of(value)  # A change of it would not be stored.
@@ -192,8 +203,8 @@ class Summary:
 
         A deletion also deletes values below the path: those of other names are sent again.
         """
-        below = {name for path in gone for name in self._writer.names_below(path)}
-        others = {name: self._defined(name, value) for name, value in self._stored(below).items()}
+        names = {name for path in gone for name in self._writer.names_below(path)}
+        others = {name: self._defined(name, value) for name, value in self._stored(names).items()}
         others = {name: value for name, value in others.items() if value is not _MISSING}
         self._publish(others | fresh, gone)
 

@@ -14,6 +14,7 @@ import stepwell
 from stepwell._hub_client import Hub
 from stepwell.api import Api
 from stepwell.api._place import find_place
+from stepwell.api._run import Summary
 from stepwell.errors import (
     FilterError,
     HubAccessError,
@@ -261,6 +262,15 @@ def test_what_is_set_is_kept_by_update(world: World) -> None:
         run.summary["best"] = 3
     with pytest.raises(UnavailableError, match="log_artifact"):
         run.log_artifact("x")
+
+
+def test_a_summary_has_the_values_below_a_name() -> None:
+    summary = Summary({"val.acc": 0.5, "val.deep.a": 1.0, "loss": 2.0})
+    assert summary["val"] == summary.get("val") == {"acc": 0.5, "deep": {"a": 1.0}}
+    assert ("val" in summary, "va" in summary, summary.get("va", 3)) == (True, False, 3)
+    assert set(summary) == {"val.acc", "val.deep.a", "loss"}
+    with pytest.raises(UnavailableError, match=r"run\.summary"):
+        summary["val"]["acc"] = 3
 
 
 def test_a_deleted_run_is_gone(world: World) -> None:

@@ -1,6 +1,7 @@
 """`run.summary`: read and written by name, nested values too, at a cost that does not grow."""
 
 import copy
+import json
 import math
 import pickle
 from collections.abc import Callable
@@ -113,14 +114,57 @@ def test_names_are_those_of_log(offline: Start, capfd: pytest.CaptureFixture[str
     assert run.summary[name] == {"max": 5.0}
 
 
-def test_a_missing_name_says_what_is_below_it(offline: Start) -> None:
+def test_a_name_without_a_value_has_those_below_it(offline: Start) -> None:
     run = offline()
-    run.log({"val": {"acc": 0.5}})
-    with pytest.raises(KeyError, match=r"'val\.acc'"):
-        run.summary["val"]
-    assert not hasattr(run.summary, "val")
+    run.define_metric("val.loss", summary="min")
+    run.log({"val": {"acc": 0.5, "loss": 2.0, "deep": {"a": 1.0}}, "val.acc.top": 1.0, "value": 1})
+    expected = {"acc": 0.5, "acc.top": 1.0, "loss": {"min": 2.0}, "deep": {"a": 1.0}}
+    found = run.summary["val"]
+    assert found == run.summary.get("val") == run.summary.val == expected
+    assert ("val" in run.summary, "va" in run.summary, "val.deep" in run.summary) == (
+        True,
+        False,
+        True,
+    )
+    assert run.summary["val.deep"] == {"a": 1.0}
+    assert "val" not in run.summary.keys()  # noqa: SIM118
+    assert (type(copy.deepcopy(found)), json.loads(json.dumps(found))) == (dict, expected)
+    with pytest.raises(KeyError, match="no value 'deep'"):
+        run.summary["deep"]
     with pytest.raises(TypeError, match="expected a dict, not int"):
         run.summary.update(5)
+
+
+def test_a_change_below_a_name_changes_the_summary(offline: Start) -> None:
+    run = offline()
+    run.log({"val": {"acc": 0.5, "loss": 2.0, "deep": {"a": 1.0}}, "plain": 1.0})
+    held = run.summary["val"]
+    held["acc"] = 0.75
+    held["deep"]["b"] = 3
+    held |= {"new": {"x": 1}}
+    held["new"]["x"] = 2
+    assert held.pop("loss") == 2.0
+    expected = {"acc": 0.75, "deep": {"a": 1.0, "b": 3}, "new": {"x": 2}}
+    assert held == run.summary["val"] == expected
+    with pytest.raises(KeyError):
+        del held["loss"]
+    run.flush()
+    assert told(run)[-1]["set"] == {"val.new": {"x": 2}}
+    del run.summary["val"]
+    assert "val" not in run.summary
+    assert told(run)[-1]["delete"] == [
+        "val.acc",
+        "val.deep.a",
+        "val.deep.b",
+        "val.new",
+        "val.new.x",
+    ]
+    run.log({"val.acc": 0.25})
+    assert values_of(run) == {"val.acc": 0.25, "plain": 1.0}
+    held = run.summary["val"]
+    run.finish()
+    held["acc"] = 1.0
+    assert held == run.summary["val"] == {"acc": 0.25}
 
 
 def test_a_copy_is_a_dict(offline: Start) -> None:

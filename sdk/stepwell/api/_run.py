@@ -6,6 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from stepwell._hub_client import path_of
+from stepwell._summary_below import below
 from stepwell.api._arrow import frame_of
 from stepwell.api._console import ConsoleLine, console_lines
 from stepwell.api._files import File, files_of
@@ -33,7 +34,25 @@ _LATER: Final = {
 
 
 class Summary(dict[str, Any]):
-    """The summary of a run. Only the run itself can change it."""
+    """The summary of a run. Only the run itself can change it.
+
+    A name without a value of its own has the dict of the values below it, as in ``run.summary``.
+    """
+
+    def __missing__(self, key: str) -> dict[str, Any]:
+        found = {name: self[name] for name in self if name.startswith(f"{key}.")}
+        if not found:
+            raise KeyError(key)
+        return below(self, key, found)
+
+    def __contains__(self, key: object) -> bool:
+        return super().__contains__(key) or any(name.startswith(f"{key}.") for name in self)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        try:
+            return self[key]
+        except KeyError:
+            return default
 
     def __setitem__(self, key: str, value: Any) -> NoReturn:
         self.update({key: value})
