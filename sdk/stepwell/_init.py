@@ -83,7 +83,11 @@ def start_run(
     memory = Memory(wanted.journals_dir, wanted.project)
     wanted = _without_auto(wanted, place, memory, voice)
     run_id = _choose_run_id(wanted, place, memory)
-    remembered = _recall(wanted, place, memory, run_id, primary=primary)
+    try:
+        remembered = _recall(wanted, place, memory, run_id, primary=primary)
+    except ResumeError:
+        memory.close()
+        raise
     if primary and _joins_without_resume(wanted) and memory.knows(run_id):
         voice.warn_once(
             "run exists",

@@ -416,6 +416,14 @@ def test_a_rank_that_begins_while_another_one_is_stopped_at_its_start_waits_for_
         assert facts_of_starts([rank(start, 0)]) == [(False, 0)]
 
 
+def test_a_rank_whose_start_is_refused_is_not_at_work(start: Start) -> None:
+    with pytest.raises(ResumeError):
+        rank(start, 0, resume="must")
+    with rank(start, 0) as run:
+        run.log({"x": 1.0})
+    assert facts_of_starts([rank(start, 0)]) == [(True, 1)]
+
+
 def test_processes_that_share_a_run_go_on_from_one_step(start: Start) -> None:
     first = start(mode="shared", id="ranks", resume="allow", settings={"primary": True})
     first.log({"x": 1.0})

@@ -105,7 +105,10 @@ class Walk:
             joining = [self._new_actor(rank, 2, key[1]) for rank in (0, 1)]
         else:
             joining = [self._new_actor(-1, 1, "")]
-        told = [self._init(actor, key, arguments) for actor in joining]
+        known = key in self.model.known
+        told = [self._init(actor, key, arguments, known=known) for actor in joining]
+        steps = {actor.step for actor in joining if actor.run is not None}
+        assert len(steps) <= 1, f"{arguments}: ranks begin at the steps {steps}"
         return f"start {joining[0].trainer.number} {arguments}: {'; '.join(told)}"
 
     def _new_actor(self, rank: int, ranks: int, run_id: str) -> Actor:
@@ -118,8 +121,9 @@ class Walk:
         self.actors.append(actor)
         return actor
 
-    def _init(self, actor: Actor, key: _Key, arguments: dict[str, Any]) -> str:
-        resume, known = arguments["resume"], key in self.model.known
+    def _init(self, actor: Actor, key: _Key, arguments: dict[str, Any], *, known: bool) -> str:
+        """Let ``actor`` begin the run; ``known``: before this start, by any of its ranks."""
+        resume = arguments["resume"]
         refused = (resume == "must" and not known) or (
             resume == "never" and known and actor.is_primary
         )
