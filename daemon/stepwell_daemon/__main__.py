@@ -126,9 +126,23 @@ def daemon_loop(
     with asyncio.Runner(loop_factory=factory) as runner:
         try:
             runner.run(run())
-        except* DaemonError as group:
-            # A task group wraps the errors that ended it; a single error is the message.
-            raise group.exceptions[0] from None
+        except BaseExceptionGroup as group:
+            # Not `except*`: Python before 3.11.4 wraps an error raised there into a group again.
+            if (error := _first_of(group)) is None:
+                raise
+            raise error from None
+
+
+def _first_of(group: BaseExceptionGroup[BaseException]) -> DaemonError | None:
+    """Return the first DaemonError in ``group``, also in a group of it, if it has no other."""
+    named, others = group.split(DaemonError)
+    if named is None or others is not None:
+        return None
+    error: BaseException = named
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, DaemonError)
+    return error
 
 
 def _report_error(error: Exception, code: int, *, is_logged: bool) -> int:

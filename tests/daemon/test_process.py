@@ -103,6 +103,41 @@ def test_a_metrics_port_that_was_named_and_is_taken_ends_the_start(process: Proc
     assert not process.socket.exists()
 
 
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("hub_port = {port}", "hub_host 127.0.0.1 port {port}: cannot listen (Address already"),
+        ("metrics_port = {port}", "host 127.0.0.1 port {port}: cannot listen (Address already"),
+        (
+            'gateway_listen = "127.0.0.1:{port}"\ngateway_tokens_file = "{tokens}"',
+            "gateway_listen 127.0.0.1:{port}: cannot listen there",
+        ),
+    ],
+)
+def test_a_named_port_that_is_in_use_is_one_line_and_a_wrong_setting(
+    process: Process, setting: str, says: str
+) -> None:
+    file, tokens = process.folder / "stepwelld.toml", process.folder / "tokens"
+    tokens.write_text(f"node {'0' * 64}\n")
+    tokens.chmod(0o600)
+    process.extra_environment["STEPWELLD_HUB"] = "auto"
+    command = process.command("--config", str(file))
+    if "metrics" in setting:
+        command = [word for word in command if word not in ("--metrics-port", "0")]
+        command.remove("--sample-seconds")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        file.write_text(setting.format(port=port, tokens=tokens))
+        done = subprocess.run(
+            command, env=process.environment, capture_output=True, text=True, timeout=60
+        )
+    lines = [line for line in done.stderr.splitlines() if line.startswith("stepwelld: ")]
+    assert (done.returncode, len(lines)) == (2, 1), done.stderr
+    assert lines[0].startswith(f"stepwelld: {says.format(port=port)}")
+    assert "Traceback" not in done.stderr
+    assert not process.socket.exists()
+
+
 def test_a_connected_writer_is_told_that_the_daemon_stops(process: Process) -> None:
     process.start()
     client = Client(process.socket)
