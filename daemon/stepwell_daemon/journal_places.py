@@ -13,6 +13,8 @@ from typing import Final
 
 from stepwell_wire.errors import JournalError
 from stepwell_wire.folder import JournalFolder
+from stepwell_wire.journal_files import WRITER_FILE, WriterFile, find_journals
+from stepwell_wire.places import found_fallback_journals
 
 _OTHERS_MAY_WRITE: Final = 0o002
 
@@ -27,13 +29,20 @@ class JournalPlaces:
     Args:
         journals: the daemon's own folder of journals.
         roots: further folders, from which journals of any user are imported.
+        socket: the daemon's; None: journals in the fallback folder are not searched.
         user: the daemon's user id.
     """
 
     def __init__(
-        self, journals: Path, roots: Sequence[Path] = (), *, user: int | None = None
+        self,
+        journals: Path,
+        roots: Sequence[Path] = (),
+        *,
+        socket: Path | None = None,
+        user: int | None = None,
     ) -> None:
         self.journals = journals
+        self._socket = socket
         self._roots = (journals, *roots)
         self._user = os.geteuid() if user is None else user
 
@@ -65,6 +74,35 @@ class JournalPlaces:
         except JournalRefusedError:
             return False
         return True
+
+    def fallback_folder(self) -> Path | None:
+        """Return the folder that writers of our user use if theirs cannot be written, or None."""
+        if self._socket is None:
+            return None
+        try:
+            folder = found_fallback_journals()
+        except OSError:  # No folder for temporary files can be written now.
+            return None
+        return None if folder == self.journals else folder
+
+    def find(self) -> list[Path]:
+        """Return the journals in the own folder, and those of this daemon in the fallback folder.
+
+        The fallback folder is shared by all daemons of one user, so there each journal is
+        imported only by the daemon whose socket it names.
+        """
+        found = find_journals(self.journals)
+        if (folder := self.fallback_folder()) is not None:
+            found += [path for path in find_journals(folder) if self._is_ours(path)]
+        return found
+
+    def _is_ours(self, path: Path) -> bool:
+        assert self._socket is not None
+        try:
+            named = WriterFile.from_json((path / WRITER_FILE).read_text("utf-8")).socket
+        except (OSError, ValueError):
+            return False  # `stepwell doctor` reports it.
+        return bool(named) and os.path.realpath(named) == os.path.realpath(self._socket)
 
     def objection(self, path: str) -> str:
         """Return why the journal in ``path`` would not be imported.

@@ -40,7 +40,7 @@ from stepwell_wire.held_segments import NO_SEGMENTS
 from stepwell_wire.incomplete import remove_incomplete
 from stepwell_wire.ingest_pb2 import MALFORMED, Frame
 from stepwell_wire.journal import JournalReader
-from stepwell_wire.journal_files import LOCK_FILE, OFFLINE, WRITER_FILE, find_journals
+from stepwell_wire.journal_files import LOCK_FILE, OFFLINE, WRITER_FILE
 from stepwell_wire.limits import FRAME_BYTES_TARGET
 from stepwell_wire.records import FINISH, pack_event
 from stepwell_wire.run_notes import is_of_removed_run, note_recovered_step
@@ -293,8 +293,10 @@ def _abandoned(
     Also return the missing ones of ``folders``. A folder whose parent is missing too may come back:
     a file system that is not mounted now.
     """
-    remove_incomplete(places.journals, places.allows)
-    paths = find_journals(places.journals)
+    for made in (places.journals, places.fallback_folder()):
+        if made is not None:
+            remove_incomplete(made, places.allows)
+    paths = places.find()
     known = set(paths)
     gone = set()
     for folder in folders:

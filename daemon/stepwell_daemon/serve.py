@@ -147,7 +147,9 @@ class Daemon:
             executor=self._store_executor,
             should_stop=self._stopping.is_set,
         )
-        places = JournalPlaces(config.journals, config.further_journal_roots())
+        places = JournalPlaces(
+            config.journals, config.further_journal_roots(), socket=config.socket
+        )
         self._hub = hub = HubProcess(config, on_use=self._activity.set)
         commands = HubCommands(hub.control_place, spool.registry.connected)
         receiver = Receiver(

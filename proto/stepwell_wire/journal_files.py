@@ -23,7 +23,7 @@ UNVERIFIED_SUFFIX: Final = ".unverified"
 _NUMBERS: Final = {"pid": 1 << 32, "created_at": 1 << 63, "version": JOURNAL_VERSION + 1}
 _TEXT_BYTES: Final = {
     **dict.fromkeys(("project", "run_id", "writer_id", "label"), IDENTIFIER_BYTES_MAX),
-    **dict.fromkeys(("scope", "host", "boot_id", "mode"), 255),
+    **dict.fromkeys(("scope", "host", "boot_id", "mode", "socket"), 255),
 }
 
 
@@ -41,6 +41,7 @@ class WriterFile(NamedTuple):
     created_at: int = 0
     mode: str = "online"
     version: int = JOURNAL_VERSION
+    socket: str = ""  # Of the writer's daemon; "" in journals of older releases.
 
     def to_json(self) -> str:
         return json.dumps(self._asdict())

@@ -76,6 +76,19 @@ def found_fallback_journals() -> Path | None:
     return folder if is_ours and is_real else None
 
 
+def is_fallback_imported(socket: Path) -> bool:
+    """Return whether a daemon on ``socket`` imports its journals from our fallback folder.
+
+    It does if it has our user: others have another folder.
+    """
+    for place in (socket, socket.parent):  # Without a daemon, the folder shows its user.
+        try:
+            return place.stat().st_uid == os.geteuid()
+        except OSError:
+            continue
+    return True  # We make that folder.
+
+
 def check_socket_path(path: Path) -> None:
     """Raise ValueError when ``path`` is too long for a unix socket."""
     size = len(os.fsencode(path))

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from pathlib import Path
 from typing import Final
 
 from stepwell import _exit_note
@@ -10,6 +11,7 @@ from stepwell._run_blobs import RunBlobs
 from stepwell._sender import Sender
 from stepwell._settings import Settings
 from stepwell._terminal import Voice
+from stepwell_wire.places import is_fallback_imported
 
 _PROGRESS_SECONDS: Final = 1.0
 """After such a time a line says what the run waits for."""
@@ -66,11 +68,17 @@ def deliver_rest(
             f"fixing this, {sync}"
         )
         return False
-    voice.say(
-        f"{missing} are not delivered to the daemon yet, but kept on disk; a daemon on this "
-        f"host will fetch them, or {sync}"
-    )
+    fetches = "a daemon on this host will fetch them, or "
+    if not _is_seen(journal, settings):
+        fetches = ""
+    voice.say(f"{missing} are not delivered to the daemon yet, but kept on disk; {fetches}{sync}")
     return False
+
+
+def _is_seen(journal: Journal, settings: Settings) -> bool:
+    """Return whether the daemon searches the folder of ``journal``."""
+    is_usual = journal.folder.parent == settings.journals_dir
+    return is_usual or is_fallback_imported(Path(settings.socket))
 
 
 def _wait_for_daemon(

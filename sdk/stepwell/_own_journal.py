@@ -29,7 +29,17 @@ def writer_file(settings: Settings, run_id: str, label: str) -> WriterFile:
         boot_id=boot_id(),
         created_at=time.time_ns() // 1000,
         mode=settings.mode,
+        socket=_text(settings.socket),
     )
+
+
+def _text(path: str) -> str:
+    """Return ``path``, "" if JSON cannot hold it."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return ""
+    return path
 
 
 def make_journal(settings: Settings, run_id: str, label: str, voice: Voice) -> Journal | None:

@@ -9,6 +9,8 @@ import pytest
 from stepwell.cli.checks import Level, environment, node, stored
 from stepwell_store import open_embedded
 from tests.cli.conftest import Call
+from tests.daemon.journals import make_journal
+from tests.daemon.made import row, schema_event
 from tests.fake_daemon import FakeDaemon
 
 
@@ -128,6 +130,25 @@ def test_a_store_whose_tables_were_never_made_is_said_and_left_as_it_is(place: P
         (found,) = stored.store(place)
         assert found.level is Level.WARN
         assert "a table is missing" in found.message
+
+
+def test_a_journal_in_the_fallback_folder_needs_sync_unless_a_daemon_imports_it(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    socket = place / "run" / "s.sock"
+    socket.parent.mkdir()
+    folder = place / "fallback"
+    make_journal(folder, "w1", schema_event() + row(1), socket=str(socket))
+
+    def remedies() -> list[str]:
+        return [each.remedy for each in stored.journals(folder, fallback_of=socket)]
+
+    assert [each.split(";")[0] for each in remedies()] == ["a running daemon sends it"]
+    make_journal(folder, "w2", schema_event() + row(1))  # Of an older release.
+    assert remedies()[1:] == ["run `stepwell sync`; the daemon here does not import it"]
+    user = os.geteuid()
+    monkeypatch.setattr("os.geteuid", lambda: user + 1)  # A system daemon of another user.
+    assert remedies() == ["run `stepwell sync`; the daemon here does not import it"]
 
 
 def test_a_folder_that_is_no_journal_is_kept_and_said(place: Path) -> None:

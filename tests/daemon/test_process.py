@@ -20,6 +20,7 @@ from tests.daemon.client import Client, flush, status_of
 from tests.daemon.conftest import Process
 from tests.daemon.journals import make_journal
 from tests.daemon.made import frame, hello, row, schema_event
+from tests.waiting import wait_until
 
 ROWS = 20
 START = schema_event()
@@ -223,6 +224,24 @@ def test_journals_of_dead_writers_are_taken_in_at_start(process: Process) -> Non
     states = store.query("SELECT state.state AS s FROM writers FINAL")
     store.close()
     assert [row["s"] for row in states] == ["crashed"]
+
+
+def test_journals_in_the_fallback_folder_that_name_its_socket_are_imported(
+    process: Process,
+) -> None:
+    process.extra_environment["TMPDIR"] = str(process.folder)
+    process.start("--recover-seconds", "0.2")
+    own = process.folder / f"stepwell-{os.geteuid()}"
+    own.mkdir(mode=0o700)  # Only after the start.
+    ours = make_journal(own / "journals", "w1", STREAM, socket=str(process.socket))
+    others = [
+        make_journal(own / "journals", "w2", STREAM, socket="/another.sock"),
+        make_journal(own / "journals", "w3", STREAM),  # Of an older release.
+    ]
+    wait_until(lambda: not ours.exists(), "the import", timeout_seconds=30)
+    assert flush(process.socket).stored
+    assert count_points(process) == 2 * ROWS
+    assert all(each.exists() for each in others)
 
 
 def test_http_is_there_and_the_address_is_in_the_status(process: Process) -> None:

@@ -73,7 +73,7 @@ def examine(where: Places) -> Iterator[Finding]:
     yield from _guarded("journals", stored.journals(where.journals))
     fallback = found_fallback_journals()
     if fallback is not None and fallback != where.journals:
-        yield from _guarded("journals", stored.journals(fallback))
+        yield from _guarded("journals", stored.journals(fallback, fallback_of=where.socket))
 
 
 def _guarded(check: str, findings: Iterator[Finding]) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """The store, and the journals that wait to be sent."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -13,16 +14,21 @@ from stepwell.cli.text import bytes_text, count_text, counted, moment_text
 from stepwell_wire.errors import JournalError
 from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import OFFLINE, find_journals, find_remains
+from stepwell_wire.places import is_fallback_imported
 from stepwell_wire.staged import staged_bytes
 
 _FUTURE_SECONDS_MAX: Final = 60.0
 _REPAIR: Final = "not sent; `stepwell journal repair` prints what can be sent"
+_ENDED: Final = 0
+_OFFLINE: Final = 1
+_OF_ANOTHER: Final = 2
 _UNSENT: Final = {
-    False: (
+    _ENDED: (
         "ended writers",
         "a running daemon sends it; without one, run `stepwell sync`",
     ),
-    True: ("offline writers", "run `stepwell sync`; no daemon sends it"),
+    _OFFLINE: ("offline writers", "run `stepwell sync`; no daemon sends it"),
+    _OF_ANOTHER: ("ended writers", "run `stepwell sync`; the daemon here does not import it"),
 }
 
 
@@ -86,10 +92,14 @@ def store(data: Path, *, clock: Callable[[], float] = time.time) -> Iterator[Fin
         )
 
 
-def journals(folder: Path) -> Iterator[Finding]:
-    """Yield findings about the journals in ``folder`` and their unacknowledged data."""
+def journals(folder: Path, *, fallback_of: Path | None = None) -> Iterator[Finding]:
+    """Yield findings about the journals in ``folder`` and their unacknowledged data.
+
+    Args:
+        fallback_of: ``folder`` is the fallback folder, and this the daemon's socket.
+    """
     live = 0
-    unsent: dict[bool, list[int]] = {False: [], True: []}
+    unsent: dict[int, list[int]] = {kind: [] for kind in _UNSENT}
     problems: list[Finding] = []
     for path in find_journals(folder):
         try:
@@ -101,13 +111,13 @@ def journals(folder: Path) -> Iterator[Finding]:
                 elif reader.unverified_bytes:
                     problems.append(_in_doubt(reader))
                 elif size := reader.committed - reader.acked + staged_bytes(path):
-                    unsent[reader.info.mode == OFFLINE].append(size)
+                    unsent[_kind(reader, fallback_of)].append(size)
         except (JournalError, OSError) as error:
             problems.append(Finding("journals", Level.WARN, str(error), _REPAIR))
     problems += _remains(folder)
-    for is_offline, sizes in unsent.items():
+    for kind, sizes in unsent.items():
         if sizes:
-            what, remedy = _UNSENT[is_offline]
+            what, remedy = _UNSENT[kind]
             left = f"{count_text(len(sizes))} {what} left {bytes_text(sum(sizes))} unsent"
             problems.append(Finding("journals", Level.WARN, f"{left} in {folder}", remedy))
     yield from problems
@@ -115,6 +125,17 @@ def journals(folder: Path) -> Iterator[Finding]:
         yield Finding(
             "journals", Level.OK, f"{counted(live, 'writer')} running, no journal waits in {folder}"
         )
+
+
+def _kind(reader: JournalReader, fallback_of: Path | None) -> int:
+    """Return how the unsent data of ``reader`` is sent."""
+    if reader.info.mode == OFFLINE:
+        return _OFFLINE
+    if fallback_of is None:
+        return _ENDED
+    named = reader.info.socket
+    is_named = bool(named) and os.path.realpath(named) == os.path.realpath(fallback_of)
+    return _ENDED if is_named and is_fallback_imported(fallback_of) else _OF_ANOTHER
 
 
 def _in_doubt(reader: JournalReader) -> Finding:
