@@ -26,6 +26,7 @@ from stepwell_wire.journal_files import (
     WriterFile,
     has_restarted,
 )
+from stepwell_wire.lock_holder import holder_pids
 from stepwell_wire.records import HEADER, HEADER_BYTES, aligned, check_header
 from stepwell_wire.segment import (
     PAGE_BYTES,
@@ -118,6 +119,23 @@ class JournalReader:
             return True
         self.release_lock()
         return False
+
+    def is_imported(self) -> bool:
+        """Return whether another process than the writer holds it: a daemon or `stepwell sync`.
+
+        False if the holder is unknown.
+        """
+        if self._lock_descriptor is not None:
+            return False
+        try:
+            descriptor = self._folder.open_lock(LOCK_FILE)
+        except OSError:
+            return False
+        try:
+            pids = holder_pids(descriptor)
+        finally:
+            os.close(descriptor)
+        return bool(pids) and self.info.pid > 0 and self.info.pid not in pids
 
     def take_lock(self) -> bool:
         """Become the journal's only reader; False if its writer or another reader holds it."""

@@ -88,7 +88,7 @@ def test_a_dead_writer_s_media_are_unsent(tmp_path: Path) -> None:
     journal.close()
     (found,) = journals(tmp_path)
     assert found.level is Level.WARN
-    assert "1 ended writers left 5.2" in found.message
+    assert "1 ended writer left 5.2" in found.message
 
 
 def test_the_status_has_a_line_for_media() -> None:

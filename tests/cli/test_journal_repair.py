@@ -179,7 +179,7 @@ def test_doctor_names_what_nobody_would_ever_send(tmp_path: Path) -> None:
     assert f"`stepwell journal repair {lost} --unverified --project" in first.remedy
     assert str(kept) in second.message
     assert f"`stepwell journal repair --unverified {kept}`" in second.remedy
-    assert "1 ended writers" in third.message
+    assert "1 ended writer" in third.message
 
 
 def test_verify_names_a_journal_that_nobody_owns(call: Call, tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ import pytest
 
 from stepwell.cli.runs import runs_text
 from stepwell_store import EmbeddedStore, migrations
+from stepwell_wire.control_pb2 import FlushReply
 from stepwell_wire.journal import JournalReader
+from stepwell_wire.journal_files import WRITER_FILE, WriterFile
 from stepwell_wire.lock_notes import DATA_LOCK
 from stepwell_wire.run_notes import run_note
 from tests.cli.conftest import Call, made
@@ -289,7 +291,9 @@ def test_what_is_not_found_but_has_a_journal_here_is_said(call: Call, place: Pat
     """An offline run, or one whose daemon was away: `stepwell sync` would send it."""
     project, run_id = fresh_project(), "unsent"
     records = schema_event() + row(1)
-    journal = make_journal(place / "journals", "w", records, project=project, run_id=run_id)
+    journal = make_journal(
+        place / "journals", "w", records, project=project, run_id=run_id, pid=os.getpid()
+    )
     note = run_note(place / "journals", project, run_id)
     note.parent.mkdir(parents=True)
     note.write_text('{"name": "my try"}')
@@ -309,7 +313,27 @@ def test_what_is_not_found_but_has_a_journal_here_is_said(call: Call, place: Pat
     assert "; 1 journal waits on" in call("runs", "--data", place / "none").err
     with closing(JournalReader(journal)) as writer_at_work:
         assert writer_at_work.take_lock()
-        assert "journal" not in call("show", run_id).err, "a daemon takes it by itself"
+        assert "journal" not in call("show", run_id).err, "it sends its data itself"
+        assert "1 writer running" in call("doctor").out
+        info = WriterFile.from_json((journal / WRITER_FILE).read_text())
+        (journal / WRITER_FILE).write_text(info._replace(pid=2**22 + 1).to_json())
+        imported = "; 1 journal of it waits on this machine: the daemon imports it, see `stepwell"
+        assert imported in call("show", run_id).err
+        assert imported in call("runs", "--project", project).err
+        assert "1 ended writer left" in call("doctor").out
+
+
+def test_a_spool_that_cannot_be_written_is_named_and_not_0_bytes(
+    call: Call, daemon: FakeDaemon
+) -> None:
+    daemon.flushed = FlushReply(stored=False, pending_bytes=0)
+    daemon.status["spool"]["failure"] = "/d/spool/7.log: writing failed (No space left on device)"
+    said = call("runs").err
+    assert "stepwell: /d/spool/7.log: writing failed (No space left on device); the newest" in said
+    daemon.status["spool"]["failure"] = ""
+    said += call("runs").err
+    assert "not in its spool yet; the newest points are missing here" in said
+    assert "0 B" not in said
 
 
 def test_journals_that_may_not_be_read_hide_no_error(

@@ -259,11 +259,20 @@ def settled_data_dir(
         )
     if reports_missing and not stored and not kind.startswith(_GATEWAY_KIND):
         print(
-            f"stepwell: {bytes_text(pending_bytes)} in the daemon's spool are not in the store "
-            "yet; the newest points are missing here",
+            f"stepwell: {_rest_text(pending_bytes, str(status['spool'].get('failure', '')))}; "
+            "the newest points are missing here",
             file=sys.stderr,
         )
     return found
+
+
+def _rest_text(pending_bytes: int, failure: str) -> str:
+    """Return why the store lacks data, after the spool's ``failure`` if that is the reason."""
+    if failure:
+        return failure
+    if pending_bytes:
+        return f"{bytes_text(pending_bytes)} in the daemon's spool are not in the store yet"
+    return "the daemon has data that is not in its spool yet"
 
 
 def beside_data(places: Places) -> Places:

@@ -3,8 +3,10 @@
 import contextlib
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from stepwell.cli.options import Places
 from stepwell.cli.text import counted
@@ -14,6 +16,9 @@ from stepwell_wire.journal_files import WRITER_FILE, WriterFile, find_journals
 from stepwell_wire.places import found_fallback_journals
 from stepwell_wire.run_notes import run_note
 from stepwell_wire.staged import staged_bytes
+
+_FREE: Final = "`stepwell sync` sends {them}"
+_IMPORTED: Final = "the daemon imports {them}, see `stepwell status`"
 
 
 def journals_folders(where: Places) -> list[Path]:
@@ -25,20 +30,21 @@ def journals_folders(where: Places) -> list[Path]:
 def unsent_hint(where: Places, reference: str = "") -> str:
     """Return a hint for "not found" if a journal here has the run, else "".
 
-    Journals of running processes are left out: a daemon imports those by itself.
+    Journals of running processes are left out: they send their data themselves.
 
     Args:
         reference: RUN (id or name), PROJECT/RUN, PROJECT or PROJECT/; "" for every run.
     """
     whole = reference.removesuffix("/")
-    found = sum(_waits(each) for each in _journals_of(where, whole))
-    if not found:
-        return ""
-    wait, them = ("waits", "it") if found == 1 else ("wait", "them")
+    found = Counter(_how_it_waits(each) for each in _journals_of(where, whole))
     of_it = "" if not whole else " of it"
-    return (
-        f"; {counted(found, 'journal')}{of_it} {wait} on this machine: `stepwell sync` sends {them}"
-    )
+    hint = ""
+    for how in (_FREE, _IMPORTED):
+        if number := found[how]:
+            wait, them = ("waits", "it") if number == 1 else ("wait", "them")
+            hint += f"; {counted(number, 'journal')}{of_it} {wait} on this machine: "
+            hint += how.format(them=them)
+    return hint
 
 
 def print_unsent(where: Places, reference: str = "") -> None:
@@ -63,16 +69,18 @@ def _journals_of(where: Places, whole: str) -> Iterator[Path]:
                     yield journal
 
 
-def _waits(journal: Path) -> bool:
-    """Return whether the process has ended and something is not acknowledged."""
+def _how_it_waits(journal: Path) -> str:
+    """Return who sends the journal, "" if its process runs or everything is acknowledged."""
     with (
         contextlib.suppress(OSError, JournalError),
         contextlib.closing(JournalReader(journal)) as reader,
     ):
-        return not reader.writer_is_alive() and (
-            reader.committed > reader.acked or staged_bytes(journal) > 0
-        )
-    return False
+        if reader.committed <= reader.acked and not staged_bytes(journal):
+            return ""
+        if not reader.writer_is_alive():
+            return _FREE
+        return _IMPORTED if reader.is_imported() else ""
+    return ""
 
 
 def _names(folder: Path, project: str, run_id: str) -> set[str]:

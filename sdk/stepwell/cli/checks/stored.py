@@ -24,11 +24,11 @@ _OFFLINE: Final = 1
 _OF_ANOTHER: Final = 2
 _UNSENT: Final = {
     _ENDED: (
-        "ended writers",
+        "ended writer",
         "a running daemon sends it; without one, run `stepwell sync`",
     ),
-    _OFFLINE: ("offline writers", "run `stepwell sync`; no daemon sends it"),
-    _OF_ANOTHER: ("ended writers", "run `stepwell sync`; the daemon here does not import it"),
+    _OFFLINE: ("offline writer", "run `stepwell sync`; no daemon sends it"),
+    _OF_ANOTHER: ("ended writer", "run `stepwell sync`; the daemon here does not import it"),
 }
 
 
@@ -104,7 +104,7 @@ def journals(folder: Path, *, fallback_of: Path | None = None) -> Iterator[Findi
     for path in find_journals(folder):
         try:
             with closing(JournalReader(path)) as reader:
-                if reader.writer_is_alive():
+                if reader.writer_is_alive() and not reader.is_imported():
                     live += 1
                 elif damage := reader.damage():
                     problems.append(Finding("journals", Level.WARN, damage, _REPAIR))
@@ -118,7 +118,7 @@ def journals(folder: Path, *, fallback_of: Path | None = None) -> Iterator[Findi
     for kind, sizes in unsent.items():
         if sizes:
             what, remedy = _UNSENT[kind]
-            left = f"{count_text(len(sizes))} {what} left {bytes_text(sum(sizes))} unsent"
+            left = f"{counted(len(sizes), what)} left {bytes_text(sum(sizes))} unsent"
             problems.append(Finding("journals", Level.WARN, f"{left} in {folder}", remedy))
     yield from problems
     if not problems:
