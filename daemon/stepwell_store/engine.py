@@ -48,7 +48,10 @@ SOCKET_FILE: Final = "engine.sock"
 TEMPORARY: Final = "engine.tmp"
 READY: Final = b"ready"
 BUSY: Final = b"busy"
+FORBIDDEN: Final = b"forbidden "
+"""Before the path of a file or folder of the store that the engine has no permission for."""
 CONNECTIONS_MAX: Final = 128
+_ENTRIES_MAX: Final = 20_000
 _DRAIN_SECONDS: Final = 10.0
 _MESSAGE_CHARACTERS_MAX: Final = 2000
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -252,12 +255,17 @@ def main() -> int:
     }
     _use_temporary(options.data_dir / TEMPORARY)
     url = f"{options.data_dir / 'store'}?" + "&".join(f"{k}={v}" for k, v in settings.items())
-    for part in drop_uncommitted(options.data_dir / "store"):
-        print(
-            f"block of a killed engine without rows, stored when it is sent again: {part}",
-            file=sys.stderr,
-        )
-    engine = _open(url, options.lock_wait_seconds)
+    try:
+        for part in drop_uncommitted(options.data_dir / "store"):
+            print(
+                f"block of a killed engine without rows, stored when it is sent again: {part}",
+                file=sys.stderr,
+            )
+        engine = _open(url, options.lock_wait_seconds)
+    except Exception:
+        if path := find_forbidden(options.data_dir / "store"):
+            control.sendall(FORBIDDEN + os.fsencode(path))
+        raise
     listener = _listen(options.data_dir / SOCKET_FILE)
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)  # Again, because chdb has set its own handlers.
@@ -313,6 +321,27 @@ def _open(url: str, wait_seconds: float) -> Engine:
             if not locked or time.monotonic() >= deadline:
                 raise
         time.sleep(0.1)
+
+
+def find_forbidden(folder: Path) -> str:
+    """Return a path in ``folder``, or ``folder``, that this process may not use; "" without any.
+
+    Looks at the first 20,000 entries.
+    """
+    left = _ENTRIES_MAX
+    waiting = [str(folder)] if folder.is_dir() else []
+    while waiting:
+        place = waiting.pop()
+        if not os.access(place, os.R_OK | os.W_OK | os.X_OK):
+            return place
+        with os.scandir(place) as entries:
+            for entry in itertools.islice(entries, left):
+                left -= 1
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                elif not entry.is_symlink() and not os.access(entry.path, os.R_OK):
+                    return entry.path
+    return ""
 
 
 def _listen(path: Path) -> socket.socket:

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import IO, Final
 
-from stepwell_store.engine import BUSY, LOCK_FILE, READY
+from stepwell_store.engine import BUSY, FORBIDDEN, LOCK_FILE, READY
 from stepwell_store.errors import StoreBusyError, StoreUnavailableError
 from stepwell_wire.interpreter import NoPythonError, helper_command
 
@@ -89,7 +89,7 @@ class EngineProcess:
     def _wait_until_ready(self, lock_wait_seconds: float) -> None:
         self._control.settimeout(_START_SECONDS + lock_wait_seconds)
         try:
-            word = self._control.recv(64)
+            word = self._control.recv(8192)
         except OSError:
             word = b""
         if word == READY:
@@ -104,11 +104,27 @@ class EngineProcess:
                 f"uses the store and did not end within {lock_wait_seconds:g} s; stop it, or "
                 "choose another data folder"
             )
+        if word.startswith(FORBIDDEN):
+            raise StoreUnavailableError(_forbidden_text(os.fsdecode(word[len(FORBIDDEN) :])))
         raise StoreUnavailableError(
             f"{self._data_dir}: the store engine ended with code {self._process.returncode} "
             f"while it started: {_last_words(self._data_dir / LOG_FILE)}; see "
             f"{self._data_dir / LOG_FILE}"
         )
+
+
+def _forbidden_text(path: str) -> str:
+    whose = "its owner"
+    try:
+        found = os.stat(path)
+        whose = f"its owner (user {found.st_uid}; the mode is {found.st_mode & 0o777:03o})"
+    except OSError:
+        pass
+    return (
+        f"{path}: opening the store failed, because user {os.geteuid()} has no permission to use "
+        f"this path; run the command or the daemon as {whose}, or give this user the right with "
+        "`chown -R` or `chmod -R u+rwX`"
+    )
 
 
 def _open_log(path: Path) -> IO[bytes]:

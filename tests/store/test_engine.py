@@ -1,5 +1,6 @@
 """The embedded engine: its traps avoided, its process supervised, its directory its own."""
 
+import ctypes
 import os
 import random
 import signal
@@ -336,6 +337,49 @@ def test_an_engine_that_cannot_start_says_why(tmp_path: Path):
     (tmp_path / "store").write_text("in the way")
     with pytest.raises(StoreUnavailableError, match=r"ended with code 1.*engine\.log"):
         open_embedded(tmp_path)
+
+
+_OPEN = """
+import sys
+from pathlib import Path
+from stepwell_store import StoreUnavailableError, open_embedded
+try:
+    open_embedded(Path(sys.argv[1]))
+except StoreUnavailableError as error:
+    print(error)
+"""
+
+
+def obey_modes() -> None:
+    """Take from root the right to ignore the modes of files, also for later programs."""
+    if os.geteuid() == 0:
+        for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+            assert ctypes.CDLL(None).prctl(24, capability, 0, 0, 0) == 0  # PR_CAPBSET_DROP
+
+
+@pytest.mark.parametrize("place", ["store", "store/store", "store/data"])
+def test_a_store_without_permission_is_named_with_its_remedy(tmp_path: Path, place: str):
+    store = open_embedded(tmp_path)
+    store.migrate()
+    store.close()
+    forbidden = tmp_path / place
+    mode = forbidden.stat().st_mode
+    forbidden.chmod(0)
+    try:
+        text = subprocess.run(
+            [sys.executable, "-c", _OPEN, str(tmp_path)],
+            preexec_fn=obey_modes,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        ).stdout
+    finally:
+        forbidden.chmod(mode)
+    assert text.startswith(f"{forbidden}: opening the store failed, because user {os.getuid()} has")
+    assert "the mode is 000" in text
+    assert "`chown -R`" in text
+    assert "Poco" not in text
 
 
 def test_the_engine_keeps_its_temporary_files_in_the_data_folder(
