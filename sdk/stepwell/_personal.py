@@ -102,7 +102,7 @@ class PersonalDaemon:
         if code in (None, 0, _spawn.ANOTHER_RUNS) or self._answered:
             return self._refusal
         log = self._data_dir / _spawn.PERSONAL_LOG_FILE
-        words = _spawn.last_log_line(log).removeprefix("stepwelld: ")
+        words = _spawn.why_ended(self._data_dir)
         how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
         return f"the personal daemon {how}: {words or log}"
 

@@ -21,6 +21,7 @@ ANOTHER_RUNS: Final = 3
 NO_DESCRIPTOR: Final = "no file descriptor is left; close files, or raise `ulimit -n`"
 PERSONAL_LOG_FILE: Final = "daemon.log"
 _LOG_TAIL_BYTES: Final = 4096
+_PROBE_BYTES: Final = 4096
 _LINE_CHARACTERS_MAX: Final = 400
 _started: list["subprocess.Popen[bytes]"] = []
 
@@ -143,6 +144,32 @@ def start_daemon(
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+
+def why_ended(data_dir: Path) -> str:
+    """Return why a personal daemon has ended, "" if that is unknown."""
+    return _disk_problem(data_dir) or last_log_line(data_dir / PERSONAL_LOG_FILE).removeprefix(
+        "stepwelld: "
+    )
+
+
+def _disk_problem(folder: Path) -> str:
+    """Return why the disk of ``folder`` takes no data, "" if it does.
+
+    On such a disk the daemon's log lacks the reason, or ends with that of an earlier daemon.
+    """
+    import tempfile  # Rarely needed.
+
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_PROBE_BYTES))
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            return (
+                f"writing in {folder} failed ({error.strerror}); free disk space, or name "
+                "another folder with STEPWELL_DATA"
+            )
+    return ""
 
 
 def last_log_line(log: Path) -> str:

@@ -1,11 +1,12 @@
 """When a personal daemon is started, and when it is started again."""
 
+import errno
 import os
 import socket as sockets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import pytest
 
@@ -140,6 +141,23 @@ def test_a_daemon_that_does_not_start_is_an_obstacle_with_its_reason(world: Worl
     world.codes[-1] = 3
     assert personal.ensure_started() == ""  # Another one has the socket: it will answer.
     assert len(world.codes) == 2
+
+
+def test_a_full_disk_is_named_as_it_keeps_the_reason_out_of_the_log(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (world.folder / "daemon.log").write_text("2026-11-27 INFO stopped spooled_bytes=0\n")  # Old.
+
+    def refuse(**options: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    personal = world.daemon()
+    personal.ensure_started()
+    world.codes[-1] = 120
+    said = personal.ensure_started()
+    assert f"code 120: writing in {world.folder} failed (No space left on device); free" in said
+    assert "STEPWELL_DATA" in said
 
 
 def test_what_cannot_be_started_is_an_obstacle_too(world: World) -> None:

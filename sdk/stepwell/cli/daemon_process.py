@@ -81,7 +81,7 @@ def _ensure_personal(places: Places) -> str:
         return ""
     if missing_for_daemon():
         return f"starting one needs more packages: {install_command('all')}"
-    from stepwell._spawn import ANOTHER_RUNS, PERSONAL_LOG_FILE, last_log_line, start_daemon
+    from stepwell._spawn import ANOTHER_RUNS, start_daemon, why_ended
 
     if problem := folder_problem(places.socket.parent):
         return (
@@ -98,5 +98,5 @@ def _ensure_personal(places: Places) -> str:
 
     if wait_until_answered(places.socket, has_failed):
         return ""
-    reason = last_log_line(places.data / PERSONAL_LOG_FILE)
+    reason = why_ended(places.data)
     return f"it ended or does not answer: {reason}" if reason else "it does not answer"
