@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from stepwell_daemon import failpoints, inheritance
+from stepwell_daemon.blobs.start_check import check_at_start
 from stepwell_daemon.config import DaemonConfig, build_parser, is_unknown
 from stepwell_daemon.errors import (
     AlreadyRunningError,
@@ -79,6 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 config.data,
                 sink_kind(config),
             )
+            if problem := check_at_start(config):
+                logger.warning("%s. It was usable at an earlier start; media wait for it", problem)
             daemon_loop(
                 config,
                 lambda: load_config(options),

@@ -1,6 +1,7 @@
 """The destination of the daemon's log: standard error, or a file that may be renamed at any
 time."""
 
+import errno
 import logging
 import os
 import tempfile
@@ -46,13 +47,33 @@ def check_can_be_made(path: Path, name: str) -> None:
         raise DaemonConfigError(
             f"{name}: creating {path} failed: {place} is not a folder; set another path"
         )
-    try:
-        os.rmdir(tempfile.mkdtemp(prefix=".stepwell-check-", dir=place))
-    except OSError as error:
+    if problem := _write_problem(place):
         raise DaemonConfigError(
-            f"{name}: creating {path} failed in {place} ({error.strerror}); set another "
+            f"{name}: creating {path} failed in {place} ({problem}); set another "
             "path, or give this user the right to write there"
-        ) from error
+        )
+
+
+def check_can_be_written(folder: Path, name: str) -> None:
+    """Check whether files can be made in ``folder``, of the setting ``name``; leave no file.
+
+    Raises:
+        DaemonConfigError: They cannot.
+    """
+    if problem := _write_problem(folder):
+        raise DaemonConfigError(
+            f"{name}: writing in {folder} failed ({problem}); set another path, or give this "
+            "user the right to write there"
+        )
+
+
+def _write_problem(folder: Path) -> str:
+    try:
+        os.rmdir(tempfile.mkdtemp(prefix=".stepwell-check-", dir=folder))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            return error.strerror or str(error)
+    return ""
 
 
 def configure_logging(log_file: str, level: str) -> None:

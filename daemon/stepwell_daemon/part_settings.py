@@ -10,7 +10,7 @@ from stepwell_daemon.config import FIELDS, DaemonConfig, read_config, wants_hub
 from stepwell_daemon.errors import DaemonConfigError
 from stepwell_daemon.forwarder import ForwardSettings
 from stepwell_daemon.instance import group_number
-from stepwell_daemon.log_file import check_can_be_made, check_log_file
+from stepwell_daemon.log_file import check_can_be_made, check_can_be_written, check_log_file
 from stepwell_daemon.samplers.known import chosen_samplers
 from stepwell_daemon.spool.settings import SpoolSettings
 from stepwell_store.blob_store import BlobStore, open_blob_store
@@ -128,20 +128,21 @@ def server_settings(config: DaemonConfig) -> ServerSettings:
 
 
 def check_blob_store(config: DaemonConfig) -> None:
-    """Check the folder of the blob store, for commands that check a configuration.
-
-    A start does not check it: blobs wait for an absent file system, and rows continue.
+    """Check that the folder of the blob store can be made and written; a full disk is no error.
 
     Raises:
-        DaemonConfigError: It is not a folder, or cannot be made.
+        DaemonConfigError: It cannot.
     """
     if not config.blob_store or config.sink == "gateway":
         return
     folder = Path(config.blob_store).expanduser()
-    if not folder.exists():
+    # os.path: Path.exists() raises for a folder that may not be entered.
+    if not os.path.exists(folder):
         check_can_be_made(folder, "blob_store")
-    elif not folder.is_dir():
+    elif not os.path.isdir(folder):
         raise DaemonConfigError(f"blob_store: {folder} is not a folder; set a folder")
+    else:
+        check_can_be_written(folder, "blob_store")
 
 
 def spool_settings(config: DaemonConfig) -> SpoolSettings:

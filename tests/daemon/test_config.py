@@ -1,14 +1,20 @@
 """Settings: where they come from, which wins, and what is refused."""
 
+import errno
 import json
 import os
 import subprocess
 import sys
+import threading
+from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from stepwell_daemon.__main__ import BAD_CONFIG, OK, main
+from stepwell_daemon.blobs import start_check
+from stepwell_daemon.blobs.start_check import check_at_start
 from stepwell_daemon.config import FIELDS, RELOADABLE, DaemonConfig, build_parser, check_reload
 from stepwell_daemon.errors import DaemonConfigError
 from stepwell_daemon.part_settings import load_config
@@ -136,13 +142,58 @@ def test_check_config_prints_what_holds(capsys: pytest.CaptureFixture[str], tmp_
         ("/dev/null/blobs", "blob_store: creating /dev/null/blobs failed"),
     ],
 )
-def test_check_config_looks_at_the_blob_store_and_a_start_does_not(
+def test_an_impossible_blob_store_is_a_wrong_setting_also_at_the_start(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, folder: str, message: str
 ) -> None:
     words = ["--data", str(tmp_path), "--blob-store", folder]
     assert main(["--check-config", *words]) == BAD_CONFIG
     assert message in capsys.readouterr().err
-    assert load(*words).blob_store == folder  # Media wait for it, rows go on.
+    assert load(*words).blob_store == folder  # A reload has no effect on it.
+    words += ["--socket", str(tmp_path / "s.sock"), "--hub", "off"]
+    done = subprocess.run(
+        [sys.executable, "-m", "stepwell_daemon", *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    lines = done.stderr.splitlines()
+    assert (done.returncode, len(lines)) == (BAD_CONFIG, 2), done.stderr
+    assert "starting version" in lines[0]
+    assert lines[1].startswith(f"stepwelld: {message}")
+
+
+@pytest.mark.parametrize("gone", ["replaced", "silent"])
+def test_a_blob_store_that_was_usable_before_may_be_absent_at_the_start(
+    tmp_path: Path, gone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "mounted"
+    config = load("--data", str(tmp_path), "--blob-store", str(folder / "blobs"))
+    assert check_at_start(config) == ""
+    end = threading.Event()
+    if gone == "replaced":
+        folder.write_text("no folder")
+    else:
+        monkeypatch.setattr(start_check, "check_blob_store", lambda config: end.wait())
+    try:
+        said = check_at_start(config, seconds=0.1)
+        assert ("is not a folder" if gone == "replaced" else "did not answer") in said
+        with pytest.raises(DaemonConfigError):
+            check_at_start(replace(config, blob_store=str(folder / "other")), seconds=0.1)
+    finally:
+        end.set()
+
+
+def test_a_blob_store_without_permission_is_a_wrong_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load("--data", str(tmp_path), "--blob-store", str(tmp_path))
+
+    def refuse(**options: object) -> NoReturn:  # Root may write everywhere.
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("tempfile.mkdtemp", refuse)
+    with pytest.raises(DaemonConfigError, match=r"writing in .* failed \(Permission denied\)"):
+        check_at_start(config)
 
 
 @pytest.mark.parametrize(

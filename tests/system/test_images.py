@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stepwell_daemon.blobs.start_check import NOTE_FILE
 from stepwell_daemon.failpoints import FAILPOINTS
 from stepwell_store.blob_store import FolderBlobStore, default_blob_store
 from tests.node import Node, free_port
@@ -214,6 +215,8 @@ def test_a_daemon_killed_at_any_step_of_a_blob_loses_none_and_doubles_none(
 def test_images_wait_while_the_blob_store_cannot_be_written_and_rows_go_on(node: Node) -> None:
     blocked = node.folder / "store"
     blocked.write_text("a file where the folder should be")
+    node.data.mkdir(exist_ok=True)
+    (node.data / NOTE_FILE).write_text(str(blocked))  # It was usable at the last start.
     node.start_daemon("--blob-store", str(blocked))
     done = node.python(LOG.format(run="a", count=3))
     assert done.returncode == 0, done.stderr

@@ -131,7 +131,9 @@ class Blobs:
         try:
             await loop.run_in_executor(self._keeping, note_table, store, self.store)
         except (StoreError, OSError) as error:
-            logger.info("noting the table in the blob store failed, trying again later: %s", error)
+            logger.warning(
+                "noting the table in the blob store failed, trying again later: %s", error
+            )
 
     def close(self) -> None:
         """Release the threads. Can be called twice."""
