@@ -44,9 +44,10 @@ def ensure_daemon(
         # The sender's thread starts it: a fork takes milliseconds.
         sender.personal.allow(expected=not look.answers)
     elif not look.answers:
+        folder = settings.journals_dir if journal_folder is None else journal_folder.parent
         voice.say(
             f"{called}: {why} {settings.socket}; logged rows stay in {journal_folder} until "
-            f"a daemon runs or `stepwell sync {settings.journals_dir}` sends them"
+            f"a daemon runs or `stepwell sync {folder}` sends them"
         )
     return page
 

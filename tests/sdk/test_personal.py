@@ -203,6 +203,17 @@ def said_at_start(capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().err
 
 
+def test_without_a_daemon_the_line_names_the_folder_that_has_the_journal(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STEPWELL_NO_DAEMON", "1")
+    monkeypatch.setenv("STEPWELL_SOCKET", str(folder / "none.sock"))
+    journal = folder / "fallback" / "r-w"
+    settings = read_settings({})
+    ensure_daemon(settings, cast(Any, None), Voice(), journal, called="run")
+    assert f"`stepwell sync {journal.parent}` sends them" in capsys.readouterr().err
+
+
 def test_a_data_folder_that_a_running_daemon_does_not_have_is_said(
     usual_daemon: Path,
     folder: Path,
