@@ -11,7 +11,7 @@ from stepwell._journal import Journal
 from stepwell._settings import Settings
 from stepwell._terminal import Voice
 from stepwell_wire.journal_files import WriterFile, boot_id
-from stepwell_wire.places import fallback_journals_dir
+from stepwell_wire.places import SOCKET_PATH_BYTES_MAX, fallback_journals_dir
 
 _NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
 
@@ -29,17 +29,16 @@ def writer_file(settings: Settings, run_id: str, label: str) -> WriterFile:
         boot_id=boot_id(),
         created_at=time.time_ns() // 1000,
         mode=settings.mode,
-        socket=_text(settings.socket),
+        socket=_noted_socket(settings.socket),
     )
 
 
-def _text(path: str) -> str:
-    """Return ``path``, "" if JSON cannot hold it."""
+def _noted_socket(path: str) -> str:
+    """Return ``path``, "" if no socket can have it or JSON cannot hold it."""
     try:
-        path.encode()
+        return path if len(path.encode()) <= SOCKET_PATH_BYTES_MAX else ""
     except UnicodeEncodeError:
         return ""
-    return path
 
 
 def make_journal(settings: Settings, run_id: str, label: str, voice: Voice) -> Journal | None:

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from socket import gethostname
 from typing import Any
 
 from stepwell._blob_delivery import BlobDelivery, staged_in
@@ -173,7 +172,7 @@ class _Sync:
         """Return a reader of ``folder``, with its lock unless a daemon imports it; else None."""
         try:
             reader = JournalReader(folder)
-            if reader.take_lock() or _is_dead(reader):
+            if reader.take_lock() or reader.is_imported():
                 return reader
             reader.close()
         except JournalError as error:
@@ -279,20 +278,6 @@ def _find(paths: list[Path]) -> list[Path]:
         else:
             raise SyncError(f"{path}: no such folder; name a journal or a folder of journals")
     return list(found)
-
-
-def _is_dead(reader: JournalReader) -> bool:
-    """Return whether the writer's process is gone; False if that is unknown."""
-    pid = reader.info.pid
-    if pid <= 0 or reader.info.host != gethostname():
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def _ownerless(paths: list[Path]) -> list[tuple[Path, str]]:

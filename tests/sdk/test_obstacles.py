@@ -11,7 +11,7 @@ from stepwell import _spawn
 from stepwell.testing import RecordingDaemon
 from stepwell_wire.journal_files import find_journals
 from stepwell_wire.lock_notes import write_lock_note
-from tests.sdk.conftest import python
+from tests.sdk.conftest import Start, python
 from tests.sdk.forks import in_fork
 from tests.sdk.held import read_journal
 
@@ -163,3 +163,11 @@ def test_an_application_without_a_python(folder: Path) -> None:
     assert "STEPWELL_PYTHON" in done.stderr
     assert not (folder / "starts").exists()
     assert kept(folder) == [(0, 1.0)]
+
+
+@pytest.mark.parametrize("socket", ["/" + "x" * 300, "/tmp/\udcff.sock"])
+def test_a_socket_that_cannot_be_leaves_the_journal_readable(start: Start, socket: str) -> None:
+    run = start(mode="offline", settings={"socket": socket})
+    run.log({"x": 1.0})
+    run.finish()
+    assert read_journal(run.dir).series("x") == [(0, 1.0)]
