@@ -39,7 +39,7 @@ _CHECK_SECONDS_MAX: Final = 1.0
 _SWEEP_SECONDS_MAX: Final = 600.0
 _HOLD_SECONDS_MAX: Final = 600.0
 """A caller that holds for longer was probably stopped (SIGSTOP). Meanwhile the spool fills."""
-_HOLD_RUNS_SECONDS_MAX: Final = 3600.0
+_HOLD_RUNS_SECONDS_MAX: Final = 600.0
 _STORE_SECONDS_MAX: Final = 5.0
 
 

@@ -43,7 +43,7 @@ from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import LOCK_FILE, OFFLINE, WRITER_FILE
 from stepwell_wire.limits import FRAME_BYTES_TARGET
 from stepwell_wire.records import FINISH, pack_event
-from stepwell_wire.run_notes import is_of_removed_run, note_recovered_step
+from stepwell_wire.run_notes import note_recovered_step
 
 logger = logging.getLogger("stepwell_daemon")
 
@@ -348,6 +348,13 @@ def _process_exists(pid: int) -> bool:
 def _note_step(reader: JournalReader) -> None:
     """Note the last step for `resume`: the process did so seconds before it died."""
     info = reader.info
-    if info.scope != NODE_SCOPE and not is_of_removed_run(reader.path, info.project):
-        with contextlib.suppress(JournalError, OSError):
-            note_recovered_step(reader.path.parent, info.project, info.run_id, reader.next_step())
+    if info.scope == NODE_SCOPE:
+        return
+    with contextlib.suppress(JournalError, OSError):
+        note_recovered_step(
+            reader.path.parent,
+            info.project,
+            info.run_id,
+            reader.next_step(),
+            began_us=info.created_at,
+        )

@@ -78,9 +78,10 @@ class Removals:
         """Runs that other processes are deleting now, see `holding`; an id "" means all."""
         self._swept = Swept()
         self._is_free = asyncio.Event()
-        """Cleared while rows of runs are being deleted."""
+        """Cleared while a sweep deletes rows."""
         self._is_free.set()
-        self._is_sweeping = False
+        self._released = asyncio.Event()
+        """Set and replaced when a caller of `holding` ends."""
         self._wanted = asyncio.Event()
         self._waiters: list[asyncio.Future[None]] = []
 
@@ -88,8 +89,10 @@ class Removals:
 
     def is_held(self, project: str, run_id: str) -> bool:
         """Return whether new writers of this run must wait until its rows are deleted."""
-        keys = ((project, run_id), (project, ""))
-        return keys[0] in self._held or any(self._deleting[key] for key in keys)
+        return (project, run_id) in self._held or self._is_deleting(project, run_id)
+
+    def _is_deleting(self, project: str, run_id: str) -> bool:
+        return any(self._deleting[key] for key in ((project, run_id), (project, "")))
 
     @contextlib.contextmanager
     def holding(self, runs: Iterable[RunKey]) -> Iterator[None]:
@@ -100,12 +103,12 @@ class Removals:
         """
         held = Counter(runs)
         self._deleting += held
-        self._is_free.clear()
         try:
             yield
         finally:
             self._deleting -= held
-            self._note_freed()
+            self._released.set()
+            self._released = asyncio.Event()
 
     def check(self, project: str, run_id: str, writer_id: str) -> None:
         """Raise StreamRefusedError if this writer is new and its run is being deleted."""
@@ -116,15 +119,23 @@ class Removals:
                 "that is done",
             )
 
-    def _note_freed(self) -> None:
-        if not (self._is_sweeping or self._deleting):
-            self._is_free.set()
+    async def free(self, writers: Collection[tuple[str, str, str]] = ()) -> None:
+        """Wait until rows of ``writers`` can be taken, for daemons that relay.
 
-    async def free(self) -> None:
-        """Wait until no rows of runs are being deleted, for daemons that relay: they cannot be
-        refused."""
-        while not self._is_free.is_set():
+        Those cannot be refused. Nothing is taken while a sweep deletes rows, and no new writer of
+        a run while `holding`.
+
+        Args:
+            writers: project, run id and writer id of each.
+        """
+        while True:
             await self._is_free.wait()
+            if not any(
+                self._is_deleting(project, run_id) and self._spool.registry.get(writer_id) is None
+                for project, run_id, writer_id in writers
+            ):
+                return
+            await self._released.wait()
 
     # ------------------------------------------------------------------ looks
 
@@ -187,7 +198,6 @@ class Removals:
         ours = await self._ours(noted)
         self._held = frozenset((each.project, each.run_id) for each, _ in ours)
         await self._silence([state for _, state in ours], noted)
-        self._is_sweeping = True
         self._is_free.clear()
         try:
             sweep = partial(
@@ -201,13 +211,13 @@ class Removals:
             )
             self._swept = await loop.run_in_executor(self._executor, sweep)
         finally:
-            self._is_sweeping = False
-            self._note_freed()
+            self._is_free.set()
         self._held &= self._swept.waiting
         own = {(each.project, each.run_id) for each, _ in ours}
         for project, run_id in self._swept.done:
             if (project, run_id) not in own:  # Those were removed before.
-                forget_notes(self._facts.config, project, run_id)
+                removed_at = _removed_at(noted, project, run_id)
+                forget_notes(self._facts.config, project, run_id, removed_at=removed_at)
             logger.info("rows of a deleted run are all deleted run=%s/%s", project, run_id)
 
     async def _ours(
@@ -264,7 +274,8 @@ class Removals:
             state.note_removed()
             info = state.info
             if (info.project, info.run_id) not in begun_again:  # Those notes are the new run's.
-                forget_notes(self._facts.config, info.project, info.run_id)
+                removed_at = _removed_at(noted, info.project, info.run_id)
+                forget_notes(self._facts.config, info.project, info.run_id, removed_at=removed_at)
             logger.info(
                 "dropping further records of a deleted run run=%s/%s writer=%s",
                 info.project,
@@ -291,3 +302,9 @@ def _resolve(waiters: Collection["asyncio.Future[None]"], error: Exception | Non
             waiter.set_result(None)
         else:
             waiter.set_exception(error)
+
+
+def _removed_at(noted: Collection[RemovedWriter], project: str, run_id: str) -> float:
+    """Return when the run was deleted, in seconds since 1970 UTC."""
+    found = [each for each in noted if (each.project, each.run_id) == (project, run_id)]
+    return max((each.removed_at_us for each in found), default=0) / 1e6

@@ -25,10 +25,10 @@ _COLLECT_SECONDS: Final = 6 * 3600.0
 _BEHIND_SECONDS: Final = 600.0
 
 
-def forget_notes(config: DaemonConfig, project: str, run_id: str) -> None:
+def forget_notes(config: DaemonConfig, project: str, run_id: str, *, removed_at: float) -> None:
     """Remove the notes of a deleted run in this node's journals folders."""
     folders = (config.journals, *config.further_journal_roots())
-    forget_runs(folders, project, [run_id])
+    forget_runs(folders, project, [run_id], removed_at=removed_at)
 
 
 class Upkeep:
@@ -69,11 +69,12 @@ class Upkeep:
             self.due.clear()
             if (store := self._store()) is None:
                 continue
+            began_at = time.time()
             apply = partial(
                 apply_retention,
                 store,
                 retention(self._config),
-                now=time.time(),
+                now=began_at,
                 should_stop=self._should_stop,
             )
             try:
@@ -82,7 +83,7 @@ class Upkeep:
                 logger.warning("applying retention failed, trying again tomorrow: %s", error)
                 continue
             for run in deleted:
-                forget_notes(self._config, run.project, run.run_id)
+                forget_notes(self._config, run.project, run.run_id, removed_at=began_at)
                 logger.info("deleted a run older than its retention run=%s", run)
 
     async def collect_blobs(self) -> None:

@@ -121,19 +121,25 @@ def delete_project(
     *,
     force: bool = False,
     look_seconds: float = _TIMEOUT_SECONDS,
-    begins: Callable[[], object] = lambda: None,
+    begins: Callable[[list[str]], object] = lambda run_ids: None,
 ) -> list[str]:
     """Delete each run that ``project`` has now, as ``delete_runs`` does; return their ids.
 
     Args:
-        begins: called after the check of all runs, before the first deletion. An exception from it
-            ends the deletion.
+        begins: called with the ids after the check of all runs, before the first deletion. An
+            exception from it ends the deletion.
 
     Raises:
         RunIsRunningError: Some still run, without ``force``; no row was deleted.
     """
     ids = _run_ids(store, project, look_seconds)
-    delete_runs(store, {project: ids}, force=force, look_seconds=look_seconds, begins=begins)
+    delete_runs(
+        store,
+        {project: ids},
+        force=force,
+        look_seconds=look_seconds,
+        begins=lambda: begins(ids),
+    )
     return ids
 
 

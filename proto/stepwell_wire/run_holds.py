@@ -1,6 +1,7 @@
 """Asking a daemon to let new writers of some runs wait, while this process deletes these runs."""
 
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,6 +12,8 @@ from stepwell_wire.service import HOLD_RUNS
 from stepwell_wire.trusted_socket import CHANNEL_OPTIONS, TrustedSocket
 
 _ANSWER_SECONDS: Final = 5.0
+_HOLD_SECONDS: Final = 15.0
+"""The daemon stores what it has before it answers."""
 
 
 def socket_noted_in(data: Path) -> Path | None:
@@ -53,7 +56,12 @@ def runs_held(socket: Path | None, runs: Iterable[tuple[str, str]]) -> Iterator[
             # A daemon that is stopped (SIGSTOP) accepts connections, and never answers.
             grpc.channel_ready_future(channel).result(timeout=_ANSWER_SECONDS)
             call = ask(HoldRunsRequest(runs=names))
-            next(call)
+            late = threading.Timer(_HOLD_SECONDS, call.cancel)
+            late.start()
+            try:
+                next(call)
+            finally:
+                late.cancel()
             is_held = True
         except (grpc.RpcError, grpc.FutureTimeoutError, StopIteration):
             is_held = False

@@ -4,20 +4,32 @@
     <journals>/.runs/<project>/<run_id>.step   next step, 8 bytes
     <journals>/.runs/<project>/<run_id>.peers  the step at which its processes at work began
 
+    <journals>/.runs/<project>/<run_id>.removed   when the run was deleted, µs since 1970 UTC
+
 The SDK writes them, so that `resume` needs no server. Deleting a run also removes its notes: a
 later run of the same id then starts new, instead of continuing after steps and a config that are
-gone. The journals of the deleted run's processes may still be there; the file `removed` in such a
-folder has the project of the deleted run.
+gone. Journals of the deleted run may still be there: then the last note is left, and journals that
+began before that moment count no more.
+
+Daemons that work for several users use these folders too. So no symbolic link is followed here, and
+only files of the folder's owner are read or changed.
 """
 
 import contextlib
+import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from stepwell_wire.files import open_regular
+
 NOTES_FOLDER: Final = ".runs"
-REMOVED_FILE: Final = "removed"
+_FORGOTTEN: Final = ("step", "json", "peers")
+"""In this order: a process that notes at this moment sees then that its run is deleted."""
+_WRITER_FILE: Final = "writer.json"
+_WRITER_BYTES_MAX: Final = 65_536
+_MOMENT_BYTES_MAX: Final = 32
 _STEP_BYTES: Final = 8
 
 
@@ -53,58 +65,140 @@ def raise_step(descriptor: int, next_step: int) -> None:
         os.pwrite(descriptor, next_step.to_bytes(_STEP_BYTES, "little", signed=True), 0)
 
 
-def note_recovered_step(journals_dir: Path, project: str, run_id: str, next_step: int) -> None:
+def note_recovered_step(
+    journals_dir: Path, project: str, run_id: str, next_step: int, *, began_us: int
+) -> None:
     """Note the step after the last one of a dead process, if the run has a step note.
 
     The process itself did so seconds before it died.
+
+    Args:
+        began_us: when its journal began, in µs since 1970 UTC.
     """
-    with contextlib.suppress(OSError, OverflowError):
-        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(step_note(journals_dir, project, run_id), flags)
+    with contextlib.suppress(OSError, OverflowError), _notes(journals_dir, project) as notes:
+        if not _is_name(run_id) or began_us <= _removed_us(notes, run_id):
+            return
+        descriptor = _open_note(notes, f"{run_id}.step", os.O_RDWR)
         try:
             raise_step(descriptor, next_step)
         finally:
             os.close(descriptor)
 
 
-def is_of_removed_run(journal: Path, project: str) -> bool:
-    """Return whether the run of this journal was deleted since the journal began."""
-    with contextlib.suppress(OSError):
-        return project in (journal / REMOVED_FILE).read_text("utf-8").splitlines()
-    return False
+def removed_us(journals_dir: Path, project: str, run_id: str) -> int:
+    """Return when a run of this id was deleted, in µs since 1970 UTC; -1 if that is not noted."""
+    with contextlib.suppress(OSError), _notes(journals_dir, project) as notes:
+        return _removed_us(notes, run_id)
+    return -1
 
 
-def forget_runs(journals_dirs: Iterable[Path], project: str, run_ids: Iterable[str]) -> None:
-    """Remove the notes of deleted runs; one that cannot be removed is left."""
+def forget_runs(
+    journals_dirs: Iterable[Path], project: str, run_ids: Iterable[str], *, removed_at: float
+) -> None:
+    """Remove the notes of deleted runs; one that cannot be removed is left.
+
+    Args:
+        removed_at: seconds since 1970 UTC. A run of the same id that began later keeps its notes.
+    """
     ids = list(run_ids)
     for journals_dir in journals_dirs:
         for run_id in ids:
-            if not (_is_name(project) and _is_name(run_id)):
-                continue  # The store holds any text; no note of ours has such a name.
-            # In this order: a process that notes at this moment sees then that its run is deleted.
-            for path in (
-                step_note(journals_dir, project, run_id),
-                run_note(journals_dir, project, run_id),
-                peers_note(journals_dir, project, run_id),
-            ):
-                with contextlib.suppress(OSError):
-                    path.unlink()
-            _mark_journals(journals_dir, project, run_id)
+            if _is_name(project) and _is_name(run_id):  # The store holds any text.
+                _forget_run(journals_dir, project, run_id, int(removed_at * 1e6))
 
 
-def _mark_journals(journals_dir: Path, project: str, run_id: str) -> None:
-    """Mark the journals of this id, of any project, with the project of the deleted run."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+def _forget_run(journals_dir: Path, project: str, run_id: str, at_us: int) -> None:
+    began = list(_journals_began_us(journals_dir, project, run_id))
+    if any(each > at_us for each in began):
+        return
+    with contextlib.suppress(OSError), _notes(journals_dir, project) as notes:
+        for suffix in _FORGOTTEN:
+            with contextlib.suppress(OSError):
+                os.unlink(f"{run_id}.{suffix}", dir_fd=notes)
+        if began:
+            _note_removed(notes, run_id, at_us)
+
+
+def _journals_began_us(journals_dir: Path, project: str, run_id: str) -> Iterator[int]:
+    """Yield when each journal of the run began, in µs since 1970 UTC."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     with contextlib.suppress(OSError), os.scandir(journals_dir) as entries:
         for entry in entries:
             if not entry.name.startswith(f"{run_id}-"):
                 continue
-            with contextlib.suppress(OSError):
-                descriptor = os.open(os.path.join(entry.path, REMOVED_FILE), flags, 0o660)
+            with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+                folder = os.open(entry.path, flags)
                 try:
-                    os.write(descriptor, f"{project}\n".encode())
+                    text = _read(open_regular(_WRITER_FILE, os.O_RDONLY, folder=folder))
                 finally:
-                    os.close(descriptor)
+                    os.close(folder)
+                found = json.loads(text)
+                if (found["project"], found["run_id"]) == (project, run_id):
+                    yield int(found["created_at"])
+
+
+def _note_removed(notes: int, run_id: str, at_us: int) -> None:
+    fresh = f".{run_id}.removed.{os.getpid()}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(fresh, flags, 0o600, dir_fd=notes)
+    try:
+        os.write(descriptor, str(at_us).encode())
+        if (owner := os.fstat(notes)).st_uid != os.geteuid():
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        os.rename(fresh, f"{run_id}.removed", src_dir_fd=notes, dst_dir_fd=notes)
+    except OSError:
+        os.unlink(fresh, dir_fd=notes)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _removed_us(notes: int, run_id: str) -> int:
+    with contextlib.suppress(OSError, ValueError):
+        descriptor = _open_note(notes, f"{run_id}.removed", os.O_RDONLY)
+        return int(_read(descriptor, _MOMENT_BYTES_MAX))
+    return -1
+
+
+@contextlib.contextmanager
+def _notes(journals_dir: Path, project: str) -> Iterator[int]:
+    """Open the folder of a project's notes.
+
+    Raises:
+        OSError: It is missing, or a symbolic link.
+    """
+    if not _is_name(project):
+        raise FileNotFoundError(project)
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    opened = [os.open(journals_dir, flags)]
+    try:
+        for name in (NOTES_FOLDER, project):
+            opened.append(os.open(name, flags | os.O_NOFOLLOW, dir_fd=opened[-1]))
+        yield opened[-1]
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+
+
+def _open_note(notes: int, name: str, flags: int) -> int:
+    """Return the descriptor of a note.
+
+    Raises:
+        OSError: It is missing, is no regular file, or is not of the folder's owner.
+    """
+    descriptor = open_regular(name, flags, folder=notes)
+    if os.fstat(descriptor).st_uid != os.fstat(notes).st_uid:
+        os.close(descriptor)
+        raise PermissionError(name)
+    return descriptor
+
+
+def _read(descriptor: int, bytes_max: int = _WRITER_BYTES_MAX) -> bytes:
+    """Return the content of an open file, and close it."""
+    try:
+        return os.pread(descriptor, bytes_max, 0)
+    finally:
+        os.close(descriptor)
 
 
 def _is_name(text: str) -> bool:

@@ -83,8 +83,10 @@ def start_run(
     memory = Memory(wanted.journals_dir, wanted.project)
     wanted = _without_auto(wanted, place, memory, voice)
     run_id = _choose_run_id(wanted, place, memory)
+    label = _choose_label(wanted, place, primary=primary)
+    has_peers = place.rank >= 0 or wanted.mode == "shared" or wanted.label is not None
     try:
-        remembered = _recall(wanted, place, memory, run_id, primary=primary)
+        remembered = _recall(wanted, memory, run_id, label, has_peers=has_peers, primary=primary)
     except ResumeError:
         memory.close()
         raise
@@ -102,7 +104,6 @@ def start_run(
         warn_unavailable(branch[0], f"init({branch[0]}=…)", voice.warn_once)
         remembered = remembered or Remembered(run_id)
         remembered.next_step = max(remembered.next_step, from_step)
-    label = _choose_label(wanted, place, primary=primary)
     if not label and wanted.mode != "disabled" and not memory.hold(run_id):
         label = _label_beside_another(wanted, run_id, voice)
     try:
@@ -343,7 +344,7 @@ def _joins_without_resume(wanted: Settings) -> bool:
 
 
 def _recall(
-    wanted: Settings, place: Place, memory: Memory, run_id: str, *, primary: bool
+    wanted: Settings, memory: Memory, run_id: str, label: str, *, has_peers: bool, primary: bool
 ) -> Remembered | None:
     """Return what a resumed run goes on from, None for a fresh one.
 
@@ -352,9 +353,9 @@ def _recall(
     """
     if wanted.resume is None or wanted.mode == "disabled":
         return None
-    has_peers = place.rank >= 0 or wanted.mode == "shared" or wanted.label is not None
     if has_peers and wanted.resume != "never":
-        held = memory.recall_with_peers(run_id, find_launch())
+        is_needed = wanted.resume == "must"
+        held = memory.recall_with_peers(run_id, find_launch(), label, is_needed=is_needed)
     else:
         held = memory.recall(run_id)
     if wanted.resume == "must" and held is None:

@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from stepwell._exit_note import write_status_at_exit
 from stepwell._settings import Settings
@@ -23,11 +23,11 @@ from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import find_journals
 from stepwell_wire.limits import STEP_MAX
 from stepwell_wire.run_notes import (
-    is_of_removed_run,
     notes_folder,
     peers_note,
     raise_step,
     read_step,
+    removed_us,
     run_note,
     step_note,
 )
@@ -35,7 +35,7 @@ from stepwell_wire.run_notes import (
 _AUTO = "auto"
 _PEERS_SECONDS = 2.0
 _PEERS_PAUSE_SECONDS = 0.01
-_PEERS_BYTES_MAX = 65_536
+_PEERS_BYTES_MAX = 4 * 1024 * 1024
 
 
 class Remembered:
@@ -97,6 +97,15 @@ def shown_facts(given: Mapping[str, Any], remembered: Remembered | None) -> dict
     }
 
 
+class Peers(NamedTuple):
+    """How the processes began that log into a run at one time."""
+
+    launch: str
+    labels: list[str]
+    is_known: bool
+    next_step: int
+
+
 class Memory:
     """The runs of one project in one journals folder."""
 
@@ -136,8 +145,9 @@ class Memory:
                     found.next_step = read_step(descriptor)
             finally:
                 os.close(descriptor)
+        removed = removed_us(self._journals_dir, self._project, run_id)
         for path in find_journals(self._journals_dir):
-            step_there = self._next_step_in(path, run_id)
+            step_there = self._next_step_in(path, run_id, after_us=removed)
             if step_there is not None:
                 found = found or Remembered(run_id)
                 found.next_step = max(found.next_step, step_there)
@@ -145,43 +155,57 @@ class Memory:
             found.next_step = min(found.next_step, STEP_MAX + 1)
         return found
 
-    def recall_with_peers(self, run_id: str, launch: str) -> Remembered | None:
+    def recall_with_peers(
+        self, run_id: str, launch: str, label: str, *, is_needed: bool = False
+    ) -> Remembered | None:
         """Recall a run that several processes log into: all go on from the same step.
 
         The first one to begin notes the step. As long as any of them is at work, others begin there
-        too, because rows that were logged meanwhile are not of an earlier start.
+        too, because rows that were logged meanwhile are not of an earlier start. One that begins
+        again goes on after its last rows.
 
         Args:
             launch: what the processes of one start have in common. Others take no note of them.
+            label: this process among them.
+            is_needed: the run must be known; one that its peers have just begun is.
         """
         try:
             self._make_folder()
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
             path = peers_note(self._journals_dir, self._project, run_id)
             self._peers_descriptor = os.open(path, flags, 0o600)
-            return self._recall_in_turn(run_id, launch)
+            is_known, next_step = self._begin_among_peers(run_id, launch, label)
         except OSError:  # Without such a file, or without locks in this folder.
             return self.recall(run_id)
+        if not is_known and not is_needed:
+            return None
+        held = self.recall(run_id)
+        if held is not None or is_known:
+            held = held or Remembered(run_id)
+            held.next_step = next_step
+        return held
 
-    def _recall_in_turn(self, run_id: str, launch: str) -> Remembered | None:
+    def _begin_among_peers(self, run_id: str, launch: str, label: str) -> tuple[bool, int]:
+        """Return whether the run was known when its peers began, and the step to begin at."""
         deadline = time.monotonic() + _PEERS_SECONDS
         while True:
             is_first = self._lock_peers(fcntl.LOCK_EX)
-            if is_first or self._lock_peers(fcntl.LOCK_SH):
-                known, next_step = self._noted_by_peers(launch)
-                if is_first or not known:
-                    held = self.recall(run_id)
-                    self._note_for_peers(launch, held)
-                elif next_step is None:
-                    held = None
-                else:
-                    held = self.recall(run_id) or Remembered(run_id)
-                    held.next_step = next_step
+            if is_first or (self._lock_peers(fcntl.LOCK_SH) and self._take_turn()):
+                try:
+                    began = None if is_first else self._noted_by_peers(launch, label)
+                    if began is None:
+                        held = self.recall(run_id)
+                        began = Peers(launch, [], held is not None, held.next_step if held else 0)
+                    began.labels.append(label)
+                    self._note_for_peers(began)
+                finally:
+                    fcntl.lockf(self._peers_descriptor, fcntl.LOCK_UN)
                 # Another process may be first in between: it finds no rows of ours either.
                 if not is_first or self._lock_peers(fcntl.LOCK_SH):
-                    return held
+                    return began.is_known, began.next_step
             if time.monotonic() >= deadline:  # A process that was stopped as it began.
-                return self.recall(run_id)
+                held = self.recall(run_id)
+                return held is not None, held.next_step if held else 0
             time.sleep(_PEERS_PAUSE_SECONDS)
 
     def _lock_peers(self, how: int) -> bool:
@@ -191,18 +215,25 @@ class Memory:
             return False
         return True
 
-    def _noted_by_peers(self, launch: str) -> tuple[bool, int | None]:
-        """Return whether a process of this launch noted where it began, and that step."""
-        with contextlib.suppress(ValueError, TypeError, KeyError):
-            noted = json.loads(os.pread(self._peers_descriptor, _PEERS_BYTES_MAX, 0))
-            step = noted["next_step"]
-            return noted["launch"] == launch, step if step is None else int(step)
-        return False, None
+    def _take_turn(self) -> bool:
+        """Be the one process that changes the note, by a lock that is not that of flock."""
+        try:
+            fcntl.lockf(self._peers_descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
 
-    def _note_for_peers(self, launch: str, held: Remembered | None) -> None:
-        noted = {"launch": launch, "next_step": None if held is None else held.next_step}
+    def _noted_by_peers(self, launch: str, label: str) -> "Peers | None":
+        """Return how the peers at work began; None if they have another launch or our label."""
+        with contextlib.suppress(ValueError, TypeError):
+            noted = Peers(**json.loads(os.pread(self._peers_descriptor, _PEERS_BYTES_MAX, 0)))
+            is_ours = noted.launch == launch and label not in noted.labels
+            return noted if is_ours and isinstance(noted.next_step, int) else None
+        return None
+
+    def _note_for_peers(self, began: "Peers") -> None:
         os.ftruncate(self._peers_descriptor, 0)
-        os.pwrite(self._peers_descriptor, json.dumps(noted).encode(), 0)
+        os.pwrite(self._peers_descriptor, json.dumps(began._asdict()).encode(), 0)
 
     def note(self, remembered: Remembered) -> None:
         """Keep what is known of a run."""
@@ -317,8 +348,12 @@ class Memory:
     def _step_path(self, run_id: str) -> Path:
         return step_note(self._journals_dir, self._project, run_id)
 
-    def _next_step_in(self, path: Path, run_id: str) -> int | None:
-        """Return the step after the last one in a journal of ``run_id``, else None."""
+    def _next_step_in(self, path: Path, run_id: str, *, after_us: int) -> int | None:
+        """Return the step after the last one in a journal of ``run_id``, else None.
+
+        None also for a journal that began before ``after_us``: its run was deleted then. Its
+        process may still be at work.
+        """
         if not path.name.startswith(f"{run_id}-"):
             return None
         try:
@@ -328,8 +363,8 @@ class Memory:
         try:
             if (reader.info.project, reader.info.run_id) != (self._project, run_id):
                 return None
-            if is_of_removed_run(path, self._project):
-                return None  # Its process may still be at work.
+            if reader.info.created_at <= after_us:
+                return None
             return reader.next_step()
         except JournalError:
             return 0

@@ -361,6 +361,7 @@ def test_a_run_that_begins_while_its_id_is_deleted_is_kept_whole(
     shown = json.loads(node.stepwell("show", "r1", "--json").stdout)
     assert (shown["name"], shown["state"], len(shown["writers"])) == ("again", "finished", 1)
     assert shown["config"]["wd"] == 2
+    assert run_note(node.journals, "p", "r1").exists(), "it can be resumed"
     assert [(each["metric"], each["count"]) for each in shown["metrics"]] == [("loss", 5)]
     rows = node.stepwell("export", "r1", "--format", "jsonl", "-o", "-")
     steps = [json.loads(line)["_step"] for line in rows.stdout.splitlines()]

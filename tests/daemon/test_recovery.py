@@ -101,7 +101,7 @@ def test_the_last_step_of_a_dead_writer_is_noted_for_the_next_start(
     note.parent.mkdir(parents=True)
     if is_removed:
         folder.rename(journals / f"{info.run_id}-w1")
-        forget_runs([journals], info.project, [info.run_id])
+        forget_runs([journals], info.project, [info.run_id], removed_at=time.time())
     if noted is not None:
         note.write_bytes(noted.to_bytes(8, "little"))
 

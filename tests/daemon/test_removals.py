@@ -283,7 +283,8 @@ def test_new_writers_of_runs_that_another_process_deletes_wait(tmp_path: Path) -
                 assert refused_code(removals, "w1") is None, "it is known"
                 assert removals.is_held("demo", "another")
                 assert not removals.is_held("other", "run-w1")
-                free = asyncio.create_task(removals.free())
+                await removals.free([(*KEY, "w1"), ("other", "r", "w2")])
+                free = asyncio.create_task(removals.free([(*KEY, "w2")]))
                 await asyncio.sleep(0.05)
                 assert not free.done(), "a daemon that relays waits"
             await asyncio.wait_for(free, 60)

@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,7 @@ def test_a_run_that_was_deleted_while_it_logged_is_not_remembered(
     run = start(mode="offline", id="again", config={"lr": 1})
     run.log({"x": 1.0})
     run.flush(timeout=0.0)
-    forget_runs([folder / "journals"], run.project, ["again"])
+    forget_runs([folder / "journals"], run.project, ["again"], removed_at=time.time())
     run.log({"x": 2.0})
     run.flush(timeout=0.0)
     journal = run.dir
@@ -171,7 +172,7 @@ def test_a_deleted_run_that_goes_on_leaves_the_notes_of_the_new_one(
     deleted = start(mode="offline", id="again", config={"lr": 1})
     deleted.log({"x": 1.0})
     deleted.flush(timeout=0.0)
-    forget_runs([folder / "journals"], deleted.project, ["again"])
+    forget_runs([folder / "journals"], deleted.project, ["again"], removed_at=time.time())
     new = python(
         "import stepwell\n"
         "run = stepwell.init('test', id='again', mode='offline', config={'wd': 2})\n"
@@ -289,7 +290,9 @@ def test_a_run_whose_notes_were_forgotten_begins_anew(start: Start, folder: Path
     with start("p", mode="offline", id="r1", config={"lr": 1}) as run:
         run.log({"x": 1.0})
     shutil.rmtree(run.dir)  # As after it was sent.
-    forget_runs([folder / "journals", folder / "nothing"], "p", ["r1", "../r1", ""])
+    forget_runs(
+        [folder / "journals", folder / "nothing"], "p", ["r1", "../r1", ""], removed_at=time.time()
+    )
     run = start("p", mode="offline", id="r1", resume="allow")
     assert (run.resumed, run.step, dict(run.config)) == (False, 0, {})
 
@@ -416,6 +419,22 @@ def test_a_rank_that_begins_while_another_one_is_stopped_at_its_start_waits_for_
         assert facts_of_starts([rank(start, 0)]) == [(False, 0)]
 
 
+def test_a_label_that_begins_again_goes_on_after_its_last_rows(start: Start) -> None:
+    """The others are still at work: a trainer, or a rank that hangs."""
+    rank(start, 1).log({"x": 1.0})
+    for number, resume in enumerate(("allow", "allow", "must")):
+        with rank(start, 0, resume=resume) as run:
+            assert facts_of_starts([run]) == [(number > 0, 5 * number)]
+            for _ in range(5):
+                run.log({"x": 1.0})
+    assert facts_of_starts([rank(start, 2)]) == [(True, 10)], "as the last start of a peer"
+
+
+def test_a_rank_that_must_resume_takes_a_run_that_its_peers_have_just_begun(start: Start) -> None:
+    rank(start, 0).log({"x": 1.0})
+    assert facts_of_starts([rank(start, 1, resume="must")]) == [(True, 0)]
+
+
 def test_a_rank_whose_start_is_refused_is_not_at_work(start: Start) -> None:
     with pytest.raises(ResumeError):
         rank(start, 0, resume="must")
@@ -433,6 +452,28 @@ def test_processes_that_share_a_run_go_on_from_one_step(start: Start) -> None:
     assert facts_of_starts([first, second]) == [(False, 0)] * 2
 
 
+def test_a_run_that_begins_while_its_id_is_deleted_keeps_its_notes(
+    start: Start, folder: Path
+) -> None:
+    removed_at = time.time()
+    run = start("p", mode="offline", id="r1", config={"lr": 1})
+    run.log({"x": 1.0})
+    run.finish()
+    forget_runs([folder / "journals"], "p", ["r1"], removed_at=removed_at)
+    again = start("p", mode="offline", id="r1", resume="allow")
+    assert (again.resumed, again.step, dict(again.config)) == (True, 1, {"lr": 1})
+
+
+def test_a_run_whose_id_begins_like_a_deleted_one_is_not_forgotten(
+    start: Start, folder: Path
+) -> None:
+    for run_id in ("exp", "exp-2"):
+        start("p", mode="offline", id=run_id).log({"x": 1.0})
+    forget_runs([folder / "journals"], "p", ["exp"], removed_at=time.time())
+    again = start("p", mode="offline", id="exp-2", resume="allow", reinit="create_new")
+    assert facts_of_starts([again]) == [(True, 1)]
+
+
 @pytest.mark.parametrize("is_alive", [True, False])
 def test_a_deleted_run_whose_journal_is_still_there_begins_anew(
     start: Start, folder: Path, is_alive: bool
@@ -442,11 +483,11 @@ def test_a_deleted_run_whose_journal_is_still_there_begins_anew(
     run.log({"x": 1.0})
     if not is_alive:
         run.finish()
-    forget_runs([folder / "journals"], "other", ["r1"])
+    forget_runs([folder / "journals"], "other", ["r1"], removed_at=time.time())
     again = start("p", mode="offline", id="r1", resume="allow", reinit="create_new")
     assert again.resumed
     again.finish()
-    forget_runs([folder / "journals"], "p", ["r1"])
+    forget_runs([folder / "journals"], "p", ["r1"], removed_at=time.time())
     again = start("p", mode="offline", id="r1", resume="allow", reinit="create_new")
     assert (again.resumed, again.step, dict(again.config)) == (False, 0, {})
     assert again.name == display_name("r1")

@@ -64,7 +64,7 @@ class _Stream:
         self.room.set()
 
 
-async def _at_once() -> None:
+async def _at_once(_: object) -> None:
     pass
 
 
@@ -77,11 +77,12 @@ class Relay:
         spool: Spool,
         *,
         tokens: Tokens,
-        until_free: Callable[[], Awaitable[None]] = _at_once,
+        until_free: Callable[[list[tuple[str, str, str]]], Awaitable[None]] = _at_once,
     ) -> None:
         """
         Args:
-            until_free: waits while rows of deleted runs are being deleted.
+            until_free: waits while rows of deleted runs are being deleted; takes project, run id
+                and writer id of the described writers.
         """
         self._until_free = until_free
         self._receiver = receiver
@@ -220,7 +221,10 @@ class Relay:
                 # Several streams may have passed that check together: the batches that were read
                 # wait as well.
                 await self._spool.room()
-                await self._until_free()
+                hellos = [each.writer for each in batch.writers]
+                await self._until_free(
+                    [(each.project, each.run_id, each.writer_id) for each in hellos]
+                )
                 if stream.refusal is not None:
                     break
                 if not self._tokens.still_holds(stream.caller):

@@ -87,19 +87,30 @@ def edit_run(
 
 
 def delete_run(
-    store: Store, project: str, run_id: str, *, force: bool = False, limits: Limits = DEFAULT
+    store: Store,
+    project: str,
+    run_id: str,
+    *,
+    force: bool = False,
+    begins: Callable[[], object] = lambda: None,
+    limits: Limits = DEFAULT,
 ) -> None:
     """Delete every row of a run. A repetition, or a missing run, has no effect.
 
     Args:
         force: also delete a running run, and later rows of its writers.
+        begins: called after the check, before the deletion.
         limits: of the check whether it runs; the deletion itself has no time limit.
 
     Raises:
         RunIsRunningError: It is running, and ``force`` is not set.
     """
     deletion.delete_runs(
-        store, {project: [run_id]}, force=force, look_seconds=limits.timeout_seconds
+        store,
+        {project: [run_id]},
+        force=force,
+        look_seconds=limits.timeout_seconds,
+        begins=begins,
     )
 
 
@@ -108,13 +119,13 @@ def delete_project(
     project: str,
     *,
     force: bool = False,
-    begins: Callable[[], object] = lambda: None,
+    begins: Callable[[list[str]], object] = lambda run_ids: None,
     limits: Limits = DEFAULT,
 ) -> list[str]:
     """Delete every run of a project, as ``delete_run`` does; return their ids.
 
     Args:
-        begins: called after the check of all runs, before the first deletion.
+        begins: called with their ids after the check of all runs, before the first deletion.
 
     Raises:
         RunIsRunningError: Some are running, and ``force`` is not set.

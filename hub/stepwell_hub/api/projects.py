@@ -9,7 +9,6 @@ from stepwell_hub.artifacts.project_deletion import delete_project as delete_wit
 from stepwell_hub.endpoints import Call, Form, endpoint
 from stepwell_hub.errors import ApiError
 from stepwell_store import queries
-from stepwell_wire.run_notes import forget_runs
 
 
 class ProjectsForm(Form):
@@ -50,8 +49,7 @@ async def get_project(call: Call) -> Any:
 async def delete_project(call: Call) -> None:
     """Delete a project with all its runs, artifacts, sweeps, reports and saved views."""
     project = plain(call.project)
-    run_ids = await delete_with_artifacts(call.context, project, force=call.query.force)
-    forget_runs(call.context.config.journals_dirs(), project, run_ids)
+    await delete_with_artifacts(call.context, project, force=call.query.force)
     await call.context.colors.forget_project(project)
 
 

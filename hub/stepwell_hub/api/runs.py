@@ -1,13 +1,15 @@
 """Runs: lists, one run with its facts, and changes."""
 
 import dataclasses
+import time
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta
 
 from stepwell_hub.api.forms import ForceForm, Limit, Moment, Name, Text
+from stepwell_hub.context import Context
 from stepwell_hub.endpoints import Call, Form, endpoint
 from stepwell_hub.errors import ApiError
 from stepwell_store import Store, queries
@@ -146,23 +148,24 @@ async def edit_run(call: Call) -> Any:
 async def delete_run(call: Call) -> Any:
     """Delete a run permanently."""
     project, run_id = call.project, call.run_id
-    socket = call.context.daemon_socket()
-    await call.ask(_delete, project, run_id, force=call.query.force, socket=socket)
-    forget_runs(call.context.config.journals_dirs(), project, [run_id])
+    await call.ask(_delete, call.context, project, run_id, force=call.query.force)
     await call.context.colors.forget_run(project, run_id)
 
 
 def _delete(
     store: Store,
+    context: Context,
     project: str,
     run_id: str,
     *,
     force: bool,
-    socket: Path | None,
     limits: queries.Limits,
 ) -> None:
-    with runs_held(socket, [(project, run_id)]):
-        queries.delete_run(store, project, run_id, force=force, limits=limits)
+    forget = partial(
+        forget_runs, context.config.journals_dirs(), project, [run_id], removed_at=time.time()
+    )
+    with runs_held(context.daemon_socket(), [(project, run_id)]):
+        queries.delete_run(store, project, run_id, force=force, begins=forget, limits=limits)
 
 
 # ---------------------------------------------------------------------- facts of one run

@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from stepwell_hub.artifacts import building
@@ -16,6 +15,7 @@ from stepwell_hub.context import Context
 from stepwell_hub.errors import ApiError, CatalogUnavailableError
 from stepwell_store import Store, StoreError, queries
 from stepwell_wire.run_holds import runs_held
+from stepwell_wire.run_notes import forget_runs
 
 if TYPE_CHECKING:
     from stepwell_hub.catalog.project_deletion import Deletion
@@ -30,8 +30,8 @@ _REFUSED_SECONDS: Final = 3600.0
 _AWAY: Final = (ApiError, CatalogUnavailableError, StoreError)
 
 
-async def delete_project(context: Context, project: str, *, force: bool) -> list[str]:
-    """Delete a project with everything in it; return the ids of the runs.
+async def delete_project(context: Context, project: str, *, force: bool) -> None:
+    """Delete a project with everything in it.
 
     Raises:
         RunIsRunningError: Some runs still run, without ``force``; nothing was deleted.
@@ -41,12 +41,12 @@ async def delete_project(context: Context, project: str, *, force: bool) -> list
 
     deletion = project_deletion.Deletion(project, time.time())
     noting = partial(project_deletion.ask, project=project, now=deletion.asked_at)
-    run_ids: list[str] = await context.asker.ask(
+    await context.asker.ask(
         _delete_runs,
-        project,
+        context,
+        deletion,
         force=force,
-        begins=partial(context.catalog.do_from_thread, noting),
-        socket=context.daemon_socket(),
+        note=partial(context.catalog.do_from_thread, noting),
     )
     try:
         await _finish(context, deletion)
@@ -56,20 +56,25 @@ async def delete_project(context: Context, project: str, *, force: bool) -> list
             project,
             error,
         )
-    return run_ids
 
 
 def _delete_runs(
     store: Store,
-    project: str,
+    context: Context,
+    deletion: "Deletion",
     *,
     force: bool,
-    begins: Callable[[], object],
-    socket: Path | None,
+    note: Callable[[], object],
     limits: queries.Limits,
-) -> list[str]:
-    with runs_held(socket, [(project, "")]):
-        return queries.delete_project(store, project, force=force, begins=begins, limits=limits)
+) -> None:
+    project, journals = deletion.project, context.config.journals_dirs()
+
+    def begin(run_ids: list[str]) -> None:
+        note()
+        forget_runs(journals, project, run_ids, removed_at=deletion.asked_at)
+
+    with runs_held(context.daemon_socket(), [(project, "")]):
+        queries.delete_project(store, project, force=force, begins=begin, limits=limits)
 
 
 async def clear_at_times(context: Context, *, before_change: bool = False) -> None:

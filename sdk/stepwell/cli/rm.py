@@ -3,9 +3,8 @@
 import argparse
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -87,17 +86,28 @@ def run(options: argparse.Namespace) -> int:
         socket = _socket_of(store, places(options))
         held = [(ref.project, ref.run_id) for ref in found]
         held += [(project, "") for project in options.project]
-        # A script that starts a deleted run again at this moment starts a new run.
-        with runs_held(socket, held):
-            queries.delete_runs(store, run_ids, force=options.force)
+
+        def forget(project: str, ids: Sequence[str]) -> None:
+            """Before rows are deleted: the notes of a run that begins meanwhile are kept."""
+            forget_runs(journals, project, ids, removed_at=removed_at)
+
+        def forget_all() -> None:
             for project, ids in run_ids.items():
-                forget_runs(journals, project, ids)
+                forget(project, ids)
+
+        # A script that starts a deleted run again at this moment starts a new run.
+        removed_at = time.time()
+        with runs_held(socket, held):
+            queries.delete_runs(store, run_ids, force=options.force, begins=forget_all)
             for ref in found:
                 print(f"deleted {ref}")
             for project in options.project:
-                noting = partial(_notify_hub, data, project)
-                ids_of = queries.delete_project(store, project, force=options.force, begins=noting)
-                forget_runs(journals, project, ids_of)
+
+                def begin(ids: list[str], project: str = project) -> None:
+                    _notify_hub(data, project)
+                    forget(project, ids)
+
+                queries.delete_project(store, project, force=options.force, begins=begin)
                 print(f"deleted project {project}")
             if running:
                 _sweep(socket, running)
