@@ -118,9 +118,10 @@ export class FrameCache {
           ? [runId]
           : Object.keys(groups).filter((name) => groups[name]!.includes(runId));
       for (const id of ids) {
+        if (entry.asking.has(id)) entry.forgotten.add(id);
+        entry.stale.delete(id);
         if (!entry.answered.delete(id)) continue;
         entry.series.delete(id);
-        entry.stale.delete(id);
         entry.revision.value++;
       }
     }
@@ -177,6 +178,7 @@ export class FrameCache {
         answered: new Set(),
         stale: new Map(),
         asking: new Set(),
+        forgotten: new Set(),
         error: null,
         isWaiting: false,
         usedAt: 0,
@@ -297,7 +299,10 @@ export class FrameCache {
 
   /** The ids of an entry are no longer asked for. */
   private release(entry: Entry, request: Running): void {
-    for (const id of request.ids) entry.asking.delete(id);
+    for (const id of request.ids) {
+      entry.asking.delete(id);
+      entry.forgotten.delete(id);
+    }
     entry.isWaiting = entry.asking.size > 0;
   }
 

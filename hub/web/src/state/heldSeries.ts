@@ -38,6 +38,8 @@ export interface Entry extends HeldMetric {
   /** Ids of which news came: when (by `clock`), and the version that they spoke of. */
   readonly stale: Map<string, { at: number; version: number }>;
   readonly asking: Set<string>;
+  /** Ids whose answer that is on its way is of another run, and is not kept. */
+  readonly forgotten: Set<string>;
   error: Error | null;
   isWaiting: boolean;
   usedAt: number;
@@ -75,6 +77,7 @@ export function take(
     fresh.set(id, [...(fresh.get(id) ?? []), continued(entry, id, series, tails)]);
   }
   for (const id of ids) {
+    if (entry.forgotten.has(id)) continue;
     entry.answered.add(id);
     const all = fresh.get(id);
     if (all === undefined) entry.series.delete(id);

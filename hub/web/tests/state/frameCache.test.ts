@@ -307,6 +307,42 @@ it("a run whose id is used again is asked for as a whole, and so are its groups"
   ]);
 });
 
+it("keeps no answer for a run that was forgotten while the answer was on its way", async () => {
+  const { cache, asked } = hub();
+  cache.need({}, need("loss", ["a", "b"]));
+  await turn();
+  cache.forget("p", "a");
+  await turn();
+  expect(asked).toHaveLength(1);
+  await asked[0]!.answer([frame(0, "loss", [line("a", [1, 2, 3]), line("b", [1])])]);
+  expect([...cache.read(STEPS, "loss").series.keys()]).toEqual(["b"]);
+  expect(asked[1]!.ids).toEqual(["a"]);
+  await asked[1]!.answer([frame(0, "loss", [line("a", [7])])]);
+  expect(cache.read(STEPS, "loss").series.get("a")![0]!.version).toBe(1);
+  expect(asked).toHaveLength(2);
+});
+
+it("keeps no tail for a run that was forgotten while the tail was on its way", async () => {
+  const { cache, asked } = hub();
+  cache.need({}, need("loss", ["a"]));
+  await turn();
+  await asked[0]!.answer([frame(0, "loss", [line("a", [1, 2, 3])])]);
+  cache.changed("p", [{ run_id: "a", metric: "loss", version: 4 }]);
+  await turn();
+  expect(asked[1]!.items[0]!.have).toBeDefined();
+  cache.forget("p", "a");
+  await turn();
+  await asked[1]!.answer([frame(0, "loss", [{ ...line("a", [1, 2, 3, 4]), tail: true }])]);
+  expect(cache.read(STEPS, "loss").series.size).toBe(0);
+  expect(asked[2]!.items).toEqual([{ metric: "loss" }]);
+  await asked[2]!.answer([frame(0, "loss", [line("a", [7])])]);
+  expect(cache.read(STEPS, "loss").series.get("a")![0]!.version).toBe(1);
+  // The new run has fewer points than the old one, and its news count.
+  cache.changed("p", [{ run_id: "a", metric: "loss", version: 2 }]);
+  await turn();
+  expect(asked).toHaveLength(4);
+});
+
 describe("failures", () => {
   it("keep what was there, are shown, and are not asked again by themselves", async () => {
     const { cache, asked } = hub();
