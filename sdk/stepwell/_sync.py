@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,11 @@ from stepwell_wire.segment import SEGMENT_SUFFIX
 
 ACK_SECONDS_MAX = 60.0
 LOCK_SECONDS_MAX = 10.0
-"""How long to wait for the lock of a dead writer's journal, which a daemon imports."""
+"""How long to wait for the locks of dead writers' journals, which a daemon imports.
+
+After a wait of this time, a journal with a held lock is skipped at once, until a daemon has
+imported another one.
+"""
 _LOCK_POLL_SECONDS = 0.05
 _REPAIR = "`stepwell journal repair` sends the readable rows"
 
@@ -133,16 +138,16 @@ class _Sync:
         self._failed: list[tuple[Path, str]] = []
         self._sent: list[str] = []
         self._sent_bytes = self._unverified_bytes = self._total_bytes = 0
+        self._lock_seconds = LOCK_SECONDS_MAX  # 0 after a wait in vain
 
     def all(self, folders: list[Path], failed: list[tuple[Path, str]]) -> SyncReport:
         self._failed += failed
         readers: list[JournalReader] = []
-        for folder in folders:
-            reader = self._open(folder)
-            if reader is not None:
-                readers.append(reader)
-                self._total_bytes += reader.committed - max(reader.acked, reader.oldest)
         try:
+            for folder in folders:
+                reader = self._open(folder)
+                if reader is not None:
+                    readers.append(reader)
             if folders:
                 self._ensure_daemon()
             for number, reader in enumerate(readers, 1):
@@ -170,32 +175,37 @@ class _Sync:
 
     def _open(self, folder: Path) -> JournalReader | None:
         """Return a reader of ``folder``, with its lock unless a daemon imports it; else None."""
-        try:
-            reader = JournalReader(folder)
-            if reader.take_lock() or reader.is_imported():
-                return reader
-            reader.close()
-        except JournalError as error:
-            if folder.exists():  # Else a daemon has just imported it.
-                self._failed.append((folder, str(error)))
-            return None
+        with ExitStack() as opened:
+            try:
+                reader = JournalReader(folder)
+                opened.callback(reader.close)
+                if reader.take_lock() or reader.is_imported():
+                    self._total_bytes += reader.committed - max(reader.acked, reader.oldest)
+                    opened.pop_all()
+                    return reader
+            except JournalError as error:
+                if folder.exists():  # Else a daemon has just imported it.
+                    self._failed.append((folder, str(error)))
+                return None
         self._live.append(folder)
         return None
 
     def _take(self, reader: JournalReader) -> bool:
         """Return whether ``reader`` has the lock, now or when a daemon gives it back."""
         rest = reader.committed - max(reader.acked, reader.oldest)
-        deadline = time.monotonic() + LOCK_SECONDS_MAX
+        deadline = time.monotonic() + self._lock_seconds
         while not reader.take_lock():
             if not reader.path.exists():
                 break
-            if time.monotonic() > deadline:
+            if time.monotonic() >= deadline:
                 self._live.append(reader.path)
+                self._lock_seconds = 0.0
                 return False
             time.sleep(_LOCK_POLL_SECONDS)
         if reader.path.exists():
             return True
         self._sent_bytes += rest  # A daemon has imported it.
+        self._lock_seconds = LOCK_SECONDS_MAX
         self._sent.append(f"{reader.info.project}/{reader.info.run_id}")
         return False
 

@@ -6,6 +6,7 @@ import subprocess
 import threading
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -182,6 +183,66 @@ def test_a_journal_that_a_daemon_imports_is_reported_as_it_is(
         assert (report.sent, report.live, report.failed) == ((), (journal,), ())
     importer.close()
     assert daemon.points() == []
+
+
+def test_all_held_journals_are_waited_for_together_until_one_is_done(
+    folder: Path, daemon: RecordingDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    waits: list[int] = []  # The number of the journal of each pause.
+    number = 0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        waits.append(number)
+        if len(waits) == 1:
+            importers[0].remove()  # A daemon is done with the first one.
+
+    def note(progress: SyncProgress) -> None:
+        nonlocal number
+        number = progress.journal_number
+
+    with subprocess.Popen(["true"]) as dead:
+        pass
+    facts: dict[str, Any] = {"project": "p", "pid": dead.pid, "host": socket.gethostname()}
+    importers: list[JournalReader] = []
+    for i in range(4):
+        journal = make_journal(
+            folder / str(i), "w", schema_event() + row(1), run_id=str(i), **facts
+        )
+        importers.append(JournalReader(journal))
+        assert importers[-1].take_lock()
+        importers[-1].mark_acked(importers[-1].committed)
+    clock = SimpleNamespace(monotonic=lambda: now, sleep=sleep)
+    monkeypatch.setattr(_sync, "time", clock)
+    report = stepwell.sync([each.path for each in importers], progress=note)
+    assert report.sent == ("p/0",)
+    assert report.live == tuple(each.path for each in importers[1:])
+    assert waits[:2] == [1, 2]
+    assert set(waits) == {1, 2}
+    assert now == pytest.approx(_sync.LOCK_SECONDS_MAX, abs=0.2)
+    for importer in importers:
+        importer.close()
+    assert daemon.points() == []
+
+
+def test_an_error_while_journals_are_opened_releases_all_of_them(
+    offline: Start, daemon: RecordingDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [log_offline(offline, name) for name in ("one", "two")]
+    committed = vars(JournalReader)["committed"]
+
+    def read(reader: JournalReader) -> int:
+        if reader.info.run_id == "two":
+            raise OSError("a test")
+        return int(committed.__get__(reader))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(JournalReader, "committed", property(read))
+        with pytest.raises(OSError, match="a test"):
+            stepwell.sync(folders)
+    assert stepwell.sync(folders).sent == ("test/one", "test/two")
 
 
 def test_nobody_on_the_socket_is_an_error_with_the_remedy(offline: Start) -> None:
