@@ -26,6 +26,7 @@ FILE: Final = "catalog.db"
 RECENT_RUNS: Final = 20
 _BUSY_SECONDS: Final = 10.0
 _BUSY_PAUSE_SECONDS: Final = 0.01
+_BUSY_CODES: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _KNOWN_MAX: Final = 100_000
 # Time limits to detect a server that disappeared: in seconds, the last in milliseconds.
 _POSTGRESQL: Final = {
@@ -278,8 +279,10 @@ def _enter_wal_mode(connection: sqlite3.Connection) -> None:
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError:
-            if time.monotonic() >= deadline:
+        except sqlite3.OperationalError as error:
+            # Not the extended code, which says more: the primary one is in its lowest byte.
+            is_busy = error.sqlite_errorcode & 0xFF in _BUSY_CODES
+            if not is_busy or time.monotonic() >= deadline:
                 raise
             time.sleep(_BUSY_PAUSE_SECONDS)
         else:
