@@ -80,8 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 config.data,
                 sink_kind(config),
             )
-            if problem := check_at_start(config):
-                logger.warning("%s. It was usable at an earlier start; media wait for it", problem)
+            if warning := check_at_start(config):
+                logger.warning("%s", warning)
             daemon_loop(
                 config,
                 lambda: load_config(options),

@@ -162,25 +162,36 @@ def test_an_impossible_blob_store_is_a_wrong_setting_also_at_the_start(
     assert lines[1].startswith(f"stepwelld: {message}")
 
 
-@pytest.mark.parametrize("gone", ["replaced", "silent"])
-def test_a_blob_store_that_was_usable_before_may_be_absent_at_the_start(
-    tmp_path: Path, gone: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_blob_store_that_was_usable_before_may_be_absent_at_the_start(tmp_path: Path) -> None:
     folder = tmp_path / "mounted"
     config = load("--data", str(tmp_path), "--blob-store", str(folder / "blobs"))
     assert check_at_start(config) == ""
+    folder.write_text("no folder")
+    warning = check_at_start(config)
+    assert "is not a folder" in warning
+    assert "usable at an earlier start" in warning
+    with pytest.raises(DaemonConfigError):
+        check_at_start(replace(config, blob_store=str(folder / "other")))
+
+
+@pytest.mark.parametrize("was_usable", [True, False])
+def test_a_blob_store_without_an_answer_is_only_a_warning_at_the_start(
+    tmp_path: Path, was_usable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load("--data", str(tmp_path), "--blob-store", str(tmp_path / "blobs"))
+    if was_usable:
+        assert check_at_start(config) == ""
     end = threading.Event()
-    if gone == "replaced":
-        folder.write_text("no folder")
-    else:
-        monkeypatch.setattr(start_check, "check_blob_store", lambda config: end.wait())
-    try:
-        said = check_at_start(config, seconds=0.1)
-        assert ("is not a folder" if gone == "replaced" else "did not answer") in said
-        with pytest.raises(DaemonConfigError):
-            check_at_start(replace(config, blob_store=str(folder / "other")), seconds=0.1)
-    finally:
-        end.set()
+    with monkeypatch.context() as patched:
+        patched.setattr(start_check, "check_blob_store", lambda config: end.wait())
+        try:
+            warning = check_at_start(config, seconds=0.1)
+        finally:
+            end.set()
+    assert "did not answer within 0.1 s" in warning
+    assert "earlier start" not in warning
+    assert (tmp_path / start_check.NOTE_FILE).exists() == was_usable
+    assert check_at_start(config) == ""
 
 
 def test_a_blob_store_without_permission_is_a_wrong_setting(

@@ -3,8 +3,8 @@
     <data>/blobstore.path    the folder outside the data folder that was usable at the last start
 
 A folder that was never usable is a wrong setting, and the start fails. One that was usable before
-may be of a network file system that is absent now: the daemon starts, so that rows continue, and
-media wait.
+may be of a network file system that is absent now, and one whose file system does not answer may
+be right: the daemon starts, so that rows continue, and media wait.
 """
 
 import threading
@@ -20,7 +20,7 @@ _SECONDS: Final = 10.0
 
 
 def check_at_start(config: DaemonConfig, *, seconds: float = _SECONDS) -> str:
-    """Return why a blob store that was usable before is not usable now, "" if it is.
+    """Return a warning if the blob store may be usable only later, "" if it is usable.
 
     Args:
         seconds: how long its file system may take to answer.
@@ -35,15 +35,23 @@ def check_at_start(config: DaemonConfig, *, seconds: float = _SECONDS) -> str:
     with suppress(OSError):
         noted = note.read_text("utf-8", "surrogateescape")
     problem = _problem(config, seconds)
+    if problem is None:
+        return (
+            f"blob_store: the file system of {config.blob_store} did not answer within "
+            f"{seconds:g} s; set another path, or repair the file system. Media wait for it"
+        )
     if problem and noted != config.blob_store:
         raise DaemonConfigError(problem)
-    if not problem and noted != config.blob_store:
+    if problem:
+        return f"{problem}. It was usable at an earlier start; media wait for it"
+    if noted != config.blob_store:
         with suppress(OSError):  # A full disk costs only the note.
             note.write_text(config.blob_store, "utf-8", "surrogateescape")
-    return problem
+    return ""
 
 
-def _problem(config: DaemonConfig, seconds: float) -> str:
+def _problem(config: DaemonConfig, seconds: float) -> str | None:
+    """Return why the blob store is not usable, "" if it is, None without an answer."""
     found: list[str] = []
 
     def check() -> None:
@@ -58,9 +66,4 @@ def _problem(config: DaemonConfig, seconds: float) -> str:
     checking = threading.Thread(target=check, name="check-blob-store", daemon=True)
     checking.start()
     checking.join(seconds)
-    if found:
-        return found[0]
-    return (
-        f"blob_store: the file system of {config.blob_store} did not answer within {seconds:g} s; "
-        "set another path, or repair the file system"
-    )
+    return found[0] if found else None
