@@ -47,7 +47,7 @@ class FilledSegment:
         self._end = 0  # where the segment ends, without its reserve
         self._latest: dict[str, tuple[int, Any]] = {}  # by name: its position, and the value
         self._indexed = 0  # So many names of `_latest` have their parts in `_parents`.
-        self._parents: set[str] = set()  # names with values below them: "a" and "a.b" of "a.b.c"
+        self._parents: set[str] = set()  # "a" and "a.b" of "a.b.c", also after its deletion
         self._captured = -1  # Up to here, in this segment, all rows are in `_latest`.
         self._row_step, self._row_us = starting_step - 1, 0
         self._highest_step = starting_step - 1  # of the rows that were read, and of other values
@@ -130,13 +130,17 @@ class FilledSegment:
         """Return the last value of ``metric``, None before the first."""
         return self.latest_values((metric,)).get(metric)
 
-    def latest_values(self, metrics: Iterable[str] | None = None) -> dict[str, Any]:
-        """Return the last value of each metric, read back from the journal."""
+    def latest_values(self, metrics: Iterable[str]) -> dict[str, Any]:
+        """Return the last value of each of ``metrics``, read back from the journal."""
         with self._lock:
             self._capture()
-            if metrics is None:
-                return {name: value for name, (_, value) in self._latest.items()}
             return {name: self._latest[name][1] for name in metrics if name in self._latest}
+
+    def copy_latest(self) -> dict[str, tuple[int, Any]]:
+        """Return the last value of every metric, after its position."""
+        with self._lock:
+            self._capture()
+            return self._latest.copy()
 
     def set_latest(self, values: Mapping[str, Any]) -> None:
         """Keep ``values`` as the last ones until the next row of their metrics."""
@@ -150,8 +154,10 @@ class FilledSegment:
     def forget_latest(self, name: str) -> None:
         with self._lock:
             self._capture()
-            self._latest.pop(name, None)
-            self._indexed, self._parents = 0, set()
+            if self._latest.pop(name, None) is not None:
+                # The names after it move by one. Its parts stay in `_parents`: with no value below
+                # them, `names_below` finds none.
+                self._indexed = max(0, self._indexed - 1)
 
     def names_below(self, name: str) -> list[str]:
         """Return the names of the values below ``name``: "a.b" is below "a"."""

@@ -60,10 +60,17 @@ class Summary:
 
     def as_dict(self) -> dict[str, Any]:
         """Return all values; defined metrics have their defined form."""
-        with self._writer.lock:
-            held = self._writer.latest_values()
-            found = {name: self._defined(name, value) for name, value in held.items()}
-        found = {name: value for name, value in found.items() if value is not _MISSING}
+        writer = self._writer
+        with writer.lock:  # Only for what is needed: training waits for it, with many names.
+            held = writer.copy_latest()
+            trackers = list(writer.definitions.trackers)
+            defined = {
+                name: self._defined(name, held[name][1]) for name in trackers if name in held
+            }
+        found = {name: value for name, (_, value) in held.items()} | defined
+        for name, value in defined.items():
+            if value is _MISSING:
+                del found[name]
         if self._writer.has_logged:
             for name, value in self._automatic().items():
                 found.setdefault(name, value)
