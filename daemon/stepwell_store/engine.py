@@ -223,7 +223,9 @@ class EngineSession:
         comment = f"{self._number} {query_id}"
         limits = (
             f"SET max_execution_time = {seconds!r}, max_memory_usage = {memory_bytes}, "
-            f"log_comment = '{comment}'"
+            # A compiled expression may give a constant column as an ordinary one, from the third
+            # use on: the query then fails with ILLEGAL_COLUMN.
+            f"compile_expressions = 0, log_comment = '{comment}'"
         )
         if limits != self._limits:
             self._connection.query(limits)

@@ -25,6 +25,7 @@ _READING_SETTINGS: Final = {
     "max_query_size": 64 << 20,
     "max_ast_elements": 10_000_000,
     "max_expanded_ast_elements": 10_000_000,
+    "compile_expressions": 0,  # See `engine.py`.
 }
 
 
