@@ -8,7 +8,6 @@ Offline journals are left to ``stepwell sync``.
 """
 
 import asyncio
-import contextlib
 import errno
 import fcntl
 import functools
@@ -43,7 +42,6 @@ from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import LOCK_FILE, OFFLINE, WRITER_FILE
 from stepwell_wire.limits import FRAME_BYTES_TARGET
 from stepwell_wire.records import FINISH, pack_event
-from stepwell_wire.run_notes import note_recovered_step
 
 logger = logging.getLogger("stepwell_daemon")
 
@@ -204,7 +202,7 @@ class JournalRecovery:
                 reader.path,
                 reader.unverified_bytes,
             )
-        await loop.run_in_executor(self._executor, _note_step, reader)
+        await loop.run_in_executor(self._executor, reader.note_last_step)
         await loop.run_in_executor(self._executor, reader.mark_acked, state.durable)
         failpoints.hit("journal.before-remove")
         await loop.run_in_executor(self._executor, reader.remove)
@@ -343,18 +341,3 @@ def _process_exists(pid: int) -> bool:
     except OSError:
         return True
     return True
-
-
-def _note_step(reader: JournalReader) -> None:
-    """Note the last step for `resume`: the process did so seconds before it died."""
-    info = reader.info
-    if info.scope == NODE_SCOPE:
-        return
-    with contextlib.suppress(JournalError, OSError):
-        note_recovered_step(
-            reader.path.parent,
-            info.project,
-            info.run_id,
-            reader.next_step(),
-            began_us=info.created_at,
-        )

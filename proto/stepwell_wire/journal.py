@@ -28,6 +28,7 @@ from stepwell_wire.journal_files import (
 )
 from stepwell_wire.lock_holder import holder_pids
 from stepwell_wire.records import HEADER, HEADER_BYTES, aligned, check_header
+from stepwell_wire.run_notes import note_recovered_step
 from stepwell_wire.segment import (
     PAGE_BYTES,
     SEGMENT_SUFFIX,
@@ -285,6 +286,20 @@ class JournalReader:
         """Note on disk that all data before ``position`` is durable elsewhere; frees nothing."""
         if position > self.acked:
             self._held.note_acked(position)
+
+    def note_last_step(self) -> None:
+        """Note the last step for `resume`: the process did so seconds before it died."""
+        info = self.info
+        if info.scope != "run":
+            return
+        with contextlib.suppress(JournalError, OSError):
+            note_recovered_step(
+                self.path.parent,
+                info.project,
+                info.run_id,
+                self.next_step(),
+                began_us=info.created_at,
+            )
 
     def remove(self) -> None:
         """Delete the folder of a dead writer whose valid data is all acknowledged.

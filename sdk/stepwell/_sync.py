@@ -238,6 +238,7 @@ class _Sync:
         self._unverified_bytes += reader.unverified_bytes
         self._sent.append(f"{reader.info.project}/{reader.info.run_id}")
         if not self._keep:
+            reader.note_last_step()
             reader.remove()
 
     def _hand_over_blobs(self, reader: JournalReader) -> None:

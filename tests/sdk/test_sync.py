@@ -21,7 +21,7 @@ from stepwell_wire.journal_files import find_journals
 from stepwell_wire.segment import ACKED_AT, ACKED_COPY_AT
 from tests.daemon.journals import make_journal
 from tests.daemon.made import row, schema_event
-from tests.sdk.conftest import Start
+from tests.sdk.conftest import Start, python
 
 
 def log_offline(offline: Start, name: str, count: int = 100) -> str:
@@ -43,6 +43,20 @@ def test_an_offline_run_is_sent_whole_and_removed(offline: Start, daemon: Record
     assert daemon.writers[0].hello.recovered
     assert not Path(folder).exists()
     assert report.sent_bytes == len(daemon.writers[0].records)
+
+
+def test_a_killed_run_is_resumed_after_its_last_step_also_when_it_was_sent(
+    start: Start, daemon: RecordingDaemon
+) -> None:
+    """Its own note of the step is up to two seconds old."""
+    python(
+        "import os, signal, stepwell\n"
+        "run = stepwell.init('test', id='killed', mode='offline')\n"
+        "for i in range(50): run.log({'x': 1.0})\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    assert stepwell.sync().sent == ("test/killed",)
+    assert start(mode="offline", id="killed", resume="must").step == 50
 
 
 @pytest.mark.holds("offline-counts-once")

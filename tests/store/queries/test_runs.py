@@ -195,8 +195,7 @@ def test_a_later_page_can_be_read_many_times(store: Store, sort: str) -> None:
         make_run(store, project, f"r{number}", run_event(tags=["x"]), name=f"n{number:02d}")
     first = list_runs(store, project, sort=(sort,), limit=5)
     pages = [
-        list_runs(store, project, sort=(sort,), limit=5, cursor=first.next_cursor)
-        for _ in range(6)
+        list_runs(store, project, sort=(sort,), limit=5, cursor=first.next_cursor) for _ in range(6)
     ]
     assert [len(page.items) for page in pages] == [5] * 6
 
