@@ -16,6 +16,7 @@ SYSTEM_SOCKET: Final = Path("/run/stepwell/stepwell.sock")
 SOCKET_PATH_BYTES_MAX: Final = 107  # sun_path of unix(7), less the closing zero
 
 _TEMPORARY_VARIABLES: Final = ("TMPDIR", "TEMP", "TMP")
+_TO_USE: Final = os.W_OK | os.X_OK
 _TEMPORARY_FOLDERS: Final = ("/tmp", "/var/tmp", "/usr/tmp")
 
 
@@ -32,13 +33,14 @@ def default_socket(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def _of_user_without_home(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the user's folder below the first folder for temporary files that exists.
+    """Return the user's folder below the first folder for temporary files with the right to write.
 
     Processes meet there, so it must not depend on free space, as `tempfile.gettempdir()` does.
     """
     named = [environ.get(name, "") for name in _TEMPORARY_VARIABLES]
     folders = [os.path.abspath(each) for each in named if each] + list(_TEMPORARY_FOLDERS)
-    found = next(filter(os.path.isdir, folders), _TEMPORARY_FOLDERS[0])
+    usable = (each for each in folders if os.path.isdir(each) and os.access(each, _TO_USE))
+    found = next(usable, _TEMPORARY_FOLDERS[0])
     return Path(found) / f"stepwell-{os.getuid()}"
 
 
