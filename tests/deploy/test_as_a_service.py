@@ -195,7 +195,7 @@ def test_a_user_outside_the_group_reaches_neither_socket_nor_journals(
         socket = daemon.place("/run/stepwell/stepwell.sock")
         default = (
             "from pathlib import Path; from stepwell_wire import places; "
-            f"places.SYSTEM_SOCKET = Path({str(socket)!r}); print(places.default_socket({{}}))"
+            f"places.SYSTEM_SOCKET = Path({str(socket)!r}); print(places.default_socket())"
         )
         done = run_as(OUTSIDER_ID, [daemon.python, "-c", default], {})
         assert done.returncode == 0, done.stderr
