@@ -1,5 +1,6 @@
 """`define_metric`: which summary a metric has and which other metric is its axis. Pure."""
 
+import contextlib
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
@@ -215,9 +216,18 @@ class Definitions:
             **{metric: tracker.state() for metric, tracker in self.trackers.items()},
         }
 
-    def resume(self, states: Mapping[str, list[float]]) -> None:
-        """Let trackers continue from ``states`` of an earlier process."""
+    def resume(
+        self, states: Mapping[str, list[float]], definitions: Iterable[Mapping[str, Any]] = ()
+    ) -> None:
+        """Continue with the definitions and the states of trackers of an earlier process.
+
+        Args:
+            definitions: as ``to_event`` gives them; invalid ones are ignored.
+        """
         self._before = dict(states)
+        for each in definitions:
+            with contextlib.suppress(TypeError, ValueError, KeyError):
+                self.add(make_definition(**each))
 
     def override(self, metrics: Iterable[str]) -> None:
         """Note that the summaries of ``metrics`` were set by hand."""

@@ -43,9 +43,9 @@ class Remembered:
 
     ``about`` is the name, notes, tags, group and the like that its scripts gave to `init`,
     ``shown`` those that the run had at last, without its name: a script may change them. Edits on
-    the page are in neither. ``trackers`` is the state of the metrics that were defined with
-    operations, ``config_given`` how those values of the config were set that were changed in
-    place afterwards.
+    the page are in neither. ``definitions`` are those of `define_metric`, ``trackers`` is the state
+    of the metrics that were defined with operations, ``config_given`` how those values of the
+    config were set that were changed in place afterwards.
     """
 
     def __init__(
@@ -59,10 +59,12 @@ class Remembered:
         about: dict[str, Any] | None = None,
         shown: dict[str, Any] | None = None,
         trackers: dict[str, list[float]] | None = None,
+        definitions: list[dict[str, Any]] | None = None,
         config_given: dict[str, Any] | None = None,
     ) -> None:
         self.config_given = config_given or {}
         self.about, self.trackers = about or {}, trackers or {}
+        self.definitions = definitions or []
         self.shown = {**self.about, **(shown or {})}  # Older notes have none.
         self.run_id, self.name = run_id, name
         self.config, self.summary = config or {}, summary or {}
@@ -135,6 +137,7 @@ class Memory:
                 about=dict(held.get("about") or {}),
                 shown=dict(held.get("shown") or {}),
                 trackers=dict(held.get("trackers") or {}),
+                definitions=list(held.get("definitions") or []),
                 config_given=dict(held.get("config_given") or {}),
             )
         with contextlib.suppress(OSError):
@@ -246,6 +249,7 @@ class Memory:
             "about": remembered.about,
             "shown": remembered.shown,
             "trackers": remembered.trackers,
+            "definitions": remembered.definitions,
         }
         with contextlib.suppress(OSError, ValueError, TypeError):
             self._make_folder()

@@ -293,6 +293,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
             about=self._about,
             shown=self._shown(),
             trackers=self._writer.definitions.states(),
+            definitions=[each.to_event() for each in self._writer.definitions.by_name.values()],
         )
 
     # ------------------------------------------------------------------ what it is
@@ -359,7 +360,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         summary = {k: v for k, v in remembered.summary.items() if not k.startswith("_")}
         if summary:
             self._writer.set_latest(summary)
-        self._writer.definitions.resume(remembered.trackers)
+        self._writer.definitions.resume(remembered.trackers, remembered.definitions)
 
     def _start(self, config: Mapping[str, Any], *, allow_val_change: bool = False) -> None:
         """Write the first facts of the run, and start sending."""

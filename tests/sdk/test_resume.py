@@ -491,3 +491,18 @@ def test_a_deleted_run_whose_journal_is_still_there_begins_anew(
     again = start("p", mode="offline", id="r1", resume="allow", reinit="create_new")
     assert (again.resumed, again.step, dict(again.config)) == (False, 0, {})
     assert again.name == display_name("r1")
+
+
+def test_a_resumed_run_keeps_the_definitions_of_its_metrics(start: Start) -> None:
+    with start(mode="offline", id="again") as run:
+        run.define_metric("loss", summary="min")
+        run.define_metric("g/*", summary="mean", step_metric="epoch", step_sync=False)
+        run.log({"loss": 1.0, "g/a": 1.0})
+    run = start(mode="offline", id="again", resume="allow")
+    run.log({"loss": 6.0, "g/a": 3.0, "g/b": 5.0})
+    assert run.summary["loss"] == {"min": 1.0}
+    assert (run.summary["g/a"], run.summary["g/b"]) == ({"mean": 2.0}, {"mean": 5.0})
+    assert "epoch" not in run.summary
+    run.define_metric("loss", summary="max")
+    run.log({"loss": 2.0})
+    assert run.summary["loss"] == {"max": 6.0}
