@@ -468,6 +468,29 @@ def test_offline_it_waits_with_the_run_until_sync(
     assert not Path(run.dir).exists()
 
 
+def test_offline_a_checkpoint_that_is_written_again_in_place_is_kept_each_time(
+    offline: Start, daemon: RecordingDaemon, tmp_path: Path
+) -> None:
+    """As `torch.save` does, and wandb copies files too."""
+    run = offline()
+    (tmp_path / "d").mkdir()
+    for epoch in range(3):
+        (tmp_path / "net.pt").write_bytes(b"weights %d" % epoch)
+        with (tmp_path / "d" / "log").open("ab") as file:
+            file.write(b"%d" % epoch)
+        artifact = stepwell.Artifact("net", "model")
+        artifact.add_file(str(tmp_path / "net.pt"))
+        artifact.add_dir(str(tmp_path / "d"))
+        run.log_artifact(artifact)
+    run.finish()
+    assert not stepwell.sync(run.dir).failed
+    assert [each.files for each in daemon.artifacts] == [
+        {"net.pt": b"weights 0", "log": b"0"},
+        {"net.pt": b"weights 1", "log": b"01"},
+        {"net.pt": b"weights 2", "log": b"012"},
+    ]
+
+
 def test_a_disabled_run_keeps_nothing(start: Start, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"a")
     run = start(mode="disabled")

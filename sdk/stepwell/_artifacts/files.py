@@ -131,7 +131,10 @@ class DraftFiles:
                 raise _taken(path)
             return before
         number = self._number()
-        held = hold(source, self._held(number), number, may_link=may_link and self._may_link)
+        # The version of an offline run is made at `stepwell sync`, maybe days later: by then the
+        # script may have written to the same file again.
+        may_link = may_link and self._may_link and not _has_offline_run()
+        held = hold(source, self._held(number), number, may_link=may_link)
         self._note(path, held)
         if isinstance(before, Held):
             os.unlink(self._held(before.number))
@@ -181,6 +184,12 @@ class DraftFiles:
     def _write(self, lines: str) -> None:
         with open(self._opened() / ENTRIES_FILE, "a", encoding="utf-8") as file:
             file.write(lines)
+
+
+def _has_offline_run() -> bool:
+    from stepwell import _session
+
+    return any(run._recording.settings.mode == "offline" for run in list(_session.active))
 
 
 def _daemon_is_own() -> bool:
