@@ -25,15 +25,13 @@ from stepwell_daemon.config import DaemonConfig, wants_hub
 from stepwell_daemon.errors import DaemonConfigError
 from stepwell_daemon.hub_commands import ControlPlace, own_place, place_of
 from stepwell_wire.hub_access import LOCK_FILE, HubKeyError, ensure_key, hub_dir
-from stepwell_wire.hub_address import bind
+from stepwell_wire.hub_address import bind_hub
 from stepwell_wire.installation import install_command
 from stepwell_wire.interpreter import helper_command
 
 logger = logging.getLogger("stepwell_daemon")
 
 LOG_FILE: Final = "hub.log"
-_PORT_FILE: Final = "port"
-"""In the hub's folder: the port of the last hub, if the configured port was taken."""
 NEEDED: Final = ("stepwell_hub", "starlette", "uvicorn", "httptools", "msgspec", "sqlalchemy")
 READY: Final = b"!"
 IN_USE: Final = b"+"
@@ -104,7 +102,12 @@ class HubProcess:
             logger.error("%s", self.problem)
             return
         try:
-            self._listener = self._bind()
+            self._listener = bind_hub(
+                hub_dir(config.data),
+                config.hub_host,
+                config.hub_port,
+                is_named="hub_port" in config.named,
+            )
         except OSError as error:
             raise DaemonConfigError(
                 f"hub_host {config.hub_host} port {config.hub_port}: cannot listen "
@@ -114,25 +117,14 @@ class HubProcess:
             ) from error
         port = self._listener.getsockname()[1]
         if config.hub_port not in (0, port):
-            logger.warning("port %d is in use, the page is on port %d", config.hub_port, port)
-            with suppress(OSError):  # Then the next one is different.
-                (hub_dir(config.data) / _PORT_FILE).write_text(f"{port}\n")
+            logger.warning(
+                "the page is on port %d, because port %d was in use at this start or an earlier "
+                "one; start once with hub_port set to have it on that port",
+                port,
+                config.hub_port,
+            )
         self.url = config.hub_address().base_url(port)
         self.folder = str(hub_dir(config.data))
-
-    def _bind(self) -> socket.socket:
-        """Return a listener; if the port is taken, on the last port of this folder."""
-        former = 0
-        with suppress(OSError, ValueError):
-            former = int((hub_dir(self._config.data) / _PORT_FILE).read_text())
-        if not 0 < former < 1 << 16:
-            former = 0
-        return bind(
-            self._config.hub_host,
-            self._config.hub_port,
-            former=former,
-            may_move="hub_port" not in self._config.named,
-        )
 
     async def run(self) -> None:
         """Keep a hub running until cancelled; return at once if there is no hub."""

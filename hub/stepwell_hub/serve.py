@@ -38,7 +38,7 @@ from stepwell_store import EmbeddedStore, Store, connect_embedded
 from stepwell_store.queries import Limits
 from stepwell_wire import __version__, service_notify
 from stepwell_wire.hub_access import LOCK_FILE, STATE_FILE, HubKeyError, ensure_key
-from stepwell_wire.hub_address import bind
+from stepwell_wire.hub_address import bind_hub
 
 logger = logging.getLogger("stepwell_hub")
 
@@ -290,11 +290,15 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 def listen(config: HubConfig) -> socket.socket:
     """Return a listener; only the default port is replaced by another one if it is in use.
 
+    A folder keeps the other port over restarts.
+
     Raises:
         HubConfigError: The address cannot be listened on.
     """
     try:
-        listener = bind(config.host, config.port, may_move="port" not in config.named)
+        listener = bind_hub(
+            config.folder, config.host, config.port, is_named="port" in config.named
+        )
     except OSError as error:
         raise HubConfigError(
             f"{config.host} port {config.port}: cannot listen ({error.strerror}); choose others "
@@ -302,7 +306,7 @@ def listen(config: HubConfig) -> socket.socket:
         ) from error
     port = listener.getsockname()[1]
     if config.port and port != config.port:
-        logger.warning("port %d is in use, the page is on another port=%d", config.port, port)
+        logger.warning("port %d was in use, the page is on another port=%d", config.port, port)
     return listener
 
 

@@ -4,6 +4,7 @@ import errno
 import ipaddress
 import re
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,8 @@ from urllib.parse import urlsplit
 
 PORT_DEFAULT: Final = 8470
 _BACKLOG: Final = 128
+_PORT_FILE: Final = "port"
+"""In the hub's folder: the port of the last hub, if it is not the default port."""
 _NAME: Final = re.compile(r"\w([\w.-]*[\w.])?")
 _NAME_CHARACTERS_MAX: Final = 253
 _EVERYWHERE: Final = ("0.0.0.0", "::", "")
@@ -112,12 +115,41 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def bind_hub(folder: Path, host: str, port: int, *, is_named: bool) -> socket.socket:
+    """Return a listening socket for the hub of ``folder``.
+
+    A port that the user named is the only one, and the noted one is forgotten. Otherwise the hub's
+    last port comes first, so that open pages find the hub again; then ``port``, then any. The
+    folder has a note of the last port if it is not ``port``.
+
+    Raises:
+        OSError: There is no such address, or its port is in use and no other may be used.
+    """
+    note = folder / _PORT_FILE
+    if is_named:
+        listener = bind(host, port, may_move=False)
+        with suppress(OSError):
+            note.unlink(missing_ok=True)
+        return listener
+    former = 0
+    with suppress(OSError, ValueError):
+        former = int(note.read_text())
+    if not 0 < former < 1 << 16:
+        former = 0
+    listener = bind(host, port, former=former)
+    now = listener.getsockname()[1]
+    if port and now != (former or port):
+        with suppress(OSError):  # Then the next one is different.
+            note.write_text(f"{now}\n")
+    return listener
+
+
 def bind(host: str, port: int, *, former: int = 0, may_move: bool = True) -> socket.socket:
-    """Return a listening socket on ``port``; if that is in use on ``former``, else on any port.
+    """Return a listening socket on ``former``; if that is in use on ``port``, else on any port.
 
     Args:
         may_move: use another port if ``port`` is in use.
-        former: the hub's last port, so that open pages find the hub again; 0 for none.
+        former: the port to try first; 0 for none.
 
     Raises:
         OSError: There is no such address, or its port is in use and no other may be used.
@@ -127,7 +159,7 @@ def bind(host: str, port: int, *, former: int = 0, may_move: bool = True) -> soc
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        for number in dict.fromkeys((port, former, 0) if may_move else (port,)):
+        for number in dict.fromkeys((former or port, port, 0) if may_move else (port,)):
             try:
                 listener.bind((address[0], number, *address[2:]))
                 break

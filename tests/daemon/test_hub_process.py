@@ -30,23 +30,46 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.processes
 
 
+def page_of(config: DaemonConfig) -> str:
+    """Return the page's address of a start with ``config``."""
+    hub = HubProcess(config)
+    hub.prepare()
+    url = hub.url
+    hub.close()
+    return url
+
+
 def test_where_the_port_is_taken_a_hub_comes_back_on_the_one_it_had(tmp_path: Path) -> None:
     """So that tabs that are open, and links in logs, find it after a restart."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         config = DaemonConfig(data=tmp_path, hub_port=other.getsockname()[1])
-        urls = []
-        for _ in range(2):
-            hub = HubProcess(config)
-            hub.prepare()
-            urls.append(hub.url)
-            hub.close()
+        urls = [page_of(config), page_of(config)]
     assert urls[0] == urls[1]
     assert not urls[0].endswith(f":{config.hub_port}")
+    assert page_of(config) == urls[0], "the configured port is free again, but open pages know this"
     (hub_dir(tmp_path) / "port").write_text("no number\n")
-    hub = HubProcess(config)
-    hub.prepare()
-    assert hub.url.endswith(f":{config.hub_port}")  # It is free again.
-    hub.close()
+    assert page_of(config).endswith(f":{config.hub_port}")
+
+
+def test_a_port_that_was_chosen_counts_and_the_one_before_is_forgotten(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        moved = page_of(DaemonConfig(data=tmp_path, hub_port=port))
+    assert not moved.endswith(f":{port}")
+    for named in (frozenset({"hub_port"}), frozenset[str]()):
+        url = page_of(DaemonConfig(data=tmp_path, hub_port=port, named=named))
+        assert url.endswith(f":{port}")
+
+
+def test_a_hub_whose_other_port_is_taken_too_notes_the_next_one(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        config = DaemonConfig(data=tmp_path, hub_port=other.getsockname()[1])
+        first = HubProcess(config)
+        first.prepare()
+        second = page_of(config)
+        assert first.url != second
+        first.close()
+    assert page_of(config) == second
 
 
 def test_a_port_that_was_chosen_and_is_taken_ends_the_start(tmp_path: Path) -> None:

@@ -160,8 +160,13 @@ def test_a_port_that_was_given_and_is_taken_ends_the_start(tmp_path: Path) -> No
         given = load_config(build_parser().parse_args(words), {})
         with pytest.raises(HubConfigError, match=f"port {port}: cannot listen .*--port"):
             listen(given)
-        with listen(HubConfig(data=tmp_path, port=port)) as moved:  # As the default port does.
-            assert moved.getsockname()[1] != port
+        unnamed = HubConfig(data=tmp_path, port=port)
+        unnamed.folder.mkdir()
+        with listen(unnamed) as moved:  # As the default port does.
+            kept = moved.getsockname()[1]
+    assert kept != port
+    with listen(unnamed) as again:
+        assert again.getsockname()[1] == kept, "open pages know this one"
 
 
 @pytest.mark.parametrize(
