@@ -4,6 +4,7 @@
         key                0600, 43 url-safe characters: its readers have all rights
         hub.json           the hub that runs: {"url", "listens": [host, port], "pid", "version",
                            "started_at"}
+        catalog.db         the catalog (SQLite), if it is not in PostgreSQL
 
     code := base64url(expiry u64 | nonce 8 bytes | HMAC-SHA256(key, "login" | expiry | nonce)[:16])
 
@@ -28,6 +29,7 @@ from urllib.parse import quote
 KEY_FILE: Final = "key"
 STATE_FILE: Final = "hub.json"
 LOCK_FILE: Final = "hub.lock"
+CATALOG_FILE: Final = "catalog.db"
 LOGIN_PARAMETER: Final = "login"
 CODE_SECONDS: Final = 12 * 3600
 COOKIE_SECONDS: Final = 30 * 86_400
@@ -37,6 +39,7 @@ _KEY_BYTES: Final = 32
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _HEAD: Final = struct.Struct(">Q8s")
 _MAC_BYTES: Final = 16
+_SQLITE_MAGIC: Final = b"SQLite format 3\0"
 
 
 class HubKeyError(Exception):
@@ -53,6 +56,25 @@ class LoginCode(NamedTuple):
 def hub_dir(data: Path) -> Path:
     """Return the hub's folder inside the data folder."""
     return data / "hub"
+
+
+def catalog_is_damaged(folder: Path) -> bool:
+    """Return whether the file of the catalog begins with other bytes than a database."""
+    try:
+        with (folder / CATALOG_FILE).open("rb") as file:
+            head = file.read(len(_SQLITE_MAGIC))
+    except OSError:
+        return False
+    return head not in (b"", _SQLITE_MAGIC)  # A new file is empty.
+
+
+def catalog_remedy(path: str) -> str:
+    """Return what to do about the damaged catalog at ``path``."""
+    return (
+        f"stop the daemon (or the hub), then restore {path} from a backup, or move it away with "
+        "its -wal and -shm files. Without it reports, sweeps and artifacts are lost; runs and "
+        "their points stay"
+    )
 
 
 def read_key(folder: Path) -> str:

@@ -17,6 +17,7 @@ from stepwell_wire.hub_access import check_login_code, ensure_key, hub_dir, read
 from stepwell_wire.lock_notes import DATA_LOCK, read_lock_note
 from tests.cli.conftest import Call, made
 from tests.daemon.conftest import Process, process
+from tests.node import free_port
 from tests.waiting import wait_until
 
 __all__ = ["process"]  # The fixture.
@@ -44,6 +45,33 @@ def test_it_links_to_the_page_of_the_daemon_that_runs(process: Process, call: Ca
     assert said.out == f"{asked['url']}\n"
     assert "--print-link prints it here" in said.err
     assert json.loads(call(*words, "--json").out) == {"url": asked["url"], "link": None}
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("is_file", [True, False])
+def test_a_catalog_that_does_not_answer_is_reported(
+    process: Process, call: Call, *, is_file: bool
+) -> None:
+    remedy = "hub_catalog runs"
+    words = ["--hub", "auto", "--hub-port", "0"]
+    if is_file:
+        hub_dir(process.data).mkdir(mode=0o700, parents=True)
+        (hub_dir(process.data) / "catalog.db").write_text("garbage\n")
+        remedy = "move it away"
+    else:
+        words += ["--hub-catalog", f"postgresql://sw@127.0.0.1:{free_port()}/none"]
+    process.start(*words)
+    said = call("open", "--socket", process.socket, "--no-browser")
+    assert said.out.startswith("http://127.0.0.1:")
+    assert "the catalog of the page" in said.err
+    assert remedy in said.err
+    status = call("status", "--socket", process.socket)
+    assert "! the catalog of the page" in status.out
+    assert status.code == 0, "runs are received and shown"
+    doctor = call("doctor", "--json", "--socket", process.socket)
+    (found,) = (each for each in json.loads(doctor.out)["findings"] if each["check"] == "page")
+    assert found["level"] == "fail"
+    assert remedy in found["remedy"]
 
 
 @pytest.mark.processes

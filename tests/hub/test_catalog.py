@@ -1,5 +1,6 @@
 """What is small and must be consistent, in SQLite and in PostgreSQL alike."""
 
+import asyncio
 import socket
 import sqlite3
 import threading
@@ -13,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, NullPool, create_engine, inspect, text
 
-from stepwell_hub.catalog.catalog import FILE, Catalog, open_catalog
+from stepwell_hub.catalog.catalog import Catalog, open_catalog
+from stepwell_hub.catalog.door import CatalogDoor
 from stepwell_hub.catalog.migrate import NEWEST
 from stepwell_hub.catalog.models import Base
 from stepwell_hub.catalog.slots import SLOTS, next_slot
 from stepwell_hub.errors import CatalogUnavailableError
-from stepwell_wire.hub_access import LoginCode
+from stepwell_wire.hub_access import CATALOG_FILE, LoginCode
 from tests.hub.catalogs import emptied
 from tests.servers.postgresql import PostgreSQLServer
 
@@ -42,7 +44,7 @@ def catalog(tmp_path: Path, url: str) -> Iterator[Catalog]:
 def engine_of(folder: Path, url: str) -> Engine:
     """Return another way to the catalog's database, with no connection that stays open."""
     address = url.replace("postgresql://", "postgresql+psycopg://")
-    return create_engine(address or f"sqlite:///{folder / FILE}", poolclass=NullPool)
+    return create_engine(address or f"sqlite:///{folder / CATALOG_FILE}", poolclass=NullPool)
 
 
 def tomorrow() -> int:
@@ -51,7 +53,7 @@ def tomorrow() -> int:
 
 def test_a_new_file_that_another_process_is_writing_is_waited_for(tmp_path: Path) -> None:
     # SQLite itself does not wait at the change to WAL mode.
-    other = sqlite3.connect(tmp_path / FILE, isolation_level=None, check_same_thread=False)
+    other = sqlite3.connect(tmp_path / CATALOG_FILE, isolation_level=None, check_same_thread=False)
     other.execute("CREATE TABLE others (x)")
     other.execute("BEGIN IMMEDIATE")
     releasing = threading.Timer(0.1, lambda: other.execute("COMMIT"))
@@ -213,6 +215,20 @@ def test_the_file_is_in_wal_mode(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "catalog.db") as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     catalog.close()
+
+
+def test_a_file_that_is_no_database_is_damage_with_a_remedy(tmp_path: Path) -> None:
+    (tmp_path / CATALOG_FILE).write_text("garbage\n")
+    door = CatalogDoor(tmp_path)
+    assert not asyncio.run(door.answers()), "before its first use"
+    with pytest.raises(CatalogUnavailableError) as refused:
+        asyncio.run(door.do(lambda catalog: catalog.views("p")))
+    told = str(refused.value)
+    assert "the catalog is damaged (file is not a database)" in told
+    assert "restore" in told
+    assert "move it away" in told
+    assert "try again" not in told
+    door.close()
 
 
 @pytest.mark.slow

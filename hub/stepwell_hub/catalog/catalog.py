@@ -20,9 +20,8 @@ from stepwell_hub.catalog.migrate import migrate
 from stepwell_hub.catalog.models import RunSlot, UsedCode, View
 from stepwell_hub.catalog.slots import next_slot
 from stepwell_hub.errors import CatalogUnavailableError
-from stepwell_wire.hub_access import LoginCode
+from stepwell_wire.hub_access import CATALOG_FILE, LoginCode, catalog_remedy
 
-FILE: Final = "catalog.db"
 RECENT_RUNS: Final = 20
 _BUSY_SECONDS: Final = 10.0
 _BUSY_PAUSE_SECONDS: Final = 0.01
@@ -229,6 +228,11 @@ class Catalog:
         except IntegrityError:
             raise
         except DBAPIError as error:
+            if _is_damage(error):
+                raise CatalogUnavailableError(
+                    f"{self._where}: the catalog is damaged ({_reason(error)}); "
+                    f"{catalog_remedy(self._where)}"
+                ) from error
             raise CatalogUnavailableError(
                 f"{self._where}: the catalog does not answer ({_reason(error)}); try again"
             ) from error
@@ -237,7 +241,7 @@ class Catalog:
 def open_catalog(folder: Path, url: str = "") -> Catalog:
     """Return the catalog at ``url``, else the file in ``folder``; it is opened at its first use."""
     if not url:
-        path = folder / FILE
+        path = folder / CATALOG_FILE
         return Catalog(f"sqlite:///{path}", where=str(path))
     address = url.replace("postgresql://", "postgresql+psycopg://", 1)
     return Catalog(address, where=url.rpartition("@")[2])
@@ -287,6 +291,14 @@ def _enter_wal_mode(connection: sqlite3.Connection) -> None:
             time.sleep(_BUSY_PAUSE_SECONDS)
         else:
             return
+
+
+def _is_damage(error: DBAPIError) -> bool:
+    """Return whether SQLite found that the file is no database, or a corrupt one."""
+    if not isinstance(error.orig, sqlite3.Error):
+        return False
+    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 
 def _reason(error: DBAPIError) -> str:

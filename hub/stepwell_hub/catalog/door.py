@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from stepwell_hub.errors import CatalogUnavailableError
-from stepwell_wire.hub_access import LoginCode
+from stepwell_wire.hub_access import LoginCode, catalog_is_damaged
 
 if TYPE_CHECKING:
     from stepwell_hub.catalog.catalog import Catalog
@@ -51,7 +51,13 @@ class CatalogDoor:
         return await self.do(lambda catalog: catalog.use_code(code))
 
     async def answers(self) -> bool:
-        """Return whether the database answers; a database file is not opened for this check."""
+        """Return whether the database answers.
+
+        A database file that is not in use yet is not opened for this check; its first bytes are
+        read.
+        """
+        if not self._url and await asyncio.to_thread(catalog_is_damaged, self._folder):
+            return False
         if self._catalog is None and not self._url:
             return True
         try:

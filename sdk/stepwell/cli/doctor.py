@@ -16,6 +16,7 @@ from stepwell.cli.checks import (
     environment,
     losses,
     node,
+    page,
     process,
     stored,
 )
@@ -63,6 +64,7 @@ def examine(where: Places) -> Iterator[Finding]:
         yield from node.spool(status)
         yield from sink(status.fields)
         yield from losses.refused(status.fields["totals"])
+        yield from page.catalog(status.fields)
     yield from _guarded("data", losses.kept(data))
     yield from _guarded("blobs", blobs.queue(data, None if status is None else status.fields))
     if status is not None:

@@ -19,7 +19,7 @@ from stepwell.cli.daemon_client import DaemonClient, is_answered, status_of
 from stepwell.cli.errors import OK, UNREACHABLE, USAGE, CommandError
 from stepwell.cli.extras import missing_for_daemon, missing_for_hub
 from stepwell.cli.options import Places, add_config, add_data, add_json, add_socket, places
-from stepwell.cli.page import answers, link_to, open_browser, running_hub
+from stepwell.cli.page import answers, catalog_problem, link_to, open_browser, running_hub
 from stepwell.cli.reading import by_configuration, check_data_is_known, reading
 from stepwell_wire.hub_access import hub_dir, page_path
 from stepwell_wire.installation import install_command
@@ -57,6 +57,8 @@ def run(options: argparse.Namespace) -> int:
     url, folder, was_started = _hub_of(where)
     path = _path_of(options.run, where) if options.run else "/"
     link = link_to(url + path, str(folder))
+    if problem := catalog_problem(url, folder):
+        print(f"stepwell: {problem}", file=sys.stderr)
     if options.json:
         print(json.dumps({"url": url + path, "link": link if options.print_link else None}))
         return OK

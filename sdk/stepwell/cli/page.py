@@ -1,8 +1,10 @@
 """The page for the command line: links that log in, the hub of a folder, a browser."""
 
+import http.client
 import json
 import os
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -10,11 +12,23 @@ import urllib.error
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from stepwell_wire.hub_access import STATE_FILE, HubKeyError, hub_dir, login_link, read_key
+from stepwell_wire.hub_access import (
+    CATALOG_FILE,
+    STATE_FILE,
+    HubKeyError,
+    catalog_is_damaged,
+    catalog_remedy,
+    hub_dir,
+    login_link,
+    read_key,
+)
 
 _ANSWER_SECONDS: Final = 2.0
+_READY_SECONDS: Final = 5.0
+"""Longer than the hub waits for a catalog that does not answer."""
+_READY_BYTES_MAX: Final = 1024
 _BROWSER_SECONDS: Final = 5.0
 _DISPLAYS: Final = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
 
@@ -67,6 +81,70 @@ def answers(url: str) -> bool:
     except (OSError, ValueError):
         return False
     return True
+
+
+class CatalogProblem(NamedTuple):
+    """The catalog of a page that runs does not answer."""
+
+    message: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.remedy}"
+
+
+def catalog_problem(url: str, folder: Path) -> CatalogProblem | None:
+    """Return the problem of the catalog that the hub at ``url`` reports; None without any.
+
+    Args:
+        folder: the hub's folder.
+    """
+    if "catalog" not in _readiness(url, folder):
+        return None
+    message = (
+        f"the catalog of the page {url} does not answer: logins, reports, sweeps and artifacts "
+        "fail, runs are shown"
+    )
+    path = folder / CATALOG_FILE
+    if catalog_is_damaged(folder):
+        return CatalogProblem(f"{message}. {path} is not a database", catalog_remedy(str(path)))
+    return CatalogProblem(
+        message,
+        "check that the PostgreSQL server of hub_catalog runs and accepts the user, or, without "
+        f"hub_catalog, that {path} is intact, may be written and has disk space",
+    )
+
+
+def _readiness(url: str, folder: Path) -> str:
+    """Return the hub's answer on its state; "" if it does not answer from here.
+
+    The address for browsers may be a proxy's, so the hub's own port is asked if that fails.
+    """
+    bases = [url]
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        host, port = json.loads((folder / STATE_FILE).read_bytes())["listens"]
+        here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        shown = f"[{here}]" if ":" in here else here
+        bases += [f"{scheme}://{shown}:{port}" for scheme in ("http", "https")]
+    unchecked = ssl.create_default_context()  # The question and its answer are public.
+    unchecked.check_hostname = False
+    unchecked.verify_mode = ssl.CERT_NONE
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=unchecked)
+    )
+    deadline = time.monotonic() + _READY_SECONDS  # For all of them.
+    for base in bases:
+        left = max(0.1, deadline - time.monotonic())
+        try:
+            with opener.open(f"{base}/readyz", timeout=left) as answer:
+                text = str(answer.read(_READY_BYTES_MAX).decode("utf-8", "replace"))
+        except urllib.error.HTTPError as error:
+            text = error.read(_READY_BYTES_MAX).decode("utf-8", "replace")
+        except (OSError, ValueError, http.client.HTTPException):
+            continue
+        if text.startswith(("ready", "not ready")):  # Else a proxy answered.
+            return text
+    return ""
 
 
 def open_browser(link: str, *, wait_seconds: float = _BROWSER_SECONDS) -> bool:

@@ -1,11 +1,13 @@
 """`stepwell status`: state of the daemon, and the places it uses."""
 
 import argparse
+from pathlib import Path
 from typing import Any, Final
 
 from stepwell.cli.daemon_client import no_daemon, status_of
 from stepwell.cli.errors import FAILED, OK, CommandError
 from stepwell.cli.options import add_json, add_socket, places
+from stepwell.cli.page import catalog_problem
 from stepwell.cli.text import (
     bytes_text,
     count_text,
@@ -36,6 +38,9 @@ def run(options: argparse.Namespace) -> int:
         if options.json:
             print(json_text({"ready": False, "socket": str(socket), "problems": [str(error)]}))
         raise
+    url, folder = status.get("page_url"), status.get("hub_folder")
+    if url and folder and (problem := catalog_problem(str(url), Path(folder))):
+        status["problems"] = [*status.get("problems", ()), str(problem)]
     print(json_text(status) if options.json else status_text(status))
     return OK if status.get("ready") else FAILED
 
