@@ -17,7 +17,7 @@ from stepwell_store.blob_store import BlobStore, open_blob_store
 from stepwell_store.retention import RetentionSettings
 from stepwell_store.server import configuration
 from stepwell_store.server.settings import ServerSettings
-from stepwell_wire.hub_address import is_host
+from stepwell_wire.hub_address import catalog_failure, is_host
 from stepwell_wire.places import check_socket_path
 
 _OF_RELAY: Final = ("address", "token_file", "ca_file", "cert_file", "key_file", "timeout_seconds")
@@ -52,6 +52,9 @@ def load_config(
     blob_store(config)
     config.listen_settings()
     config.hub_address()
+    # The address may contain a password, so the message does not repeat it.
+    if problem := catalog_failure(config.hub_catalog):
+        raise DaemonConfigError(f"hub_catalog: {problem}")
     _check_ports(config)
     if config.sink == "gateway":
         config.relay_settings()

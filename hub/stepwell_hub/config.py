@@ -16,7 +16,7 @@ from stepwell_wire.arguments import OneLineParser
 from stepwell_wire.configuration import SettingError, SettingsReader, setting
 from stepwell_wire.hub_access import hub_dir
 from stepwell_wire.hub_address import PORT_DEFAULT as HUB_PORT_DEFAULT
-from stepwell_wire.hub_address import HubAddress, HubAddressError
+from stepwell_wire.hub_address import HubAddress, HubAddressError, catalog_failure
 from stepwell_wire.places import default_data_dir
 
 PREFIX: Final = "STEPWELLHUB_"
@@ -184,11 +184,8 @@ def load_config(
     config.open_blob_store()
     if config.store == "clickhouse":
         server_settings(config)
-    if config.catalog and not config.catalog.startswith(("postgresql://", "postgresql+psycopg://")):
-        raise HubConfigError(
-            "catalog: expected postgresql://[USER@]HOST[:PORT]/DATABASE, or empty for a "
-            "file of the hub"
-        )
+    if problem := catalog_failure(config.catalog):
+        raise HubConfigError(f"catalog: {problem}")
     return config
 
 

@@ -16,6 +16,7 @@ _PORT_FILE: Final = "port"
 """In the hub's folder: the port of the last hub, if it is not the default port."""
 _NAME: Final = re.compile(r"\w([\w.-]*[\w.])?")
 _NAME_CHARACTERS_MAX: Final = 253
+_CATALOGS: Final = ("postgresql://", "postgresql+psycopg://")
 _EVERYWHERE: Final = ("0.0.0.0", "::", "")
 
 
@@ -94,6 +95,13 @@ class HubAddress:
         host = socket.gethostname() if self.host in _EVERYWHERE else self.host
         shown = f"[{host}]" if ":" in host else host
         return f"{'https' if self.cert_file else 'http'}://{shown}:{port}"
+
+
+def catalog_failure(url: str) -> str:
+    """Return why ``url`` cannot be a hub's catalog; "" if it can, or if it is empty: a file."""
+    if not url or url.startswith(_CATALOGS):
+        return ""
+    return "expected postgresql://[USER@]HOST[:PORT]/DATABASE, or empty for a file of the hub"
 
 
 def is_host(text: str) -> bool:

@@ -60,6 +60,7 @@ def test_places_come_from_the_variables_that_every_part_knows() -> None:
         ("host = ''", "host: expected an address or a host name, not ''"),
         ("host = ' '", "127.0.0.1 means this machine only"),
         ("host = 'not a host'", "host: expected an address or a host name, not 'not a host'"),
+        ("hub_catalog = 'mysql://x'", "hub_catalog: expected postgresql://[USER@]HOST[:PORT]/"),
         ("hub_host = '-x'", "hub_host: expected an address or a host name, not '-x'"),
         (
             "hub_port = 9464",
