@@ -25,6 +25,7 @@ from tests.cli.conftest import Call, made
 from tests.daemon.journals import make_journal
 from tests.daemon.made import row, schema_event
 from tests.fake_daemon import FakeDaemon
+from tests.node import free_port
 from tests.store.made import event, fresh_project, log, tell, writer
 
 READERS = (
@@ -526,6 +527,46 @@ def test_the_configuration_names_the_folder_that_is_read(
     config = place / "stepwelld.toml"
     config.write_text(f"data = '{store.data_dir}'\n")
     assert "run-c" in call("runs", "--config", config).out
+
+
+def test_the_folder_of_the_configuration_is_read_while_another_daemon_runs(
+    call: Call, store: EmbeddedStore, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STEPWELL_DATA")
+    config = place / "stepwelld.toml"
+    config.write_text(f"data = '{store.data_dir}'\n")
+    other = FakeDaemon(place / "s.sock", place / "other")
+    try:
+        told = call("runs", "--config", config)
+    finally:
+        other.stop()
+    assert "run-c" in told.out
+    assert told.err == ""
+    assert other.flush_count == 0
+
+
+@pytest.mark.parametrize("names_socket", [True, False])
+def test_a_configuration_with_servers_asks_its_own_daemon_only(
+    call: Call, place: Path, monkeypatch: pytest.MonkeyPatch, *, names_socket: bool
+) -> None:
+    monkeypatch.delenv("STEPWELL_DATA")
+    lines = ['sink = "clickhouse"', f'clickhouse_hosts = "127.0.0.1:{free_port()}"']
+    lines += [f"data = '{place}/own'"]
+    if names_socket:
+        lines += [f"socket = '{place}/own.sock'"]
+    config = place / "stepwelld.toml"
+    config.write_text("\n".join(lines))
+    other = FakeDaemon(place / "s.sock", place / "other")
+    own = FakeDaemon(place / "own.sock", place / "own")
+    own.status["sink"]["kind"] = "clickhouse 127.0.0.1"
+    try:
+        told = call("runs", "--config", config)
+    finally:
+        other.stop()
+        own.stop()
+    assert "connecting to ClickHouse failed" in told.err
+    assert "reading the data of the daemon on" not in told.err
+    assert (other.flush_count, own.flush_count) == (0, int(names_socket))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ as `stepwell run` does; that daemon ends by itself some minutes after the last u
 
 import argparse
 import json
+import os
 import shlex
 import sys
 import tempfile
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from stepwell.cli import daemon_process
-from stepwell.cli.daemon_client import DaemonClient, is_answered, status_of
+from stepwell.cli.daemon_client import DaemonClient, is_answered, socket_of_data, status_of
 from stepwell.cli.errors import OK, UNREACHABLE, USAGE, CommandError
 from stepwell.cli.extras import missing_for_daemon, missing_for_hub
 from stepwell.cli.options import Places, add_config, add_data, add_json, add_socket, places
@@ -83,7 +84,16 @@ def _hub_of(where: Places) -> tuple[str, Path, bool]:
     Raises:
         CommandError: There is no hub, and none can be started.
     """
-    if not where.data_named and (status := status_of(where.socket)) is not None:
+    if where.data_named:
+        if (found := running_hub(where.data)) is not None:
+            return found, hub_dir(where.data), False
+        holder = socket_of_data(where.data)
+        status = None if holder is None else status_of(holder)
+        if status is not None and not os.path.samefile(str(status["data_dir"]), where.data):
+            status = None  # The note of a killed daemon.
+    else:
+        status = status_of(where.socket)
+    if status is not None:
         data = Path(str(status["data_dir"]))
         url = str(status.get("page_url") or running_hub(data) or "")
         if not url:

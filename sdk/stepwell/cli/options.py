@@ -30,6 +30,7 @@ class Places(NamedTuple):
             to another daemon.
         data_variable: the environment names the data folder.
         config: the daemon's configuration, if the user named one.
+        socket_option: the user named the socket on the command line.
     """
 
     socket: Path
@@ -39,6 +40,7 @@ class Places(NamedTuple):
     config: Path | None = None
     socket_named: bool = False
     data_variable: bool = False
+    socket_option: bool = False
 
     def environment(self) -> dict[str, str]:
         """Return our environment with these places, for a child."""
@@ -131,6 +133,7 @@ def places(options: argparse.Namespace) -> Places:
         or bool(os.environ.get(SOCKET_VARIABLE))
         or where == SYSTEM_SOCKET,
         data_variable=bool(os.environ.get(DATA_VARIABLE)),
+        socket_option=socket is not None,
     )
     if hasattr(options, "data") and os.path.exists(found.data) and not os.path.isdir(found.data):
         raise CommandError(

@@ -165,10 +165,20 @@ def _gateway_of(places: Places) -> str:
 
 
 def by_configuration(places: Places) -> Places:
-    """Return ``places`` with the folder of the daemon's configuration, if that is read."""
+    """Return ``places`` with folder and socket of the daemon's configuration, if that is read.
+
+    Options count more. A folder that the configuration names is named: another daemon's answer
+    does not replace it.
+    """
     config = configuration(places)
-    if config is None or places.data_named:
+    if config is None:
         return places
+    if "socket" in config.named and not places.socket_option:
+        places = places._replace(socket=config.socket, socket_named=True)
+    if places.data_named:
+        return places
+    if "data" in config.named:
+        return places._replace(data=config.data, journals=config.journals, data_named=True)
     return places._replace(data=config.data, data_variable=True)
 
 
@@ -241,7 +251,9 @@ def settled_data_dir(
             if places.data_named and not _same(found, places.data):
                 _print_waiting(places.data, reports_missing=reports_missing)
                 return places.data
-            if places.data_variable and not _same(found, places.data):
+            if stored_in_servers and not kind.startswith(_SERVER_KIND):
+                return places.data  # Another daemon: its spool has no rows of these servers.
+            if not stored_in_servers and places.data_variable and not _same(found, places.data):
                 print(
                     f"stepwell: reading the data of the daemon on {places.socket}, in "
                     f"{found}; to read {places.data} instead, give it with --data",

@@ -13,7 +13,7 @@ from stepwell.cli.errors import FAILED, OK, USAGE, CommandError
 from stepwell.cli.extras import missing_for_daemon, missing_for_hub
 from stepwell.cli.options import Places, add_store, places
 from stepwell.cli.projects import no_project
-from stepwell.cli.reading import reading
+from stepwell.cli.reading import by_configuration, reading
 from stepwell.cli.text import count_text, counted
 from stepwell_wire.hub_access import hub_dir
 from stepwell_wire.run_holds import runs_held
@@ -62,14 +62,15 @@ def run(options: argparse.Namespace) -> int:
         )
     if not options.yes and not sys.stdin.isatty():
         raise CommandError("no terminal for the confirmation; add --yes to delete", USAGE)
-    with reading(places(options)) as store:
+    where = by_configuration(places(options))
+    with reading(where) as store:
         from stepwell_store import queries
 
         if options.orphans:
             return _remove_orphans(store, ask=not options.yes)
         # All names first: a wrong one deletes nothing.
         found = list(dict.fromkeys(queries.find_run(store, each) for each in options.references))
-        data = places(options).data
+        data = _data_of(store, where)
         running = _check(store, data, found, options.project, force=options.force)
         names = [
             *map(str, found),
@@ -82,8 +83,8 @@ def run(options: argparse.Namespace) -> int:
         for ref in found:
             run_ids.setdefault(ref.project, []).append(ref.run_id)
         _check_spool(store, found, options.project)
-        journals = (places(options).journals,)
-        socket = _socket_of(store, places(options))
+        journals = (where.journals,)
+        socket = _socket_of(store, where)
         held = [(ref.project, ref.run_id) for ref in found]
         held += [(project, "") for project in options.project]
 
@@ -112,6 +113,13 @@ def run(options: argparse.Namespace) -> int:
             if running:
                 _sweep(socket, running)
     return OK
+
+
+def _data_of(store: "Store", where: Places) -> Path:
+    """Return the data folder whose hub has the catalog."""
+    from stepwell_store import EmbeddedStore
+
+    return store.data_dir if isinstance(store, EmbeddedStore) else where.data
 
 
 def _socket_of(store: "Store", where: Places) -> Path | None:
