@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stepwell_daemon.blobs.part import Blobs
-from stepwell_daemon.config import DaemonConfig
+from stepwell_daemon.config import DaemonConfig, wants_hub
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.delivery import SinkHealth
 from stepwell_daemon.hub_process import HubProcess
@@ -109,6 +109,8 @@ def status(facts: Facts) -> dict[str, Any]:
         "data_dir": str(config.data),
         "page_url": facts.hub.url if facts.hub is not None else "",
         "hub_folder": facts.hub.folder if facts.hub is not None else "",
+        "hub_url": config.hub_url,
+        "wants_hub": wants_hub(config),
         "metrics_url": facts.metrics_url,
         "personal": facts.personal,
         "idle_exit_seconds": config.idle_exit,

@@ -16,7 +16,14 @@ from stepwell_hub.errors import AlreadyRunningError, HubConfigError, HubError
 from stepwell_hub.serve import serve
 from stepwell_store import StoreError
 from stepwell_wire.capabilities import drop_capabilities
-from stepwell_wire.hub_access import HubKeyError, login_link, read_key, rotate_key
+from stepwell_wire.hub_access import (
+    KEY_FILE,
+    STATE_FILE,
+    HubKeyError,
+    login_link,
+    read_key,
+    rotate_key,
+)
 
 OK: Final = 0
 FAILED: Final = 1
@@ -55,12 +62,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _rotate_key(config: HubConfig) -> int:
+    was_usable = not (config.folder / KEY_FILE).exists() or _has_key(config)
     try:
         path = rotate_key(config.folder)
     except HubKeyError as error:
         return _report_error(error, FAILED)
-    print(f"{path} has a new key; `stepwell open` makes a login link")
+    if was_usable or (config.folder / STATE_FILE).exists():
+        print(f"{path} has a new key; `stepwell open` makes a login link")
+    else:  # A daemon that started with the old one has no page.
+        print(
+            f"{path} has a new key; the old one was not usable. Restart the daemon if one runs: it "
+            "has no page until then. After that, `stepwell open` makes a login link"
+        )
     return OK
+
+
+def _has_key(config: HubConfig) -> bool:
+    try:
+        read_key(config.folder)
+    except HubKeyError:
+        return False
+    return True
 
 
 def _announce(config: HubConfig, url: str) -> None:

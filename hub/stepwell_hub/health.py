@@ -3,8 +3,8 @@
     GET /healthz    200 while the event loop runs
     GET /readyz     200 while the store answers, else 503 and one word for each part that does not
 
-Without the catalog the page shows runs and charts; saved views, sweeps and new logins fail. The hub
-is ready then and says so: a load balancer that removed it would remove the charts as well.
+Without the catalog the page shows runs and charts; reports, sweeps, artifacts and new logins fail.
+The hub is ready then and says so: a load balancer that removed it would remove the charts as well.
 
 Both paths accept every Host name and every address: a kubelet asks by the pod's address and is not
 the proxy. So the answers contain no other facts, and the store is asked at most every five seconds,

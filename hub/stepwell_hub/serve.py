@@ -209,7 +209,12 @@ def _run(
         )
 
         def ready() -> None:
-            _write_state(config.folder, url, listener.getsockname())
+            _write_state(
+                config.folder,
+                url,
+                listener.getsockname(),
+                has_own_catalog=not config.catalog,
+            )
             logger.info("ready url=%s", url)
             announce(url)
             if control is not None:
@@ -328,13 +333,16 @@ def _claimed(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _write_state(folder: Path, url: str, listens: tuple[Any, ...]) -> None:
+def _write_state(
+    folder: Path, url: str, listens: tuple[Any, ...], *, has_own_catalog: bool
+) -> None:
     state = {
         "url": url,
         "listens": listens[:2],
         "pid": os.getpid(),
         "version": __version__,
         "started_at": time.time(),
+        "has_own_catalog": has_own_catalog,
     }
     scratch = folder / f"{STATE_FILE}.new"
     scratch.write_text(json.dumps(state))

@@ -3,7 +3,7 @@
     <data>/hub/            0700
         key                0600, 43 url-safe characters: its readers have all rights
         hub.json           the hub that runs: {"url", "listens": [host, port], "pid", "version",
-                           "started_at"}
+                           "started_at", "has_own_catalog": false for one in PostgreSQL}
         catalog.db         the catalog (SQLite), if it is not in PostgreSQL
 
     code := base64url(expiry u64 | nonce 8 bytes | HMAC-SHA256(key, "login" | expiry | nonce)[:16])
@@ -39,6 +39,10 @@ _KEY_BYTES: Final = 32
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _HEAD: Final = struct.Struct(">Q8s")
 _MAC_BYTES: Final = 16
+_NEW_KEY: Final = (
+    "delete it and restart the daemon, or `stepwell hub` if that serves the page, which creates a "
+    "new key"
+)
 _SQLITE_MAGIC: Final = b"SQLite format 3\0"
 
 
@@ -94,14 +98,11 @@ def read_key(folder: Path) -> str:
     if not stat.S_ISREG(mode) or mode & 0o077:
         raise HubKeyError(
             f"{path}: other users may read or change it (mode {stat.S_IMODE(mode):04o}); "
-            "delete it and restart the hub, which creates a new key; or run chmod 600 "
-            f"{path} if no other user has read it"
+            f"{_NEW_KEY}; or, if no other user has read it, run "
+            f"chmod 600 {path} and restart"
         )
     if not _KEY.fullmatch(text):
-        raise HubKeyError(
-            f"{path}: expected 43 letters, digits, - and _; delete it and restart the hub, "
-            "which creates a new key"
-        )
+        raise HubKeyError(f"{path}: expected 43 letters, digits, - and _; {_NEW_KEY}")
     return text
 
 

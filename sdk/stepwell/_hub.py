@@ -64,8 +64,8 @@ def find_hub(
     if not address:
         raise HubUnreachableError(
             f"the daemon on {socket} has no hub: it relays to a gateway, stores in servers, "
-            f"or was started with --hub off; see `stepwell status`, or set {HUB} to the "
-            f"address of a hub and {KEY_FILE} to the file of its key"
+            f"was started with --hub off, or reports a problem; see `stepwell status`, or "
+            f"set {HUB} to the address of a hub and {KEY_FILE} to the file of its key"
         )
     return Hub(address, _key(environ, Path(folder or hub_dir(default_data_dir(environ)))))
 

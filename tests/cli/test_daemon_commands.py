@@ -17,7 +17,7 @@ from stepwell.cli import top, up
 from stepwell.cli.daemon_client import DaemonClient
 from stepwell.cli.errors import CommandError
 from stepwell.cli.options import Places
-from stepwell.cli.status import spool_text
+from stepwell.cli.status import spool_text, status_text
 from tests.cli.conftest import Call
 from tests.fake_daemon import FakeDaemon, healthy_status
 
@@ -220,3 +220,20 @@ def test_a_bar_is_full_at_the_limit(part: float, filled: int) -> None:
 def test_the_spool_has_no_more_room_than_its_disk(free_bytes: int | None, room: str) -> None:
     spool = {"unforwarded_bytes": 1000, "bytes": 1000, "bytes_max": 8_000_001_000}
     assert f"room for {room} more" in spool_text({**spool, "disk_free_bytes": free_bytes})
+
+
+@pytest.mark.parametrize(
+    ("fields", "page"),
+    [
+        ({"wants_hub": False, "hub_url": "https://runs.invalid"}, "https://runs.invalid"),
+        ({"wants_hub": False, "hub_url": ""}, "none here"),
+        ({"sink": {"kind": "gateway gate:7077"}}, "none here"),
+        ({"sink": {"kind": "embedded"}}, "none yet"),
+        ({"wants_hub": True, "problems": ["no page: the key"]}, "none, see below"),
+        ({"wants_hub": True, "page_url": "http://127.0.0.1:8470"}, "http://127.0.0.1:8470"),
+    ],
+)
+def test_status_says_where_the_page_is_or_that_none_comes(
+    fields: dict[str, object], page: str
+) -> None:
+    assert f"page     {page}\n" in status_text(fields)

@@ -4,6 +4,8 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -80,6 +82,31 @@ def test_it_says_why_there_is_no_page(process: Process, call: Call) -> None:
     said = call("open", "--socket", process.socket)
     assert said.code == 3
     assert "--hub off" in said.err
+
+
+@pytest.mark.processes
+def test_a_key_that_is_not_usable_is_the_reason_why_there_is_no_page(
+    process: Process, call: Call
+) -> None:
+    hub_dir(process.data).mkdir(mode=0o700, parents=True)
+    (hub_dir(process.data) / "key").write_text("junk\n")
+    (hub_dir(process.data) / "key").chmod(0o600)
+    process.start("--hub", "auto", "--hub-port", "0")
+    for place in (["--socket", process.socket], ["--data", process.data]):
+        said = call("open", *place)
+        assert said.code == 3
+        assert "--hub off" not in said.err
+        assert "expected 43 letters" in said.err
+        assert "delete it and restart the daemon" in said.err
+    assert "page     none, see below" in call("status", "--socket", process.socket).out
+    rotate = [sys.executable, "-m", "stepwell_hub", "--rotate-key", "--data", str(process.data)]
+    rotated = subprocess.run(rotate, capture_output=True, text=True, timeout=60, check=True)
+    assert "Restart the daemon if one runs" in rotated.stdout
+    process.stop()
+    process.start("--hub", "auto", "--hub-port", "0")
+    rotated = subprocess.run(rotate, capture_output=True, text=True, timeout=60, check=True)
+    assert "has a new key; `stepwell open` makes a login link" in rotated.stdout
+    assert call("open", "--socket", process.socket, "--no-browser").code == 0
 
 
 @pytest.mark.processes

@@ -63,6 +63,24 @@ def test_rm_of_a_project_is_noted_for_its_hub(call: Call, store: EmbeddedStore) 
         shutil.rmtree(folder)
 
 
+@pytest.mark.parametrize("is_own", [True, False])
+def test_rm_of_a_project_says_that_a_catalog_in_postgresql_keeps_the_rest(
+    call: Call, store: EmbeddedStore, *, is_own: bool
+) -> None:
+    project = fresh_project()
+    made(store, project, "a", name="a")
+    folder = hub_dir(store.data_dir)
+    folder.mkdir(exist_ok=True)
+    try:
+        (folder / "hub.json").write_text(json.dumps({"has_own_catalog": is_own}))
+        said = call("rm", "--project", project, "--yes")
+    finally:
+        shutil.rmtree(folder)
+    assert said.code == 0
+    remain = f"reports, sweeps and artifacts of {project} remain: their catalog is in PostgreSQL"
+    assert (remain in said.err) is not is_own
+
+
 def test_rm_deletes_a_project_that_has_a_report_and_no_run(
     call: Call, store: EmbeddedStore
 ) -> None:

@@ -20,7 +20,7 @@ from stepwell.cli.daemon_client import DaemonClient, is_answered, socket_of_data
 from stepwell.cli.errors import OK, UNREACHABLE, USAGE, CommandError
 from stepwell.cli.extras import missing_for_daemon, missing_for_hub
 from stepwell.cli.options import Places, add_config, add_data, add_json, add_socket, places
-from stepwell.cli.page import answers, catalog_problem, link_to, open_browser, running_hub
+from stepwell.cli.page import NO_PAGE, answers, catalog_problem, link_to, open_browser, running_hub
 from stepwell.cli.reading import by_configuration, check_data_is_known, reading
 from stepwell_wire.hub_access import hub_dir, page_path
 from stepwell_wire.installation import install_command
@@ -115,6 +115,10 @@ def _why_no_page(status: dict[str, object]) -> str:
         return (
             f"this daemon stores in {kind}; start its page with `stepwell hub --store clickhouse …`"
         )
+    problems = status.get("problems")
+    for each in problems if isinstance(problems, list) else ():
+        if str(each).startswith(NO_PAGE):
+            return f"the daemon has {each}"
     if missing := missing_for_hub():
         return f"missing packages: {', '.join(missing)}; install them with {install_command('all')}"
     return "the daemon has no page: it was started with --hub off, or see `stepwell status`"

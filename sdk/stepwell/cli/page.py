@@ -25,6 +25,8 @@ from stepwell_wire.hub_access import (
     read_key,
 )
 
+NO_PAGE: Final = "no page"
+"""The start of a daemon's problem that is the reason why it has no page."""
 _ANSWER_SECONDS: Final = 2.0
 _READY_SECONDS: Final = 5.0
 """Longer than the hub waits for a catalog that does not answer."""

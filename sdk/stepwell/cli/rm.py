@@ -1,10 +1,11 @@
 """`stepwell rm RUN…`: deletes runs, or whole projects, for good, from every table."""
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,9 +14,9 @@ from stepwell.cli.errors import FAILED, OK, USAGE, CommandError
 from stepwell.cli.extras import missing_for_daemon, missing_for_hub
 from stepwell.cli.options import Places, add_store, places
 from stepwell.cli.projects import no_project
-from stepwell.cli.reading import by_configuration, reading
+from stepwell.cli.reading import by_configuration, configuration, reading
 from stepwell.cli.text import count_text, counted
-from stepwell_wire.hub_access import hub_dir
+from stepwell_wire.hub_access import STATE_FILE, hub_dir
 from stepwell_wire.run_holds import runs_held
 from stepwell_wire.run_notes import forget_runs
 
@@ -71,6 +72,7 @@ def run(options: argparse.Namespace) -> int:
         # All names first: a wrong one deletes nothing.
         found = list(dict.fromkeys(queries.find_run(store, each) for each in options.references))
         data = _data_of(store, where)
+        elsewhere = _catalog_elsewhere(store, where, data)
         running = _check(store, data, found, options.project, force=options.force)
         names = [
             *map(str, found),
@@ -110,6 +112,13 @@ def run(options: argparse.Namespace) -> int:
 
                 queries.delete_project(store, project, force=options.force, begins=begin)
                 print(f"deleted project {project}")
+                if elsewhere:
+                    print(
+                        f"stepwell: reports, sweeps and artifacts of {project} remain: their "
+                        f"catalog is {elsewhere}; delete them with "
+                        f"stepwell.Api().project({project!r}).delete()",
+                        file=sys.stderr,
+                    )
             if running:
                 _sweep(socket, running)
     return OK
@@ -120,6 +129,19 @@ def _data_of(store: "Store", where: Places) -> Path:
     from stepwell_store import EmbeddedStore
 
     return store.data_dir if isinstance(store, EmbeddedStore) else where.data
+
+
+def _catalog_elsewhere(store: "Store", where: Places, data: Path) -> str:
+    """Return where the catalog is, if it is known to be outside of ``data``; else ""."""
+    from stepwell_store import EmbeddedStore
+
+    config = configuration(where)
+    if config is not None and config.hub_catalog:
+        return "in PostgreSQL"
+    with suppress(OSError, ValueError, AttributeError):
+        if json.loads((hub_dir(data) / STATE_FILE).read_bytes()).get("has_own_catalog") is False:
+            return "in PostgreSQL"
+    return "" if isinstance(store, EmbeddedStore) else "that of the hub over the servers"
 
 
 def _socket_of(store: "Store", where: Places) -> Path | None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from stepwell.cli.daemon_client import no_daemon, status_of
 from stepwell.cli.errors import FAILED, OK, CommandError
 from stepwell.cli.options import add_json, add_socket, places
-from stepwell.cli.page import catalog_problem
+from stepwell.cli.page import NO_PAGE, catalog_problem
 from stepwell.cli.text import (
     bytes_text,
     count_text,
@@ -63,10 +63,22 @@ def _places(status: dict[str, Any]) -> list[tuple[str, str]]:
         ("daemon", f"{state}, pid {status.get('pid')}, {status.get('version')}, up {uptime}"),
         ("socket", plain(status.get("socket", ""))),
         *(_personal(status) if status.get("personal") else ()),
-        ("page", plain(status.get("page_url") or "none yet")),
+        ("page", plain(_page(status))),
         ("metrics", plain(status.get("metrics_url") or "off")),
         ("data", plain(status.get("data_dir", ""))),
     ]
+
+
+def _page(status: dict[str, Any]) -> str:
+    """Return the page's address, or why there is none."""
+    if url := status.get("page_url"):
+        return str(url)
+    kind = str((status.get("sink") or {}).get("kind", "embedded"))
+    if not status.get("wants_hub", kind == "embedded"):  # An older daemon has no such field.
+        return str(status.get("hub_url") or "none here")
+    if any(str(each).startswith(NO_PAGE) for each in status.get("problems", ())):
+        return "none, see below"
+    return "none yet"
 
 
 def _personal(status: dict[str, Any]) -> list[tuple[str, str]]:

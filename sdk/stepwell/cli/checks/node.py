@@ -201,7 +201,11 @@ def free_space(place: Path, free_bytes: int) -> Finding:
     message = f"{bytes_text(free_bytes)} free in {place}"
     if free_bytes < _FREE_BYTES_FAIL:
         return Finding(
-            "disk", Level.FAIL, message, "free space now: the daemon stops accepting points"
+            "disk",
+            Level.FAIL,
+            message,
+            "free space now: media already wait. Points are accepted until the disk is full; then "
+            "they wait in the journals, and the newest are dropped if those are on this disk",
         )
     if free_bytes < _FREE_BYTES_WARN:
         return Finding(
