@@ -47,6 +47,8 @@ class EndedRun(NamedTuple):
 
 
 ended: deque[EndedRun] = deque(maxlen=256)
+ended_media: deque[EndedRun] = deque(maxlen=256)
+"""The same runs, until a read has found their media stored."""
 parent_ranks: set[int] = set()
 """Ranks of the parent's active runs when it forked this process; -1 for none."""
 _job_runs = 0
@@ -75,7 +77,9 @@ def end(run: "ActiveRun") -> None:
     if run._recording.is_delivered and run._recording.primary and journal is not None:
         page_url = run._recording.page_url.rstrip("/")
         writer_id = journal.info.writer_id
-        ended.append(EndedRun(page_url, run.project, run.id, writer_id, time.monotonic()))
+        noted = EndedRun(page_url, run.project, run.id, writer_id, time.monotonic())
+        ended.append(noted)
+        ended_media.append(noted)
 
 
 def bind(run: "ActiveRun | None") -> None:

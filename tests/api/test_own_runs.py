@@ -1,7 +1,9 @@
 """A process that reads through `Api` waits for the runs that it has just ended, and no longer."""
 
+import io
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -9,6 +11,8 @@ import pytest
 from stepwell import _session
 from stepwell._hub_client import Hub
 from stepwell._session import EndedRun
+from stepwell.api import _own_runs
+from stepwell.api._files import files_of
 from stepwell.api._own_runs import await_own_runs
 from stepwell.errors import HubAccessError, HubError, HubUnreachableError, NotFoundError
 
@@ -31,13 +35,17 @@ class FakeHub:
 @pytest.fixture(autouse=True)
 def _ended() -> Iterator[None]:
     _session.ended.clear()
+    _session.ended_media.clear()
     yield
     _session.ended.clear()
+    _session.ended_media.clear()
 
 
 def end(*writers: str, seconds_ago: float = 0.0, url: str = FakeHub.url) -> None:
     now = time.monotonic()
-    _session.ended.extend(EndedRun(url, "p", "r", each, now - seconds_ago) for each in writers)
+    runs = [EndedRun(url, "p", "r", each, now - seconds_ago) for each in writers]
+    _session.ended.extend(runs)
+    _session.ended_media.extend(runs)
 
 
 def asked_all(hub: FakeHub, **named: float) -> bool:
@@ -81,3 +89,72 @@ def test_runs_of_another_hub_are_left_to_it() -> None:
     end("there", url="http://there")
     await_own_runs(cast(Hub, FakeHub()))
     assert [each.writer_id for each in _session.ended] == ["there"]
+
+
+class FakeMediaHub:
+    """A run with one image, whose bytes are stored from the question ``ready_at`` on."""
+
+    url = FakeHub.url
+
+    def __init__(self, *, ready_at: int) -> None:
+        self.ready_at = ready_at
+        self.asked: list[dict[str, Any]] = []
+
+    def ask(self, *_: str, query: dict[str, Any]) -> dict[str, Any]:
+        self.asked.append(query)
+        is_ready = len(self.asked) >= self.ready_at
+        item = {
+            "type": "image-file",
+            "id": "b1",
+            "state": "ready" if is_ready else "uploading",
+            "digest": "d" * 64 if is_ready else "",
+            "media_type": "image/png" if is_ready else "",
+            "size": 3 if is_ready else 0,
+            "url": "/blobs/d" if is_ready else "",
+            "caption": "",
+            "reason": "",
+        }
+        return {"values": [{"metric": "im", "step": 4, "items": [item]}], "next_cursor": None}
+
+    def fetched(self, _: str) -> io.BytesIO:
+        return io.BytesIO(b"png")
+
+
+STORED = f"media/images/im_4_{'d' * 20}.png"
+
+
+def test_media_of_a_run_that_has_just_ended_are_waited_for() -> None:
+    end("w")
+    hub = FakeMediaHub(ready_at=3)
+    (found,) = files_of(cast(Hub, hub), "p", "r")
+    assert (found.name, found.size, found.state) == (STORED, 3, "ready")
+    assert not _session.ended_media
+
+
+@pytest.mark.parametrize("seconds_ago", [None, 61.0])
+def test_media_of_other_runs_are_not_waited_for(seconds_ago: float | None) -> None:
+    if seconds_ago is not None:
+        end("w", seconds_ago=seconds_ago)
+    hub = FakeMediaHub(ready_at=3)
+    (found,) = files_of(cast(Hub, hub), "p", "r")
+    assert (found.state, len(hub.asked)) == ("uploading", 1)
+
+
+def test_a_download_waits_for_the_bytes_and_has_their_name(tmp_path: Path) -> None:
+    hub = FakeMediaHub(ready_at=3)
+    (found,) = files_of(cast(Hub, hub), "p", "r")
+    with found.download(tmp_path) as file:
+        assert file.read() == b"png"
+    assert found.name == STORED
+    assert (tmp_path / STORED).exists()
+    asked = hub.asked[-1]
+    assert (asked["metric"], asked["first_step"], asked["last_step"]) == ("im", 4, 4)
+
+
+def test_a_download_without_bytes_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_own_runs, "_WAIT_SECONDS", 0.1)
+    (found,) = files_of(cast(Hub, FakeMediaHub(ready_at=1000)), "p", "r")
+    with pytest.raises(HubError, match=r"not stored its bytes yet.*stepwell status"):
+        found.download(tmp_path)

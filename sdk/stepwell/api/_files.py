@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from stepwell.api._own_runs import await_media, await_own_media
 from stepwell.errors import HubError, UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _FOLDERS: Final = {
     "plotly-file": "plotly",
     "table-file": "table",
 }
+_UPLOADING: Final = "uploading"
 _TEXTS: Final = ("text/", "application/json")
 
 
@@ -37,21 +39,46 @@ class File:
         size: in bytes. state: `ready` if it can be downloaded; `reason` is why it failed.
     """
 
-    def __init__(self, hub: "Hub", value: dict[str, Any], item: dict[str, Any]) -> None:
-        self._hub = hub
+    def __init__(
+        self,
+        hub: "Hub",
+        value: dict[str, Any],
+        item: dict[str, Any],
+        place: tuple[str, str] = ("", ""),
+    ) -> None:
+        """
+        Args:
+            place: project and id of the run.
+        """
+        self._hub, self._place, self._id = hub, place, item["id"]
+        self._take(value, item)
+
+    def _take(self, value: dict[str, Any], item: dict[str, Any]) -> None:
         self.metric, self.step = str(value["metric"]), int(value["step"])
         self.size, self.mimetype = int(item["size"]), str(item["media_type"])
         self.digest, self.state = str(item["digest"]), str(item["state"])
         self.reason, self.caption = str(item["reason"]), str(item["caption"])
-        self.url = hub.url + item["url"] if item["url"] else ""
+        self.url = self._hub.url + item["url"] if item["url"] else ""
         folder = _FOLDERS.get(item["type"], "other")
         ending = mimetypes.guess_extension(self.mimetype) or ""
         self.name = f"media/{folder}/{self.metric}_{self.step}_{self.digest[:20]}{ending}"
+
+    def _is_stored(self) -> bool:
+        """Read the facts again if the bytes were not stored; return whether they are, or failed."""
+        if self.state == _UPLOADING:
+            of_it = {"metric": self.metric, "first_step": self.step, "last_step": self.step}
+            for value, item in _items(self._hub, *self._place, of_it):
+                if item["id"] == self._id:
+                    self._take(value, item)
+                    break
+        return self.state != _UPLOADING
 
     def download(
         self, root: str | os.PathLike[str] = ".", replace: bool = False, exist_ok: bool = False
     ) -> IO[Any]:
         """Download the file below ``root`` and return it, opened.
+
+        If the daemon has not stored it yet, wait up to 10 seconds. It has its ``name`` after that.
 
         Args:
             replace: overwrite an existing file. exist_ok: return an existing file as it is.
@@ -60,6 +87,7 @@ class File:
             UsageError: The file exists, or its name is a path out of ``root``.
             HubError: The hub does not have the bytes.
         """
+        await_media(self._is_stored)
         path = Path(root) / self.name
         if not path.resolve().is_relative_to(Path(root).resolve()):
             raise UsageError(
@@ -70,9 +98,7 @@ class File:
                 raise UsageError(f"{path} exists; pass replace=True, or exist_ok=True to keep it")
             return self._opened(path)
         if not self.url:
-            raise HubError(
-                f"{self.name}: is {self.state}{f', {self.reason}' if self.reason else ''}"
-            )
+            raise HubError(f"{self.name}: {self._why_missing()}")
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = path.with_name(f".{secrets.token_hex(8)}.part")
         try:
@@ -85,6 +111,14 @@ class File:
             scratch.unlink(missing_ok=True)
         return self._opened(path)
 
+    def _why_missing(self) -> str:
+        if self.state == _UPLOADING:
+            return (
+                "the daemon has not stored its bytes yet; read run.files() again later. If they "
+                "do not arrive, `stepwell status` on the node of the run says what waits"
+            )
+        return f"is {self.state}{f', {self.reason}' if self.reason else ''}"
+
     def _opened(self, path: Path) -> IO[Any]:
         if self.mimetype.startswith(_TEXTS):
             return path.open(encoding="utf-8")
@@ -94,16 +128,35 @@ class File:
         return f"<File {self.name} ({self.size:,} bytes)>"
 
 
-def files_of(hub: "Hub", project: str, run_id: str) -> Iterator[File]:
-    """Yield the run's media by step, without media whose bytes are not kept."""
+def files_of(hub: "Hub", project: str, run_id: str) -> list[File]:
+    """Return the run's media by step, without media whose bytes are not kept.
+
+    Media of a run that this process has just ended are waited for.
+    """
+    found: list[File] = []
+
+    def is_stored() -> bool:
+        found[:] = [
+            File(hub, value, item, (project, run_id))
+            for value, item in _items(hub, project, run_id, {})
+            if item["state"] != "none"
+        ]
+        return all(each.state != _UPLOADING for each in found)
+
+    await_own_media(hub, project, run_id, is_stored)
+    return found
+
+
+def _items(
+    hub: "Hub", project: str, run_id: str, asked: dict[str, Any]
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     cursor = None
     while True:
-        query = {"limit": _PAGE, "cursor": cursor}
-        found = hub.ask("GET", "projects", project, "runs", run_id, "media", query=query)
-        for value in found["values"]:
+        query = {**asked, "limit": _PAGE, "cursor": cursor}
+        page = hub.ask("GET", "projects", project, "runs", run_id, "media", query=query)
+        for value in page["values"]:
             for item in value["items"]:
-                if item["state"] != "none":
-                    yield File(hub, value, item)
-        cursor = found["next_cursor"]
+                yield value, item
+        cursor = page["next_cursor"]
         if cursor is None:
             return

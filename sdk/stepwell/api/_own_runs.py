@@ -1,6 +1,7 @@
 """Runs that this process has just ended: a read after that finds all their values."""
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 _WAIT_SECONDS: Final = 10.0
 _RECENT_SECONDS: Final = 60.0
 _ASK_SECONDS: Final = 0.05
+_MEDIA_ASK_SECONDS_MAX: Final = 1.0
 
 
 def await_own_runs(hub: "Hub", *, wait_seconds: float = _WAIT_SECONDS) -> None:
@@ -33,6 +35,31 @@ def await_own_runs(hub: "Hub", *, wait_seconds: float = _WAIT_SECONDS) -> None:
         # Only now: another thread may wait for the same run, and may have removed it.
         with suppress(ValueError, IndexError):
             _session.ended.remove(run)
+
+
+def await_media(is_stored: Callable[[], bool]) -> None:
+    """Wait until ``is_stored``, which asks the hub, at most 10 seconds."""
+    deadline = time.monotonic() + _WAIT_SECONDS
+    pause = _ASK_SECONDS
+    while not is_stored() and (left := deadline - time.monotonic()) > 0:
+        time.sleep(min(pause, left))
+        pause = min(2 * pause, _MEDIA_ASK_SECONDS_MAX)
+
+
+def await_own_media(hub: "Hub", project: str, run_id: str, is_stored: Callable[[], bool]) -> None:
+    """Ask ``is_stored`` once; if this process has just ended the run, until it is or 10 seconds.
+
+    Blobs arrive after the end of their run: the daemon hashes and stores each one.
+    """
+    place = (hub.url, project, run_id)
+    own = [each for each in _session.ended_media.copy() if each[:3] == place]
+    if any(time.monotonic() - each.ended_at <= _RECENT_SECONDS for each in own):
+        await_media(is_stored)
+    else:
+        is_stored()
+    for run in own:
+        with suppress(ValueError, IndexError):
+            _session.ended_media.remove(run)
 
 
 def _has_end(hub: "Hub", run: EndedRun) -> bool:

@@ -248,7 +248,8 @@ class Run:
 
     def files(self, names: Sequence[str] | None = None, per_page: int = 50) -> list[File]:
         """Return the media of the run: all, or those with these names."""
-        found = list(files_of(self._hub, self.project, self.id))
+        await_own_runs(self._hub)
+        found = files_of(self._hub, self.project, self.id)
         return found if names is None else [each for each in found if each.name in set(names)]
 
     def file(self, name: str) -> File:
