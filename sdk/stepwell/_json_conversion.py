@@ -188,6 +188,7 @@ class Conversion:
 
     def _mapping(self, fields: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
+        is_described = isinstance(fields.get("_type"), str)  # Converted before: a medium or a list.
         for key, item in fields.items():
             if self._is_full:
                 self._say_cut(f"of {len(fields)} names only {len(found)} are kept")
@@ -196,7 +197,11 @@ class Conversion:
             name = self._text(text_of(key))
             if name in found:  # 1 and "1"
                 name = f"{name} ({kind_of(key)})"
-            found[name] = self.convert(item, depth + 1)
+            if is_described and name == "items" and isinstance(item, list):
+                self._spend(_NUMBER_BYTES)
+                found[name] = self._each(item, item, depth + 1)
+            else:
+                found[name] = self.convert(item, depth + 1)
         if self._stage is not None and self._name and any(map(_is_media, found.values())):
             self._warn(
                 f"media inside {self._name}",
@@ -213,6 +218,14 @@ class Conversion:
         first = next((each for each in items if each is not None), None)
         if first is not None and self._media(first) is not None:
             items = [each if (made := self._media(each)) is None else made for each in items]
+        kept = self._each(value, items, depth)
+        list_type = _list_type(items)
+        if not list_type and _are_media(kept):
+            list_type = _MIXED_LIST
+        return {"_type": list_type, "count": len(kept), "items": kept} if list_type else kept
+
+    def _each(self, value: Iterable[Any], items: Sequence[Any], depth: int) -> list[Any]:
+        """Return the conversions of ``items``, which are those of ``value``."""
         kept: list[Any] = []
         for item in items:
             if self._is_full:
@@ -221,10 +234,7 @@ class Conversion:
                 kept.append(f"… ({count} items)")
                 break
             kept.append(self.convert(item, depth + 1))
-        list_type = _list_type(items)
-        if not list_type and _are_media(kept):
-            list_type = _MIXED_LIST
-        return {"_type": list_type, "count": len(kept), "items": kept} if list_type else kept
+        return kept
 
     def _plain_numbers(self, items: list[Any]) -> list[Any] | None:
         """Return a list of plain numbers as it is, else None; no Python step for each item."""

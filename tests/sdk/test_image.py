@@ -286,6 +286,21 @@ def test_a_list_of_several_kinds_is_one_value_and_media_in_dicts_are_named() -> 
     assert len(said) == 1
 
 
+def test_the_stored_form_of_media_stays_as_it_is() -> None:
+    """`run.summary` converts a value again that was read from it."""
+    from stepwell._json_values import as_json
+
+    picture, table = Image([[0]]), Table(columns=["a"], data=[[1]])
+    said: list[str] = []
+    for value in (picture, [picture, picture], [picture, table], [[picture], [picture]]):
+        found = as_json(value, lambda kind, text: said.append(text), KeptTables(), name="x")
+        assert as_json(found, lambda kind, text: said.append(text), name="x") == found
+        assert as_json(found, lambda kind, text: said.append(text), KeptTables(), name="x") == found
+        inside = as_json({"best": found}, lambda kind, text: said.append(text), name="x")
+        assert inside == {"best": found}
+    assert said == []
+
+
 def test_pyplot_is_its_current_figure() -> None:
     pyplot = pytest.importorskip("matplotlib.pyplot")
     pyplot.switch_backend("agg")
