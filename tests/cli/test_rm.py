@@ -20,6 +20,7 @@ from stepwell_wire.hub_access import hub_dir
 from stepwell_wire.journal_files import find_journals
 from stepwell_wire.run_notes import notes_folder, run_note, step_note
 from tests.cli.conftest import Call, made
+from tests.daemon.journals import make_journal
 from tests.daemon.made import append, new_writer, row, schema_event, spool_running
 from tests.faults.oracle import open_store, wait_until_stored
 from tests.node import Node, made_node
@@ -147,6 +148,30 @@ def test_a_deleted_run_is_forgotten_on_this_machine(
     assert [path.exists() for path in noted] == [False, False, True, True, True, True]
     assert call("rm", "--project", project, "--yes").code == 0
     assert not any(path.exists() for path in noted)
+
+
+def test_rm_names_the_journals_here_that_bring_a_run_back(
+    call: Call, store: EmbeddedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEPWELL_DIR", str(tmp_path))
+    project = fresh_project()
+    for run_id in ("a", "b", "c"):
+        made(store, project, run_id, name=run_id)
+    records = schema_event() + row(1)
+    first = make_journal(tmp_path, "w", records, project=project, run_id="a")
+    second = make_journal(tmp_path, "v", records, project=project, run_id="b")
+    make_journal(tmp_path, "u", records, acked=len(records), project=project, run_id="c")
+    done = call("rm", f"{project}/a", "--yes")
+    assert (done.code, done.out) == (0, f"deleted {project}/a\n")
+    assert f"{project}/a was deleted from the store; 1 journal of it waits" in done.err
+    assert f"`stepwell sync` stores it again. To keep it deleted, delete the folder {first}\n" in (
+        done.err
+    )
+    assert call("rm", f"{project}/c", "--yes").err == ""
+    done = call("rm", "--project", project, "--yes")
+    assert f"project {project} was deleted from the store; 2 journals of it wait on" in done.err
+    assert str(first) in done.err
+    assert str(second) in done.err
 
 
 # With a real daemon and real training processes.

@@ -16,6 +16,7 @@ from stepwell.cli.options import Places, add_store, places
 from stepwell.cli.projects import no_project
 from stepwell.cli.reading import by_configuration, configuration, reading
 from stepwell.cli.text import count_text, counted
+from stepwell.cli.unsent import print_returning
 from stepwell_wire.hub_access import STATE_FILE, hub_dir
 from stepwell_wire.run_holds import runs_held
 from stepwell_wire.run_notes import forget_runs
@@ -121,6 +122,10 @@ def run(options: argparse.Namespace) -> int:
                     )
             if running:
                 _sweep(socket, running)
+        for ref in found:
+            print_returning(places(options), ref.project, ref.run_id)
+        for project in options.project:
+            print_returning(places(options), project)
     return OK
 
 

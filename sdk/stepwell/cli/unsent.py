@@ -18,6 +18,7 @@ from stepwell_wire.run_notes import run_note
 from stepwell_wire.staged import staged_bytes
 
 _FREE: Final = "`stepwell sync` sends {them}"
+_FOLDERS_MAX: Final = 10
 _IMPORTED: Final = "the daemon imports {them}, see `stepwell status`"
 
 
@@ -54,6 +55,40 @@ def print_unsent(where: Places, reference: str = "") -> None:
             f"stepwell: {reference or 'the data'} is not complete in this store{hint}",
             file=sys.stderr,
         )
+
+
+def print_returning(where: Places, project: str, run_id: str = "") -> None:
+    """Print the journals here that bring a deleted run, or all of a deleted project, back.
+
+    Args:
+        run_id: "" for every run of the project.
+    """
+    found = [
+        journal
+        for journal in _journals_of(where, project)
+        if _is_of(journal, project, run_id) and _how_it_waits(journal)
+    ]
+    if not found:
+        return
+    wait, them, folder = ("wait", "them", "folders")
+    if len(found) == 1:
+        wait, them, folder = ("waits", "it", "folder")
+    shown = ", ".join(map(str, found[:_FOLDERS_MAX]))
+    more = f" and {len(found) - _FOLDERS_MAX} more" if len(found) > _FOLDERS_MAX else ""
+    what = f"{project}/{run_id}" if run_id else f"project {project}"
+    print(
+        f"stepwell: {what} was deleted from the store; {counted(len(found), 'journal')} of it "
+        f"{wait} on this machine: `stepwell sync` stores {them} again. To keep it deleted, "
+        f"delete the {folder} {shown}{more}",
+        file=sys.stderr,
+    )
+
+
+def _is_of(journal: Path, project: str, run_id: str) -> bool:
+    with contextlib.suppress(OSError, ValueError):
+        info = WriterFile.from_json((journal / WRITER_FILE).read_text("utf-8"))
+        return info.project == project and run_id in ("", info.run_id)
+    return False
 
 
 def _journals_of(where: Places, whole: str) -> Iterator[Path]:
