@@ -11,6 +11,7 @@ from typing import Final
 from stepwell_store.queries.filter import Compare, compares_of, parse_filter
 from stepwell_store.queries.limits import DEFAULT, Limits, Question
 from stepwell_store.queries.paths import FIELDS, Kind, Path, parse_path
+from stepwell_store.queries.slots import AUTOMATIC
 from stepwell_store.store import Store
 
 _KNOWN_MAX: Final = 5000
@@ -111,6 +112,8 @@ def _operated_metric(name: str) -> str | None:
 
 
 def _exists(path: Path, known: set[tuple[str, str]]) -> bool:
+    if path.name in AUTOMATIC and path.kind not in (Kind.CONFIG, Kind.METRIC):
+        return True  # Every run with points has it, without a stored value.
     in_summary = {("summary", path.name), ("metric", path.name)}
     if (metric := _operated_metric(path.name)) is not None:
         in_summary.add(("metric", metric))
@@ -127,7 +130,7 @@ def _exists(path: Path, known: set[tuple[str, str]]) -> bool:
 def _candidates(known: set[tuple[str, str]]) -> list[str]:
     bare = {name for _, name in known}
     qualified = {f"{what}.{name}" for what, name in known}
-    return sorted(bare | qualified | set(FIELDS))
+    return sorted(bare | qualified | set(FIELDS) | AUTOMATIC)
 
 
 def _hint(text: str, candidates: Sequence[str]) -> str:

@@ -356,6 +356,12 @@ def test_a_metric_with_an_odd_name_makes_no_other_name_exist(store: Store, odd: 
     known = [f"metric.{odd}", f"summary.{odd}", f"{odd}.max", f"summary.{odd}.max"]
     known += [odd, "config.", f"metric.{odd}:max"]
     assert path_hints(store, project, known) == ()
+    automatic = ["_step", "_runtime", "_timestamp", "summary._runtime"]
+    assert path_hints(store, project, automatic) == ()
+    assert path_hints(store, project, ["_runtme"]) == (
+        "no run has '_runtme'; did you mean _runtime?",
+    )
+    assert len(path_hints(store, project, ["config._runtime"])) == 1
 
 
 def test_the_empty_name_is_a_column_a_filter_and_a_sort(store: Store):
