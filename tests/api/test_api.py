@@ -6,6 +6,7 @@ import math
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -289,11 +290,19 @@ def test_the_console_is_read_whole(world: World, monkeypatch: pytest.MonkeyPatch
     assert [str(each) for each in found] == [f"line {number}" for number in range(25)]
 
 
-def test_a_file_that_is_not_there(world: World, project: str) -> None:
+def test_a_file_that_is_not_there(
+    world: World, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = world.api.run(f"{project}/r1")
     assert run.files() == []
-    with pytest.raises(NotFoundError, match="console_logs"):
+    with pytest.raises(NotFoundError, match=r"'output\.log'\. Its output is in console_logs"):
         run.file("output.log")
+    near = SimpleNamespace(name="media/images/a_0_x.png")
+    monkeypatch.setattr(run, "files", lambda: [near])
+    with pytest.raises(NotFoundError, match=r"did you mean '\S+'\? Its output is"):
+        run.file("media/images/a_0_y.png")
+    with pytest.raises(NotFoundError, match=r"known are '\S+'\. Its output is"):
+        run.file("zzz")
 
 
 # ---------------------------------------------------------------------- where the hub is
@@ -368,10 +377,16 @@ def test_a_hub_that_does_not_answer() -> None:
         len(Api(hub="http://127.0.0.1:9", api_key="A" * 43).projects())
 
 
-def test_calls_that_are_not_there_say_what_is() -> None:
-    for call in ("reports", "job", "create_run"):
+def test_calls_that_are_not_there_say_what_is(world: World, project: str) -> None:
+    for call in ("reports", "job", "create_run", "automations", "run_queue"):
         with pytest.raises(UnavailableError, match=call):
             getattr(Api(), call)
+    with pytest.raises(UnavailableError, match=r"artifacts\(type, name\)"):
+        Api().artifact_versions("model", "m")
+    run = world.api.run(f"{project}/r1")
+    for call in ("json_config", "load_full_data", "to_html", "username"):
+        with pytest.raises(UnavailableError, match=call):
+            getattr(run, call)
     with pytest.raises(AttributeError, match="no attribute 'runz'"):
         Api().runz  # noqa: B018
 

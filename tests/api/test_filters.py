@@ -241,6 +241,12 @@ def test_the_value_of_their_config_is_ours(world: World) -> None:
             {"config.lr": {"$gtt": 1}},
             r"config.lr: \$gtt is not supported as an operator.*did you mean '\$gt'",
         ),
+        (
+            {"$not": {"config.lr": 1}},
+            r"^\$not must be below a key; expected, for example, \{'config\.lr': \{'\$not'[^?]*$",
+        ),
+        ({"$gt": 1}, r"^\$gt must be below a key"),
+        ({"config.lr": {"$or": [1]}}, r"^config\.lr: \$or combines whole filters"),
         ({"$xor": []}, r"\$xor is not supported as an operator"),
         ({"$or": []}, r"\$or: expected a list of filters"),
         ({"config.lr": {"$in": []}}, r"config.lr: \$in expects a list"),

@@ -22,12 +22,17 @@ _READ: Final = "read projects with projects(), runs with runs() and run()"
 _LATER: Final = {
     **dict.fromkeys(
         (
-            *("create_custom_chart", "create_project", "create_registry", "create_run"),
-            *("create_team", "create_user", "job", "load_report", "queue", "reports"),
-            *("sync_tensorboard", "team", "upsert_run_queue", "user", "users", "viewer"),
+            *("automation", "automations", "create_automation", "create_custom_chart"),
+            *("create_project", "create_registry", "create_run", "create_run_queue"),
+            *("create_team", "create_user", "delete_automation", "integrations", "job"),
+            *("list_jobs", "load_report", "organization", "queue", "queued_run", "registries"),
+            *("registry", "reports", "run_queue", "slack_integrations", "sync_tensorboard"),
+            *("team", "update_automation", "upsert_run_queue", "user", "user_agent", "users"),
+            *("viewer", "webhook_integrations"),
         ),
         _READ,
     ),
+    "artifact_versions": "use artifacts(type, name)",
 }
 
 

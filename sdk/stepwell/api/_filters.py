@@ -20,6 +20,12 @@ OPERATORS: Final = (
     "$and", "$or", "$nor", "$not", "$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin",
     "$exists", "$regex", "$options",
 )  # fmt: skip
+_WHOLE: Final = ("$and", "$or", "$nor")
+_WHOLE_EXAMPLE: Final = "expected, for example, {'$or': [{'state': 'failed'}, {'config.lr': 1}]}"
+_BELOW_KEY_EXAMPLE: Final = (
+    "expected, for example, {'config.lr': {'$not': {'$gt': 1}}}. {'$nor': [FILTER]} negates a "
+    "whole filter"
+)
 _FIELDS: Final = {
     "state": "state",
     "display_name": "name",
@@ -97,7 +103,7 @@ def _all(filters: Any) -> str:
 
 
 def _one(key: str, value: Any) -> str:
-    if key in ("$and", "$or", "$nor"):
+    if key in _WHOLE:
         if not isinstance(value, list | tuple) or not value:
             raise FilterError(f"{key}: expected a list of filters, not {value!r}")
         parts = [_all(each) for each in value]
@@ -270,6 +276,10 @@ def _number(value: float) -> str:
 
 
 def _unknown(name: str) -> str:
+    if name in _WHOLE:
+        return f"{name} combines whole filters, so it cannot be below a key; {_WHOLE_EXAMPLE}"
+    if name in OPERATORS:
+        return f"{name} must be below a key; {_BELOW_KEY_EXAMPLE}"
     return (
         f"{name} is not supported as an operator; known are "
         f"{', '.join(OPERATORS)}{nearest(name, OPERATORS)}"

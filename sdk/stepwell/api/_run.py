@@ -29,6 +29,12 @@ _LATER: Final = {
     "update_state": "the state follows the run's process",
     "upload_file": "log media in the run's own process",
     "log_artifact": "log it in the run's own process",
+    "create": "start a run with stepwell.init()",
+    "json_config": "use json.dumps(run.config)",
+    "load_full_data": "use load(force=True)",
+    "beta_scan_history": "use scan_history()",
+    **dict.fromkeys(("display", "to_html"), "open run.url in a browser"),
+    **dict.fromkeys(("storage_id", "username"), "use run.id; a hub has no accounts"),
     "download_history_exports": "use runs.history(keys, format='arrow')",
 }
 
@@ -262,9 +268,10 @@ class Run:
         for each in found:
             if each.name == name:
                 return each
+        hint = nearest(name, [each.name for each in found])
+        end = "" if hint.endswith("?") else "."
         raise NotFoundError(
-            f"run {self.project}/{self.id} has no file "
-            f"{name!r}{nearest(name, [each.name for each in found])}. Its output is in "
+            f"run {self.project}/{self.id} has no file {name!r}{hint}{end} Its output is in "
             "console_logs, its values are in config, summary and metadata",
             code="not_found",
         )
