@@ -40,12 +40,16 @@ def new_key() -> str:
 
 
 def find_hub(
-    environ: Mapping[str, str] = os.environ, *, say: Callable[[str], None] = lambda text: None
+    environ: Mapping[str, str] = os.environ,
+    *,
+    say: Callable[[str], None] = lambda text: None,
+    may_start: bool = True,
 ) -> Hub:
     """Return the hub that the environment names, or that of the daemon here.
 
     Args:
         say: takes a line for the user, when waiting takes a while.
+        may_start: start a personal daemon if none answers. Calls that only read start none.
 
     Raises:
         HubUnreachableError: There is none, its key cannot be read, or none can be started.
@@ -59,6 +63,8 @@ def find_hub(
     if look.obstacle:
         raise HubUnreachableError(f"no hub: {look.obstacle}")
     if not look.answers:
+        if not may_start:
+            raise HubUnreachableError(f"no hub: no daemon answers on {socket}; {_NO_HUB}")
         _start_daemon(socket, environ, say)
     address, folder = _noted(socket)
     if not address:

@@ -130,3 +130,20 @@ def test_a_report_of_a_project_without_runs_is_saved_listed_and_remarked_on(
     out = capsys.readouterr().out
     assert "digist  rates" in out
     assert "digits  rates" in out
+
+
+@pytest.mark.parametrize(
+    "words", [("report", "ls"), ("report", "export", "abc"), ("sweep", "ls"), ("artifact", "ls")]
+)
+def test_commands_that_read_from_the_hub_start_no_daemon(
+    words: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("STEPWELL_HUB", "STEPWELL_HUB_KEY", "STEPWELL_NO_DAEMON"):
+        monkeypatch.delenv(name, raising=False)
+    started: list[object] = []
+    monkeypatch.setattr("stepwell._hub._start_daemon", lambda *given: started.append(given))
+    assert main(list(words)) == 3
+    assert started == []
+    assert "start one with `stepwell up`" in capsys.readouterr().err

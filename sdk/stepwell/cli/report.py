@@ -43,10 +43,10 @@ def run(options: argparse.Namespace) -> int:
         return actions[options.action](options)
 
 
-def _hub() -> "Hub":
+def _hub(*, may_start: bool) -> "Hub":
     from stepwell._hub import find_hub
 
-    return find_hub()
+    return find_hub(may_start=may_start)
 
 
 def _project_to_save_in(options: argparse.Namespace) -> str:
@@ -58,7 +58,7 @@ def _project_to_save_in(options: argparse.Namespace) -> str:
 
 
 def _ls(options: argparse.Namespace) -> int:
-    hub = _hub()
+    hub = _hub(may_start=False)
     project = options.project or os.environ.get("STEPWELL_PROJECT", "")
     found = list(_listed(hub, project))
     if project and not found:
@@ -100,7 +100,7 @@ def _put(options: argparse.Namespace) -> int:
             f"{options.file}: {getattr(error, 'strerror', None) or error}"
         ) from error
     title = options.title or ("Report" if options.file == "-" else Path(options.file).stem)
-    hub, project = _hub(), _project_to_save_in(options)
+    hub, project = _hub(may_start=True), _project_to_save_in(options)
     saved = save_report(hub, title, text, project)
     if not has_runs(hub, project):  # The first run may come later, or the name is wrong.
         near = names_near(hub, project)
@@ -116,7 +116,7 @@ def _put(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    hub = _hub()
+    hub = _hub(may_start=False)
     output = options.output or f"{options.id}.html"
     with contextlib.closing(hub.opened("GET", "reports", options.id, "export")) as answer:
         content = answer.read()

@@ -122,7 +122,7 @@ def _update(options: argparse.Namespace) -> int:
 def _list(options: argparse.Namespace) -> int:
     from stepwell._hub import find_hub
 
-    hub = find_hub()
+    hub = find_hub(may_start=False)
     cursor = None
     found = 0
     while True:
