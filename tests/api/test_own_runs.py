@@ -1,6 +1,7 @@
 """A process that reads through `Api` waits for the runs that it has just ended, and no longer."""
 
 import io
+import mimetypes
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -96,8 +97,8 @@ class FakeMediaHub:
 
     url = FakeHub.url
 
-    def __init__(self, *, ready_at: int) -> None:
-        self.ready_at = ready_at
+    def __init__(self, *, ready_at: int, media_type: str = "image/png") -> None:
+        self.ready_at, self.media_type = ready_at, media_type
         self.asked: list[dict[str, Any]] = []
 
     def ask(self, *_: str, query: dict[str, Any]) -> dict[str, Any]:
@@ -108,7 +109,7 @@ class FakeMediaHub:
             "id": "b1",
             "state": "ready" if is_ready else "uploading",
             "digest": "d" * 64 if is_ready else "",
-            "media_type": "image/png" if is_ready else "",
+            "media_type": self.media_type if is_ready else "",
             "size": 3 if is_ready else 0,
             "url": "/blobs/d" if is_ready else "",
             "caption": "",
@@ -149,6 +150,29 @@ def test_a_download_waits_for_the_bytes_and_has_their_name(tmp_path: Path) -> No
     assert (tmp_path / STORED).exists()
     asked = hub.asked[-1]
     assert (asked["metric"], asked["first_step"], asked["last_step"]) == ("im", 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("media_type", "ending"),
+    [
+        ("application/vnd.apache.parquet", ".parquet"),
+        ("audio/wav", ".wav"),
+        ("audio/flac", ".flac"),
+        ("image/webp", ".webp"),
+        ("image/jpeg", ".jpg"),
+        ("model/gltf-binary", ".glb"),
+        ("text/html", ".html"),
+        ("video/mp4", ".mp4"),
+    ],
+)
+def test_the_ending_of_a_file_is_the_same_on_every_machine(
+    media_type: str, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = mimetypes.MimeTypes()  # Without the lists of this machine.
+    monkeypatch.setattr("stepwell.api._files.mimetypes.guess_extension", plain.guess_extension)
+    hub = FakeMediaHub(ready_at=1, media_type=media_type)
+    (found,) = files_of(cast(Hub, hub), "p", "r")
+    assert found.name.endswith(f"d{ending}")
 
 
 def test_a_download_without_bytes_says_what_to_do(

@@ -26,6 +26,15 @@ _FOLDERS: Final = {
     "plotly-file": "plotly",
     "table-file": "table",
 }
+_ENDINGS: Final = {  # Those that mimetypes lacks, at all or without the lists of some machines.
+    "application/ogg": ".ogg",
+    "application/vnd.apache.parquet": ".parquet",
+    "audio/flac": ".flac",
+    "audio/wav": ".wav",
+    "image/avif": ".avif",
+    "image/webp": ".webp",
+    "model/gltf-binary": ".glb",
+}
 _UPLOADING: Final = "uploading"
 _TEXTS: Final = ("text/", "application/json")
 
@@ -60,7 +69,7 @@ class File:
         self.reason, self.caption = str(item["reason"]), str(item["caption"])
         self.url = self._hub.url + item["url"] if item["url"] else ""
         folder = _FOLDERS.get(item["type"], "other")
-        ending = mimetypes.guess_extension(self.mimetype) or ""
+        ending = _ENDINGS.get(self.mimetype) or mimetypes.guess_extension(self.mimetype) or ""
         self.name = f"media/{folder}/{self.metric}_{self.step}_{self.digest[:20]}{ending}"
 
     def _is_stored(self) -> bool:
