@@ -123,9 +123,9 @@ def run(options: argparse.Namespace) -> int:
             if running:
                 _sweep(socket, running)
         for ref in found:
-            print_returning(places(options), ref.project, ref.run_id)
+            print_returning(where, ref.project, ref.run_id)
         for project in options.project:
-            print_returning(places(options), project)
+            print_returning(where, project)
     return OK
 
 
