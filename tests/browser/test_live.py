@@ -71,6 +71,30 @@ def test_answers_that_are_complete_are_not_reported_as_aborted(page: Page, site:
         trainer.close()
 
 
+def test_a_late_rank_is_listed_on_the_open_overview(page: Page, site: Site) -> None:
+    environment = site.node.environment
+    ranks = [
+        Trainer(
+            environment | {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"},
+            site.node.folder / "late.log",
+        )
+        for rank in range(2)
+    ]
+    try:
+        ranks[0].init("late", id="late-1").log({"loss": 1.0})
+        site.flush()
+        page.goto(f"{site.url}{site.run_path('late', 'late-1', 'overview')}")
+        writers = page.get_by_role("region", name="Writers").locator("tbody tr")
+        expect(writers).to_have_count(1)
+        ranks[1].init("late", id="late-1").log({"loss": 2.0})
+        expect(writers).to_have_count(2)
+        ranks[1].finish()
+        expect(writers.filter(has_text="1 of 2")).to_contain_text("finished")
+    finally:
+        for each in ranks:
+            each.close()
+
+
 def test_ranks_are_drawn_together_or_apart(page: Page, site: Site) -> None:
     environment = site.node.environment
     ranks = [

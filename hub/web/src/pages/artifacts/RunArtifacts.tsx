@@ -5,6 +5,7 @@ import { formatAmount, formatBytes, formatCount } from "../../parts/format.js";
 import { Failure, Notice } from "../../parts/Notice.js";
 import { Skeleton } from "../../parts/Skeleton.js";
 import { Snippet } from "../../parts/Snippet.js";
+import { useFollow } from "../../state/follow.js";
 import { usePolling } from "../../state/polling.js";
 import { useResource, type Resource } from "../../state/resource.js";
 import { pathOf } from "../../state/routes.js";
@@ -23,6 +24,9 @@ export function RunArtifacts({ run }: RunTabProps) {
   const logged = useResource(`logged by ${project}/${run_id}`, ask("logged"));
   usePolling(used, state === "running");
   usePolling(logged, state === "running");
+  // What a run logs as it ends.
+  useFollow(used, [state]);
+  useFollow(logged, [state]);
   const isEmpty = used.data.value?.versions.length === 0 && logged.data.value?.versions.length === 0;
   if (isEmpty) {
     return (

@@ -9,6 +9,7 @@ import { LogLines } from "../../parts/LogLines.js";
 import { Failure, Notice } from "../../parts/Notice.js";
 import { Skeleton } from "../../parts/Skeleton.js";
 import { makeRunConsole, type ConsoleState } from "../../state/console.js";
+import { useFollow, writerFacts } from "../../state/follow.js";
 import { viewState, type ViewState } from "../../state/navigation.js";
 import { number, oneOf, text } from "../../state/query.js";
 import { useResource } from "../../state/resource.js";
@@ -138,6 +139,7 @@ function LogTools({ run, view, state, isFollowing, onJump }: LogToolsProps) {
 
 function LabelSelect({ run, label, onChange }: { run: RunTabProps["run"]; label: string; onChange(label: string): void }) {
   const writers = useResource(`writers ${run.run_id}`, (signal) => listWriters(run.project, run.run_id, { signal }));
+  useFollow(writers, writerFacts(run));
   const labels = [...new Set(writers.data.value?.writers.map((writer) => writer.label) ?? [])].filter((each) => each !== "");
   if (label !== "" && !labels.includes(label)) labels.push(label);
   if (labels.length === 0) return null;

@@ -13,6 +13,7 @@ import { exitCodeText } from "../../parts/shownState.js";
 import { ValueTree } from "../../parts/ValueTree.js";
 import { now } from "../../state/clock.js";
 import { formatTags, parseTags } from "../../state/edits.js";
+import { useFollow, writerFacts } from "../../state/follow.js";
 import { navigate } from "../../state/navigation.js";
 import { runColor } from "../../state/palette.js";
 import { useResource } from "../../state/resource.js";
@@ -28,6 +29,8 @@ export function Overview({ run, onChange }: RunTabProps) {
   const { project, run_id } = run;
   const writers = useResource(`writers ${run_id}`, (signal) => listWriters(project, run_id, { signal }));
   const gaps = useResource(`gaps ${run_id}`, (signal) => listGaps(project, run_id, { signal }));
+  useFollow(writers, writerFacts(run));
+  useFollow(gaps, writerFacts(run));
   return (
     <div class="overview">
       <div class="column">
