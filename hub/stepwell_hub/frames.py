@@ -125,14 +125,7 @@ def _described(series: Series, answer: MetricSeries, body: Body) -> dict[str, An
     if answer.x != "step" or answer.level > 0:
         columns["first_x"] = body.add(series.first_x.astype("<f8"))
         columns["last_x"] = body.add(series.last_x.astype("<f8"))
-    non_finite = {
-        "nan": series.nan_count,
-        "positive_inf": series.positive_inf_count,
-        "negative_inf": series.negative_inf_count,
-    }
-    columns |= {
-        name: body.add_counts(counts) for name, counts in non_finite.items() if counts.any()
-    }
+    columns |= _non_finite(series, body)
     named = {"run_id": series.run_id, "label": series.label}
     if series.host:
         named["host"] = series.host
@@ -152,6 +145,7 @@ def _described_band(band: Band, body: Body) -> dict[str, Any]:
     columns["count"] = body.add_counts(band.count)
     for name in ("mean", "std", "min", "max"):
         columns[name] = body.add_floats(getattr(band, name))
+    columns |= _non_finite(band, body)
     return {
         "group": band.group,
         "group_runs": band.group_runs,
@@ -161,6 +155,15 @@ def _described_band(band: Band, body: Body) -> dict[str, Any]:
         "base": base,
         "columns": columns,
     }
+
+
+def _non_finite(held: Series | Band, body: Body) -> dict[str, list[Any]]:
+    counts = {
+        "nan": held.nan_count,
+        "positive_inf": held.positive_inf_count,
+        "negative_inf": held.negative_inf_count,
+    }
+    return {name: body.add_counts(each) for name, each in counts.items() if each.any()}
 
 
 def _buckets(bucket: NDArray[np.int64], body: Body) -> tuple[int, dict[str, list[Any]]]:

@@ -92,7 +92,9 @@ def band(mean: list[float]) -> Band:
     ones = np.ones(size, dtype=np.int64)
     values = np.array(mean)
     bucket = np.arange(5, 5 + size)
-    return Band("g", 3, 9, bucket, ones, ones * 4, values, values, values, values)
+    none = ones * 0
+    nans = np.isnan(values).astype(np.int64)
+    return Band("g", 3, 9, bucket, ones, ones * 4, values, values, values, values, nans, none, none)
 
 
 @pytest.mark.parametrize(
@@ -106,6 +108,11 @@ def test_a_column_is_short_only_where_that_is_exact(mean: list[float], type_name
     assert (told["group"], told["group_runs"], told["version"], told["base"]) == ("g", 3, 9, 5)
     assert told["columns"]["mean"][1] == type_name
     assert same(decode_column(body, told["columns"]["std"], len(mean)), np.array(mean))
+    nans = np.isnan(mean)
+    assert ("nan" in told["columns"]) == nans.any()
+    assert not {"positive_inf", "negative_inf"} & set(told["columns"])
+    if nans.any():
+        assert same(decode_column(body, told["columns"]["nan"], len(mean)), nans)
 
 
 def test_an_item_that_failed_says_why():

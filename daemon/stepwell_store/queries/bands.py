@@ -24,20 +24,21 @@ from stepwell_store.store import Store
 RUNS_MAX: Final = 20_000
 """Maximum of runs in all groups of one request."""
 
-# Runs without a finite value in a bucket count as runs, but not in the other columns.
+# Of runs without a finite value in a bucket, only the points count.
 _BANDS: Final = """
 SELECT transform(owner, {{band_owners:Array(UInt64)}}, {{band_groups:Array(UInt64)}}, toUInt64(0))
            AS band,
-       bucket, count() AS runs, sum(points) AS all_points, countIf(has_any) AS with_values,
+       bucket, sum(points) AS all_points, countIf(has_any) AS with_values{sums},
        avgIf(its_mean, has_any) AS mean, varPopIf(its_mean, has_any) AS variance,
        minIf(minimum, has_any) AS low, maxIf(maximum, has_any) AS high
 FROM (
-    SELECT owner, {bucket} AS bucket, points, minimum, maximum,
+    SELECT owner, {bucket} AS bucket, points, minimum, maximum{non_finite},
            {finite} > 0 AS has_any, total / ({finite}) AS its_mean
     FROM ({inner})
 )
 GROUP BY band, bucket
 """
+_NON_FINITE: Final = ("nans", "positive_infs", "negative_infs")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,8 +47,9 @@ class Band:
 
     Attributes:
         version: number of stored points of the metric in all runs of the group.
-        run_count: runs with a point in the bucket, of ``group_runs`` in the group.
-        count: points. mean: of the runs' means. std: of the runs' means, with n - 1; 0 for one.
+        run_count: runs with a finite value in the bucket, of ``group_runs`` in the group.
+        count: points; ``nan_count`` and the two infinite counts are among them.
+        mean: of the runs' means. std: of the runs' means, with n - 1; 0 for one.
         min, max: over all finite points. All four are NaN if no run has a finite value.
     """
 
@@ -61,6 +63,9 @@ class Band:
     std: NDArray[np.float64]
     min: NDArray[np.float64]
     max: NDArray[np.float64]
+    nan_count: NDArray[np.int64]
+    positive_inf_count: NDArray[np.int64]
+    negative_inf_count: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +160,14 @@ def _ask(
     groups: Mapping[str, Sequence[str]],
 ) -> tuple[Band, ...]:
     inner = select(cut, view.x.kind, is_joined=part.is_joined)
-    finite = "points - nans - positive_infs - negative_infs" if cut.has_non_finite else "points"
-    sql = _BANDS.format(inner=inner, finite=finite, bucket="bucket" if cut.rollup == 1 else "cut")
+    names = _NON_FINITE if cut.has_non_finite else ()
+    sql = _BANDS.format(
+        inner=inner,
+        finite=" - ".join(("points", *names)),
+        non_finite="".join(f", {name}" for name in names),
+        sums="".join(f", sum({name}) AS all_{name}" for name in names),
+        bucket="bucket" if cut.rollup == 1 else "cut",
+    )
     owners, at = np.unique(part.owner, return_index=True)
     parameters = parameters_of(part, cut, view.x.kind, starts) | {
         "band_owners": owners.tolist(),
@@ -193,6 +204,8 @@ def _split(
 def _band(name: str, members: int, version: int, rows: dict[str, NDArray[Any]]) -> Band:
     values = rows["with_values"].astype(np.float64)
     has_any = values > 0
+    nothing = np.zeros(len(values), dtype=np.int64)
+    nans, above, below = (rows.get(f"all_{each}", nothing).astype(np.int64) for each in _NON_FINITE)
     with np.errstate(invalid="ignore", divide="ignore"):
         spread = np.sqrt(np.maximum(rows["variance"], 0) * values / (values - 1))
     return Band(
@@ -200,12 +213,15 @@ def _band(name: str, members: int, version: int, rows: dict[str, NDArray[Any]]) 
         group_runs=members,
         version=version,
         bucket=rows["bucket"].astype(np.int64),
-        run_count=rows["runs"].astype(np.int64),
+        run_count=rows["with_values"].astype(np.int64),
         count=rows["all_points"].astype(np.int64),
         mean=np.where(has_any, rows["mean"], np.nan),
         std=np.where(values > 1, spread, np.where(has_any, 0.0, np.nan)),
         min=np.where(has_any, rows["low"], np.nan),
         max=np.where(has_any, rows["high"], np.nan),
+        nan_count=nans,
+        positive_inf_count=above,
+        negative_inf_count=below,
     )
 
 
@@ -241,8 +257,10 @@ def _over_runs(own: Sequence[Series]) -> dict[str, NDArray[Any]]:
     np.fmax.at(high, where, np.concatenate([each.max for each in own]))
     return {
         "bucket": bucket,
-        "runs": np.bincount(where, minlength=size),
         "all_points": total(np.concatenate([each.count for each in own])),
+        "all_nans": total(np.concatenate([each.nan_count for each in own])),
+        "all_positive_infs": total(np.concatenate([each.positive_inf_count for each in own])),
+        "all_negative_infs": total(np.concatenate([each.negative_inf_count for each in own])),
         "with_values": values,
         "mean": means,
         "variance": variance,

@@ -49,8 +49,9 @@ def test_a_band_is_the_mean_of_the_runs_means(store: Store, project: str, axis: 
                 if where < len(each.bucket) and each.bucket[where] == bucket
             ]
             means = [each.mean[where] for each, where in held if not np.isnan(each.mean[where])]
-            assert band.run_count[at] == len(held)
-            assert band.count[at] == sum(each.count[where] for each, where in held)
+            assert band.run_count[at] == len(means)
+            for name in ("count", "nan_count", "positive_inf_count", "negative_inf_count"):
+                assert getattr(band, name)[at] == sum(getattr(each, name)[w] for each, w in held)
             if not means:
                 assert all(math.isnan(getattr(band, name)[at]) for name in ("mean", "std", "min"))
                 continue
@@ -65,6 +66,31 @@ def test_bands_come_in_the_order_of_the_question(store: Store, project: str):
     answer = group_bands(store, project, GROUPS, ["epoch", "nosuch", "loss"])
     assert [each.metric for each in answer] == ["epoch", "nosuch", "loss"]
     assert answer[1].bands == ()
+
+
+@pytest.mark.parametrize("axis", ["step", "time", "metric:epoch"])
+@pytest.mark.parametrize("buckets", [20, 1_000])
+def test_a_run_of_nan_counts_its_nan_but_is_no_run_of_the_mean(
+    store: Store, axis: str, buckets: int
+):
+    project = fresh_project()
+    for run_id, value in (("broken", math.nan), ("whole", 2.0)):
+        points = [Point(step, START_US + step * 1_000, value) for step in range(40)]
+        epochs = [Point(step, START_US + step * 1_000, float(step)) for step in range(40)]
+        store_points(store, project, points, run_id=run_id)
+        store_points(store, project, epochs, metric="epoch", run_id=run_id)
+    (answer,) = group_bands(
+        store,
+        project,
+        {"all": ["broken", "whole"]},
+        ["loss"],
+        x=XAxis.parse(axis),
+        buckets=buckets,
+    )
+    (band,) = answer.bands
+    assert set(band.run_count.tolist()) == {1}
+    assert (int(band.nan_count.sum()), int(band.count.sum())) == (40, 80)
+    assert set(band.mean.tolist()) == {2.0}
 
 
 def test_a_run_in_two_groups_is_refused(store: Store, project: str):

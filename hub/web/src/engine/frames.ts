@@ -44,7 +44,7 @@ export interface BucketSeries {
   readonly nan: Column | null;
   readonly positiveInf: Column | null;
   readonly negativeInf: Column | null;
-  /** Groups only: standard deviation and number of runs per bucket. */
+  /** Groups only: standard deviation, and number of runs with a finite value, per bucket. */
   readonly std: Column | null;
   readonly runCount: Column | null;
 }

@@ -49,8 +49,14 @@ export interface SeriesPart {
   readonly part: readonly [number, number];
 }
 
+/** Of a band, only the bounds of its buckets are known; `firstX` and `lastX` are their middle. */
+function isBandOfBuckets(data: BucketSeries): boolean {
+  return data.runCount !== null && data.width !== 1;
+}
+
 /** Whether the first point of a bucket is known to be none that a line can show. */
 function startsNonFinite(data: BucketSeries, i: number): boolean {
+  if (isBandOfBuckets(data)) return false;
   let count = 0;
   for (const kind of KINDS) count += data[kind]?.[i] ?? 0;
   return data.firstX[i] === data.lastX[i] || count === data.count[i];
@@ -72,7 +78,7 @@ export function countNonFinite(all: readonly SeriesPart[]): NonFinite | null {
       for (let i = part[0]; i < part[1]; i++) {
         if (counts[i]! === 0) continue;
         total[kind] += counts[i]!;
-        const x = data.firstX[i]!;
+        const x = isBandOfBuckets(data) ? data.bucket[i]! * data.width : data.firstX[i]!;
         if (x > total.firstX) continue;
         total.isExact = startsNonFinite(data, i) || (x === total.firstX && total.isExact);
         total.firstX = x;

@@ -4,6 +4,7 @@ import type { Signal } from "@preact/signals";
 import { formatX } from "../engine/format.js";
 import type { Hit } from "../engine/hit.js";
 import type { AxisUnit } from "../engine/scales.js";
+import { formatAmount } from "./format.js";
 
 const TOOLTIP_LINES = 8;
 /** A line so near to the pointer is the one that is meant. */
@@ -82,7 +83,7 @@ function spreadText(
   index: number,
   formatY: (value: number) => string,
 ): string {
-  if (data.runCount !== null) return `${data.runCount[index]} runs`;
+  if (data.runCount !== null) return formatAmount(data.runCount[index]!, "run");
   if (!(data.count[index]! > 1)) return "";
   const [low, high] = [formatY(data.min[index]!), formatY(data.max[index]!)];
   return low === high ? "" : `${low} … ${high}`;

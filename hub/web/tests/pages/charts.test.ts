@@ -266,6 +266,18 @@ describe("lines of a panel", () => {
     expect(text(3, [60, 100])).toBe("44 NaN from step 56");
   });
 
+  it("of groups count the NaN of a run too, at the start of its bucket", () => {
+    const text = (level: number) => {
+      const band = { ...bucketed(steps([1, 1, 1, Number.NaN, Number.NaN]), level, "a") };
+      const middles = band.bucket.map((at) => (at + 0.5) * band.width);
+      const x = level === 0 ? band.bucket : middles;
+      const one = { ...band, firstX: x, lastX: x, std: band.mean, runCount: band.count };
+      return nonFiniteText(panelSeries(lineOwners([run("a")], null, "light"), new Map([["a", [one]]]), null), "number", "step");
+    };
+    expect(text(0)).toBe("2 NaN from step 3");
+    expect(text(1)).toBe("2 NaN from about step 2");
+  });
+
   it("are described by what the zoom shows alone", () => {
     const shown = { bands: true, technique: "stroke", smoothing: 0 };
     const long = new Map([["a", [bucketed(steps([1, 2, 3, 4, Number.NaN, 6]), 0, "a")]]]);
