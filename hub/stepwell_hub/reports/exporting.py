@@ -31,6 +31,7 @@ from stepwell_hub.reports.words import (
     empty_html,
     least,
     most,
+    not_positive_text,
     pattern_of,
     quoted,
     table_html,
@@ -263,10 +264,11 @@ class _Exporter:
         numbers = f"<details><summary>Numbers</summary>{table_html(head, rows)}</details>"
         over = x.removeprefix("metric:")
         smooth = f", smoothed by a half-life of {fields['smooth']:g}" if fields["smooth"] else ""
+        hidden = not_positive_text(found.bands if groups else found.series, fields["y"])
         return (
             f'<figure data-metric="{escape(metric)}"><span class="mono">{escape(metric)}</span>'
             f"{drawn or empty_html('These runs have no points of it that can be drawn')}"
-            f"<figcaption>over {escape(over)}{smooth}</figcaption>"
+            f"<figcaption>over {escape(over)}{smooth}{escape(hidden)}</figcaption>"
             f"{numbers if rows else ''}</figure>"
         )
 

@@ -89,3 +89,23 @@ def quoted(text: str) -> str:
 
 def pattern_of(name: str) -> str:
     return "".join(f"\\{each}" if each in r"\^$.|?*+()[]{}" else each for each in name)
+
+
+def not_positive_text(series: Sequence[Any], y_scale: str) -> str:
+    """Return the end of a caption on finite values that a logarithmic axis does not show, or "".
+
+    The number of values of 0 and less is unknown in buckets that also have larger ones.
+    """
+    if y_scale != "log":
+        return ""
+    count, is_exact = 0, True
+    for each in series:
+        hidden = each.min <= 0
+        whole = hidden & (each.max <= 0)
+        is_exact &= bool((hidden == whole).all())
+        finite = each.count - each.nan_count - each.positive_inf_count - each.negative_inf_count
+        count += int(finite[whole].sum())
+    if is_exact and count == 0:
+        return ""
+    amount = f"{count:,} {'value' if count == 1 else 'values'}" if is_exact else "values"
+    return f"; {amount} ≤ 0 not drawn on a log axis"

@@ -1,6 +1,7 @@
 """A report as one file: everything in it, nothing that runs, and nothing from elsewhere."""
 
 import io
+import math
 import struct
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,7 +17,7 @@ from tests.blobs import put_blob
 from tests.hub.conftest import Hub
 from tests.hub.made import make_run
 from tests.hub.tables import put
-from tests.store.made import event, tell, writer
+from tests.store.made import event, log, tell, writer
 
 PROJECT = "export <b>&"
 HOSTILE = "<script>alert(1)</script>\"' onload=x"
@@ -94,6 +95,21 @@ def test_panels_are_drawn_with_the_numbers_of_now(hub: Hub, runs: None) -> None:
     assert {"http://127.0.0.1:8470/p/x", "#h-results"} <= hrefs
     assert "http://127.0.0.1:8470/p/export%20%3Cb%3E%26/runs/run0" in hrefs
     assert "<b>0.1</b>" in content
+
+
+def test_values_that_a_logarithmic_axis_does_not_show_are_counted(hub: Hub, store: Any) -> None:
+    project = "negative"
+    make_run(store, project, "run", steps=0)
+    who = writer(project, "run")
+    log(store, who, range(20), below=[-1.0] * 20, mixed=[1.0] * 15 + [0.0] * 4 + [math.nan])
+    log(store, who, range(20, 40), whole=[1.0] * 20)
+    text = panel(panel="line", metrics="below, mixed, whole", y="log")
+    _, parts = exported(hub, text, project=project)
+    assert parts.text.count("not drawn on a log axis") == 2
+    assert "; 20 values ≤ 0 not drawn" in parts.text
+    assert "; 4 values ≤ 0 not drawn" in parts.text
+    text = panel(panel="line", metrics="below, mixed, whole", y="symlog")
+    assert "not drawn" not in exported(hub, text, project=project)[1].text
 
 
 def test_nothing_runs_and_nothing_is_loaded(hub: Hub, runs: None) -> None:

@@ -54,6 +54,23 @@ function isBandOfBuckets(data: BucketSeries): boolean {
   return data.runCount !== null && data.width !== 1;
 }
 
+/**
+ * Finite values of 0 and less, which a logarithmic axis cannot show. Of buckets that also have
+ * larger values the number is unknown: `isExact` is false, and they are not in `count`.
+ */
+export function countNotPositive(all: readonly SeriesPart[]): { count: number; isExact: boolean } {
+  let count = 0;
+  let isExact = true;
+  for (const { data, part } of all) {
+    for (let i = part[0]; i < part[1]; i++) {
+      if (!(data.min[i]! <= 0)) continue;
+      if (data.max[i]! > 0) isExact = false;
+      else count += KINDS.reduce((rest, kind) => rest - (data[kind]?.[i] ?? 0), data.count[i]!);
+    }
+  }
+  return { count, isExact };
+}
+
 /** Whether the first point of a bucket is known to be none that a line can show. */
 function startsNonFinite(data: BucketSeries, i: number): boolean {
   if (isBandOfBuckets(data)) return false;

@@ -8,6 +8,7 @@ import {
   lineEnd,
   lineOwners,
   nonFiniteText,
+  notPositiveText,
   panelSeries,
 } from "../../src/pages/charts/panelSeries.js";
 import {
@@ -276,6 +277,22 @@ describe("lines of a panel", () => {
     };
     expect(text(0)).toBe("2 NaN from step 3");
     expect(text(1)).toBe("2 NaN from about step 2");
+  });
+
+  it("say which values a logarithmic axis does not show", () => {
+    const text = (values: number[], level: number, scale: "log" | "linear" | "symlog" = "log", zoom: [number, number] | null = null) => {
+      const one = new Map([["a", [bucketed(steps(values), level, "a")]]]);
+      return notPositiveText(panelSeries(lineOwners([run("a")], null, "light"), one, null), scale, zoom);
+    };
+    const negative = Array.from({ length: 200 }, (_, step) => -1 - step);
+    expect(text(negative, 0)).toBe("200 values ≤ 0 not drawn on a log axis");
+    expect(text(negative, 4)).toBe("200 values ≤ 0 not drawn on a log axis");
+    expect(text(negative, 0, "log", [0, 9])).toBe("10 values ≤ 0 not drawn on a log axis");
+    expect(text(negative, 0, "symlog")).toBe("");
+    expect(text(negative, 0, "linear")).toBe("");
+    expect(text([1, 0, Number.NaN, 2], 0)).toBe("1 value ≤ 0 not drawn on a log axis");
+    expect(text([1, 0, 3, 2], 1)).toBe("values ≤ 0 not drawn on a log axis");
+    expect(text([1, 2, Number.NaN, -Infinity], 0)).toBe("");
   });
 
   it("are described by what the zoom shows alone", () => {

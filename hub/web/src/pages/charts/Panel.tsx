@@ -10,7 +10,7 @@ import { ChartTable } from "../../parts/ChartTable.js";
 import type { HeldMetric } from "../../state/heldSeries.js";
 import { frames, type Board } from "./board.js";
 import { FullButton, PanelEmpty, PanelError, PanelTitle, TableButton } from "./panelParts.js";
-import { honesty, lineEnd, nonFiniteText, panelSeries } from "./panelSeries.js";
+import { honesty, lineEnd, nonFiniteText, notPositiveText, panelSeries } from "./panelSeries.js";
 import { axisText, type ChartsAxes } from "./view.js";
 
 interface PanelProps {
@@ -150,17 +150,26 @@ export function Panel({ board, metric, isVisible, hasChart, isFull = false }: Pa
             zoom: axes.zoom,
           })}
         </span>
-        <NonFinite series={series} axes={axes} />
+        <Hidden series={series} axes={axes} />
         {hasOwnX && <span class="panel-x">{`over ${axisText(axes)}`}</span>}
       </footer>
     </section>
   );
 }
 
-function NonFinite({ series, axes }: { series: readonly ChartSeries[]; axes: ChartsAxes }) {
-  const { xUnit, xName, zoom } = axes;
-  const text = useMemo(() => nonFiniteText(series, xUnit, xName, zoom), [series, xUnit, xName, zoom]);
-  return text === "" ? null : <span class="panel-warning">{text}</span>;
+/** Which values no line shows. */
+function Hidden({ series, axes }: { series: readonly ChartSeries[]; axes: ChartsAxes }) {
+  const { xUnit, xName, yScale, zoom } = axes;
+  const nonFinite = useMemo(() => nonFiniteText(series, xUnit, xName, zoom), [series, xUnit, xName, zoom]);
+  const notPositive = useMemo(() => notPositiveText(series, yScale, zoom), [series, yScale, zoom]);
+  return (
+    <>
+      {nonFinite !== "" && <span class="panel-warning" title={nonFinite}>{nonFinite}</span>}
+      {notPositive !== "" && (
+        <span class="panel-warning" title={`${notPositive}; y symmetric logarithmic shows them`}>{notPositive}</span>
+      )}
+    </>
+  );
 }
 
 interface PanelValueProps {

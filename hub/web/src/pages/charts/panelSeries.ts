@@ -3,8 +3,8 @@ import { lowerBound } from "../../engine/buckets.js";
 import type { BucketSeries } from "../../engine/frames.js";
 import { formatCount, formatX } from "../../engine/format.js";
 import type { ChartSeries } from "../../engine/lines.js";
-import { countNonFinite, orInfinity } from "../../engine/marks.js";
-import type { AxisUnit } from "../../engine/scales.js";
+import { countNonFinite, countNotPositive, orInfinity } from "../../engine/marks.js";
+import type { AxisUnit, ScaleKind } from "../../engine/scales.js";
 import type { RunOverview } from "../../api/types.js";
 import { runColor, SLOT_COUNT } from "../../state/palette.js";
 import type { Theme } from "../../state/theme.js";
@@ -172,4 +172,18 @@ export function nonFiniteText(
   const at = formatX(found.firstX, xUnit);
   const from = found.isExact ? "from" : "from about";
   return `${parts.join(", ")} ${from} ${xUnit === "number" ? `${xName} ${at}` : at}`;
+}
+
+/** Warning about values that the y axis cannot show; "" without any. */
+export function notPositiveText(
+  lines: readonly ChartSeries[],
+  yScale: ScaleKind,
+  zoom: Range = null,
+): string {
+  if (yScale !== "log") return "";
+  const parts = lines.map(({ data }) => ({ data, part: bucketsIn(data, zoom) }));
+  const { count, isExact } = countNotPositive(parts);
+  if (isExact && count === 0) return "";
+  const amount = isExact ? `${formatCount(count)} ${count === 1 ? "value" : "values"}` : "values";
+  return `${amount} ≤ 0 not drawn on a log axis`;
 }
