@@ -95,6 +95,41 @@ def test_a_late_rank_is_listed_on_the_open_overview(page: Page, site: Site) -> N
             each.close()
 
 
+def test_two_tabs_keep_the_edits_of_each_other(page: Page, site: Site, watch: Watch) -> None:
+    watch.allow("status of 409")
+    trainer = site.trainer()
+    try:
+        trainer.init("tabs", id="tabs-1", tags=["old"], notes="first").log({"loss": 1.0})
+        site.flush()
+        path = f"{site.url}{site.run_path('tabs', 'tabs-1', 'overview')}"
+        other = page.context.new_page()
+        fields = {}
+        for what in ("tags", "notes"):
+            for tab in (page, other):
+                tab.goto(path)
+                tab.get_by_role("button", name=f"Edit the {what}").click()
+                fields[tab] = tab.get_by_role("textbox", name=f"Edit the {what}")
+            own = ("old, one", "two, old") if what == "tags" else ("second", "third")
+            for tab, text in zip((page, other), own, strict=True):
+                fields[tab].fill(text)
+                fields[tab].press("Control+Enter")
+                if tab is page:
+                    expect(fields[tab]).to_have_count(0)
+                    expect(tab.get_by_label("Run", exact=True)).to_contain_text(text[-3:])
+            if what == "tags":
+                expect(other.locator("dd .tag")).to_have_text(["old", "one", "two"])
+        expect(fields[other]).to_have_value("third")
+        expect(other.get_by_text('changed meanwhile, to "second"')).to_be_visible()
+        fields[other].blur()
+        expect(fields[other]).to_have_value("third")
+        expect(page.locator(".notes")).to_have_text("second")
+        fields[other].press("Control+Enter")
+        expect(page.locator(".notes")).to_have_text("third")
+        other.close()
+    finally:
+        trainer.close()
+
+
 def test_ranks_are_drawn_together_or_apart(page: Page, site: Site) -> None:
     environment = site.node.environment
     ranks = [

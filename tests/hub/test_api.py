@@ -123,6 +123,29 @@ def test_a_run_is_renamed_tagged_and_archived(hub: Hub, project: str) -> None:
     assert ask(hub, "PATCH", f"/projects/{project}/runs/none", 404, json={"name": "x"})
 
 
+def test_edits_of_two_tabs_keep_the_tags_of_each_other_and_refuse_older_notes(
+    hub: Hub, project: str
+) -> None:
+    path = f"/projects/{project}/runs/b"
+    ask(hub, "PATCH", path, json={"tags": ["old", "both"], "notes": "first"})
+    before = {"tags": ["old", "both"], "notes": "first"}
+    one = ask(hub, "PATCH", path, json={"tags": ["old", "both", "one"], "before": before})
+    assert one["tags"] == ["old", "both", "one"]
+    two = ask(hub, "PATCH", path, json={"tags": ["both", "two"], "before": before})
+    assert two["tags"] == ["both", "one", "two"]
+
+    assert ask(hub, "PATCH", path, json={"notes": "second", "before": before})["notes"] == "second"
+    refused = ask(hub, "PATCH", path, 409, json={"notes": "third", "before": before})
+    assert (code_of(refused), refused["error"]["field"]) == ("notes_changed", "notes")
+    assert ask(hub, "GET", path)["notes"] == "second"
+    again = {"notes": "third", "before": {"notes": "second"}}
+    assert ask(hub, "PATCH", path, json=again)["notes"] == "third"
+
+    many = [f"tag {number}" for number in range(255)]
+    full = ask(hub, "PATCH", path, 400, json={"tags": many, "before": {"tags": []}})
+    assert code_of(full) == "body_invalid"
+
+
 def test_a_filter_that_leaves_no_run_comes_with_hints(hub: Hub, project: str) -> None:
     path = f"/projects/{project}/runs/query"
     page = ask(hub, "POST", path, json={"filter": "config.lrr:3"})

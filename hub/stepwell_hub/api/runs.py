@@ -1,7 +1,9 @@
 """Runs: lists, one run with its facts, and changes."""
 
 import dataclasses
+import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Final, Literal
@@ -115,8 +117,19 @@ _Named = Annotated[str, Meta(max_length=changes.NAME_CHARACTERS_MAX)]
 _Tag = Annotated[str, Meta(max_length=changes.TAG_CHARACTERS_MAX, pattern=r"\S")]
 
 
+class RunBefore(Form):
+    """The values that an editor showed when the change began."""
+
+    notes: str | None = None
+    tags: tuple[str, ...] | None = None
+
+
 class RunChange(Form):
-    """Fields to set. Missing fields stay unchanged, an empty text clears a field."""
+    """Fields to set. Missing fields stay unchanged, an empty text clears a field.
+
+    With ``before``, changes by others are kept: only the added and the removed tags are applied,
+    and new notes are refused if the notes are no longer those of ``before``.
+    """
 
     name: _Named | None = None
     notes: Annotated[str, Meta(max_length=changes.NOTES_CHARACTERS_MAX)] | None = None
@@ -124,24 +137,66 @@ class RunChange(Form):
     group: _Named | None = None
     color: Annotated[str, Meta(max_length=changes.COLOR_CHARACTERS_MAX)] | None = None
     archived: bool | None = None
+    before: RunBefore | None = None
 
 
-@endpoint("PATCH", "/projects/{project}/runs/{run_id}", body=RunChange, answer=Detail)
+@endpoint(
+    "PATCH", "/projects/{project}/runs/{run_id}", body=RunChange, answer=Detail, failures=(409,)
+)
 async def edit_run(call: Call) -> Any:
     """Change a run's name, notes, tags, group, colour, or archive it."""
-    form: RunChange = call.body
-    await call.ask(
-        queries.edit_run,
-        call.project,
-        call.run_id,
-        name=form.name,
-        notes=form.notes,
-        tags=form.tags,
-        group=form.group,
-        color=form.color,
-        archived=form.archived,
-    )
+    await call.ask(_edit, call.project, call.run_id, call.body)
     return await get_run(call)
+
+
+_EDITING: Final = threading.Lock()
+"""Held from the comparison with the present values until the new ones are stored."""
+
+
+def _edit(
+    store: Store, project: str, run_id: str, form: RunChange, *, limits: queries.Limits
+) -> None:
+    with _EDITING:
+        tags = form.tags
+        if form.before is not None:
+            now = queries.get_run(store, project, run_id, limits=limits)
+            _ensure_same_notes(form, now.notes)
+            tags = _merged_tags(form, now.tags)
+        queries.edit_run(
+            store,
+            project,
+            run_id,
+            name=form.name,
+            notes=form.notes,
+            tags=tags,
+            group=form.group,
+            color=form.color,
+            archived=form.archived,
+            limits=limits,
+        )
+
+
+def _ensure_same_notes(form: RunChange, now: str) -> None:
+    before = form.before.notes if form.before is not None else None
+    if form.notes is not None and before is not None and now not in (before, form.notes):
+        raise ApiError(
+            409, "notes_changed", "the notes were changed meanwhile; read them again", field="notes"
+        )
+
+
+def _merged_tags(form: RunChange, now: Sequence[str]) -> tuple[str, ...] | None:
+    before = form.before.tags if form.before is not None else None
+    if form.tags is None or before is None or tuple(now) == before:
+        return form.tags
+    # An editor trims the tags that it shows.
+    shown, wanted = ({tag.strip() for tag in tags} for tags in (before, form.tags))
+    kept = [tag for tag in now if tag.strip() in wanted or tag.strip() not in shown]
+    added = [tag for tag in form.tags if tag.strip() not in shown]
+    merged = tuple(dict.fromkeys((*kept, *added)))
+    if len(merged) > changes.TAGS_MAX:
+        message = f"the run would have {len(merged)} tags; the maximum is {changes.TAGS_MAX}"
+        raise ApiError(400, "body_invalid", message, field="tags")
+    return merged
 
 
 @endpoint("DELETE", "/projects/{project}/runs/{run_id}", query=ForceForm, failures=(409,))

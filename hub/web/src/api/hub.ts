@@ -2,7 +2,7 @@
 import { pathFrom, request, type RequestOptions } from "./client.js";
 import type {
   AttributeKey, ConsolePage, Gap, HistogramName, HubStatus, MediaKey, MediaSteps, MediaValue,
-  MetricName, MetricStatistics, ProjectOverview, ProjectsPage, RunChanges, RunDetail, RunDevices, RunNode, RunsPage, RunsQuery,
+  MetricName, MetricStatistics, ProjectOverview, ProjectsPage, RunBefore, RunChanges, RunDetail, RunDevices, RunNode, RunsPage, RunsQuery,
   Writer,
 } from "./types.js";
 
@@ -27,8 +27,8 @@ export function getRun(project: string, runId: string, abort: Abort = {}): Promi
   return request("GET", runPath(project, runId), abort);
 }
 
-export function editRun(project: string, runId: string, changes: RunChanges): Promise<RunDetail> {
-  return request("PATCH", runPath(project, runId), { body: changes });
+export function editRun(project: string, runId: string, changes: RunChanges, before: RunBefore | null = null): Promise<RunDetail> {
+  return request("PATCH", runPath(project, runId), { body: before === null ? changes : { ...changes, before } });
 }
 
 export function deleteRun(project: string, runId: string, { force = false } = {}): Promise<void> {

@@ -53,6 +53,12 @@ export interface RunChanges {
   archived?: boolean;
 }
 
+/** What an editor showed when the change began: the hub keeps what others changed since. */
+export interface RunBefore {
+  notes?: string;
+  tags?: readonly string[];
+}
+
 export interface RunsQuery {
   filter: string;
   sort: readonly string[];

@@ -1,4 +1,9 @@
-/** A text that is edited in place: a click on its pencil opens a field, Enter saves, Escape does not. */
+/**
+ * A text that is edited in place: a click on its pencil opens a field, Enter saves, Escape does not.
+ *
+ * Where someone else changed the text meanwhile, the field opens again with the typed text. Then
+ * only Enter (Ctrl+Enter in a long text) saves: leaving the field does not replace the other text.
+ */
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
@@ -12,11 +17,16 @@ interface EditableProps {
   /** Shown while nothing is edited. */
   children: ComponentChildren;
   isLong?: boolean;
-  onSave(value: string): void;
+  /**
+   * `before` is the text when the field was opened; it may have changed since. Returns the text as
+   * it is now if that was not replaced because someone else changed it.
+   */
+  onSave(value: string, before: string): void | Promise<string | null>;
 }
 
 export function Editable({ what, value, children, isLong = false, onSave }: EditableProps) {
   const draft = useSignal<string | null>(null);
+  const opened = useRef({ value, isRefused: false });
   const pencil = useRef<HTMLButtonElement>(null);
   const hasFocus = useRef(false);
   useEffect(() => {
@@ -34,17 +44,27 @@ export function Editable({ what, value, children, isLong = false, onSave }: Edit
           type="button"
           class="quiet small pencil"
           aria-label={`Edit ${what}`}
-          onClick={() => (draft.value = value)}
+          onClick={() => {
+            opened.current = { value, isRefused: false };
+            draft.value = value;
+          }}
         >
           <Icon name="pencil" />
         </button>
       </span>
     );
   }
+  const save = async (text: string, before: string) => {
+    const now = await onSave(text, before);
+    if (typeof now !== "string" || draft.peek() !== null) return;
+    opened.current = { value: now, isRefused: true };
+    draft.value = text;
+  };
   const close = (isSaved: boolean) => {
     const text = draft.value;
     draft.value = null;
-    if (isSaved && text !== null && text !== value) onSave(text);
+    const before = opened.current.value;
+    if (isSaved && text !== null && text !== before) void save(text, before);
   };
   const field = {
     "aria-label": `Edit ${what}`,
@@ -55,7 +75,7 @@ export function Editable({ what, value, children, isLong = false, onSave }: Edit
     onInput: (event: { currentTarget: { value: string } }) => {
       draft.value = event.currentTarget.value;
     },
-    onBlur: () => close(true),
+    onBlur: () => !opened.current.isRefused && close(true),
     onKeyDown: (event: KeyboardEvent) => {
       const isEnd = event.key === "Enter" && (!isLong || event.ctrlKey || event.metaKey);
       if (!isEnd && event.key !== "Escape") return;

@@ -1,9 +1,9 @@
 /**
  * Changes of runs: shown at once, sent to the hub, taken back with a message when it refuses.
  */
-import { deleteRun, editRun } from "../api/hub.js";
+import { deleteRun, editRun, getRun } from "../api/hub.js";
 import { ApiError } from "../api/errors.js";
-import type { RunChanges, RunDetail, RunOverview } from "../api/types.js";
+import type { RunBefore, RunChanges, RunDetail, RunOverview } from "../api/types.js";
 import type { Resource } from "./resource.js";
 import type { RunsList } from "./runsList.js";
 import { say } from "./toasts.js";
@@ -16,17 +16,49 @@ function named(runId: string, asked: RunChanges): { changes: RunChanges; shown: 
   return { changes: { ...asked, name }, shown: { ...asked, name: name === "" ? runId : name } };
 }
 
-export async function changeRun(list: RunsList, run: RunOverview, asked: RunChanges): Promise<void> {
+/**
+ * The notes as they are now if a change was refused because someone else changed them meanwhile;
+ * else null. Says why the run was not changed.
+ */
+async function refused(run: RunOverview, failure: unknown): Promise<string | null> {
+  const isOlder = failure instanceof ApiError && failure.code === "notes_changed";
+  if (!isOlder) {
+    say(`${run.name || run.run_id} was not changed: ${(failure as Error).message}`, "bad");
+    return null;
+  }
+  const now = await getRun(run.project, run.run_id).then(({ notes }) => notes, () => null);
+  if (now === null) {
+    say(`${run.name || run.run_id} was not changed: ${failure.message}`, "bad");
+    return null;
+  }
+  const start = now.length > SHOWN_CHARACTERS ? `${now.slice(0, SHOWN_CHARACTERS)}…` : now;
+  say(`The notes were changed meanwhile, to "${start}". Ctrl+Enter saves your text, Escape discards it.`, "bad");
+  return now;
+}
+
+const SHOWN_CHARACTERS = 200;
+
+/** Returns notes that someone else wrote meanwhile: then the run is not changed. */
+export async function changeRun(
+  list: RunsList,
+  run: RunOverview,
+  asked: RunChanges,
+  opened: RunBefore | null = null,
+): Promise<string | null> {
   const { changes, shown } = named(run.run_id, asked);
   const before = Object.fromEntries(
     Object.keys(changes).map((key) => [key, run[key as keyof RunChanges]]),
   ) as RunChanges;
   list.patch(run.run_id, shown);
   try {
-    await editRun(run.project, run.run_id, changes);
+    const { tags } = await editRun(run.project, run.run_id, changes, opened);
+    if (changes.tags !== undefined) list.patch(run.run_id, { tags });
+    return null;
   } catch (failure) {
     list.patch(run.run_id, before);
-    say(`${run.name || run.run_id} was not changed: ${(failure as Error).message}`, "bad");
+    const notes = await refused(run, failure);
+    if (notes !== null) list.patch(run.run_id, { notes });
+    return notes;
   }
 }
 
@@ -74,16 +106,23 @@ export async function deleteRuns(
   return outcome;
 }
 
-/** Change the run of a page: shown at once, and as it was when the hub refuses. */
-export async function changeDetail(resource: Resource<RunDetail>, asked: RunChanges): Promise<void> {
+/** Change the run of a page: shown at once, and as it was when the hub refuses. As `changeRun`. */
+export async function changeDetail(
+  resource: Resource<RunDetail>,
+  asked: RunChanges,
+  opened: RunBefore | null = null,
+): Promise<string | null> {
   const before = resource.data.peek();
-  if (before === null) return;
+  if (before === null) return null;
   const { changes, shown } = named(before.run_id, asked);
   resource.set({ ...before, ...shown });
   try {
-    resource.set(await editRun(before.project, before.run_id, changes));
+    resource.set(await editRun(before.project, before.run_id, changes, opened));
+    return null;
   } catch (failure) {
     resource.set(before);
-    say(`The run was not changed: ${(failure as Error).message}`, "bad");
+    const notes = await refused(before, failure);
+    if (notes !== null) resource.set({ ...(resource.data.peek() ?? before), notes });
+    return notes;
   }
 }

@@ -82,10 +82,10 @@ function Facts({ run, onChange }: RunTabProps) {
         </Fact>
         {run.job_type !== "" && <Fact name="Job type">{run.job_type}</Fact>}
         <Fact name="Group">
-          <Editable what="the group" value={run.group} onSave={(group) => onChange({ group })}>{run.group}</Editable>
+          <Editable what="the group" value={run.group} onSave={(group) => void onChange({ group })}>{run.group}</Editable>
         </Fact>
         <Fact name="Tags">
-          <Editable what="the tags" value={formatTags(run.tags)} onSave={(text) => onChange({ tags: parseTags(text) })}>
+          <Editable what="the tags" value={formatTags(run.tags)} onSave={(text, before) => void onChange({ tags: parseTags(text) }, { tags: parseTags(before) })}>
             {run.tags.map((tag) => (
               <span key={tag} class="tag">{tag}</span>
             ))}
@@ -103,7 +103,7 @@ function Facts({ run, onChange }: RunTabProps) {
           )}
         </Fact>
         <Fact name="Notes">
-          <Editable what="the notes" value={run.notes} isLong onSave={(notes) => onChange({ notes })}>
+          <Editable what="the notes" value={run.notes} isLong onSave={(notes, before) => onChange({ notes }, { notes: before })}>
             <span class="notes">{run.notes}</span>
           </Editable>
         </Fact>

@@ -97,7 +97,7 @@ function Tab({ run, tab, resource }: { run: RunDetail; tab: RunTab; resource: Re
       <Page
         key={run.run_id}
         run={run}
-        onChange={(changes) => void changeDetail(resource, changes)}
+        onChange={(changes, before) => changeDetail(resource, changes, before)}
         onRefresh={() => void resource.load()}
       />
     )

@@ -147,7 +147,7 @@ function Cell({ run, runs, column }: { run: RunOverview; runs: RunsState; column
         <Editable
           what={`the tags of ${name}`}
           value={formatTags(run.tags)}
-          onSave={(text) => void changeRun(runs.list, run, { tags: parseTags(text) })}
+          onSave={(text, before) => void changeRun(runs.list, run, { tags: parseTags(text) }, { tags: parseTags(before) })}
         >
           {run.tags.map((tag) => (
             <span key={tag} class="tag">{tag}</span>
@@ -156,7 +156,11 @@ function Cell({ run, runs, column }: { run: RunOverview; runs: RunsState; column
       );
     case "notes":
       return (
-        <Editable what={`the notes of ${name}`} value={run.notes} onSave={(notes) => void changeRun(runs.list, run, { notes })}>
+        <Editable
+          what={`the notes of ${name}`}
+          value={run.notes}
+          onSave={(notes, before) => changeRun(runs.list, run, { notes }, { notes: before })}
+        >
           {run.notes}
         </Editable>
       );
