@@ -1,6 +1,7 @@
 /** Runs as comma-separated values (RFC 4180), for spreadsheets. Pure. */
 import type { RunOverview } from "../api/types.js";
 import type { Value } from "../api/values.js";
+import { formatTags } from "./edits.js";
 
 /** A text that starts so would be run as a formula; numbers are no texts here. */
 const FORMULA = /^[=+\-@\t\r]/;
@@ -20,7 +21,7 @@ export function runsCsv(
 ): string {
   const lines = [["run_id", "name", ...columns].map(csvField)];
   for (const run of runs) {
-    lines.push([run.run_id, run.name, ...columns.map((column) => valueOf(run, column))].map(csvField));
+    lines.push([run.run_id, run.name, ...columns.map((column) => (column === "tags" ? formatTags(run.tags) : valueOf(run, column)))].map(csvField));
   }
   return lines.map((fields) => fields.join(",")).join("\r\n") + "\r\n";
 }

@@ -30,3 +30,8 @@ test.each([[[]], [["a", "b c"]], [["a,b", "c\\d", "e\\,f"]], [["x\\"]]])("the ta
 test("tags are split at commas, each once", () => {
   expect(parseTags(" a, b c ,,a")).toEqual(["a", "b c"]);
 });
+
+test("tags are copied as the editor writes them", () => {
+  const run = { run_id: "k1", name: "n", tags: ["ablate", "a,b"] } as unknown as RunOverview;
+  expect(runsCsv([run], ["tags"], (row) => row.tags.join(", "))).toBe('run_id,name,tags\r\nk1,n,"ablate, a\\,b"\r\n');
+});
