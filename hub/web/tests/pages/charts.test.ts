@@ -355,6 +355,15 @@ describe("lines of a panel", () => {
     ]);
   });
 
+  it("are groups of different colours, as far as the palette has them", () => {
+    const slots = (all: number[]) =>
+      groupRuns(all.map((slot, i) => run(`r${i}`, { group: `g${i}`, slot })), (one) => one.group).map(({ slot }) => slot);
+    expect(slots([3, 5, 1, 3, 25])).toEqual([3, 5, 1, 0, 2]);
+    expect(slots([0, 7, 20, 0])).toEqual([0, 7, 1, 2]);
+    expect(new Set(slots(Array.from({ length: 20 }, () => 4))).size).toBe(20);
+    expect(slots(Array.from({ length: 30 }, () => 4))).toHaveLength(30);
+  });
+
   it("are at most 50 groups, the smallest of many in one", () => {
     const runs = Array.from({ length: 80 }, (_, i) => run(`r${i}`, { group: `g${i % 60}` }));
     const groups = groupRuns(runs, (one) => one.group);

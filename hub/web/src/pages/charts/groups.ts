@@ -1,10 +1,11 @@
-/** Groups of runs: which there are for a chosen key, with the colour of their oldest run. */
+/** Groups of runs: which there are for a chosen key, with the colour of their oldest run if no other group has it. */
 import { computed, effect, signal, type ReadonlySignal } from "@preact/signals";
 
 import { isAborted } from "../../api/errors.js";
 import { listRuns } from "../../api/hub.js";
 import type { RunOverview } from "../../api/types.js";
 import { formatValue } from "../../parts/format.js";
+import { SLOT_COUNT } from "../../state/palette.js";
 
 export interface RunGroup {
   readonly name: string;
@@ -24,7 +25,7 @@ export function groupRuns(
 ): RunGroup[] {
   const groups = new Map<string, RunOverview[]>();
   for (const run of runs) groups.set(textOf(run), [...(groups.get(textOf(run)) ?? []), run]);
-  return joinSmall([...groups]).map(([name, inside]) => {
+  const found = joinSmall([...groups]).map(([name, inside]) => {
     const oldest = inside.reduce((a, b) =>
       (b.started_at ?? Infinity) < (a.started_at ?? Infinity) ? b : a,
     );
@@ -34,6 +35,26 @@ export function groupRuns(
       slot: oldest.slot,
       color: oldest.color,
     };
+  });
+  return withOwnSlots(found);
+}
+
+/** The first group of a slot keeps it, later ones get free slots while the palette has some. */
+function withOwnSlots(groups: readonly RunGroup[]): RunGroup[] {
+  const taken = new Set<number>();
+  const isFirst = groups.map(({ slot, color }) => {
+    const place = slot % SLOT_COUNT;
+    if (color !== "" || taken.has(place)) return color !== "";
+    taken.add(place);
+    return true;
+  });
+  let next = 0;
+  return groups.map((group, at) => {
+    if (isFirst[at]) return group;
+    while (next < SLOT_COUNT && taken.has(next)) next++;
+    if (next === SLOT_COUNT) return group;
+    taken.add(next);
+    return { ...group, slot: next };
   });
 }
 
