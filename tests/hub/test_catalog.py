@@ -69,15 +69,17 @@ def test_a_new_file_that_another_process_is_writing_is_waited_for(tmp_path: Path
 def test_a_file_that_cannot_be_written_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problem: str
 ) -> None:
-    with closing(sqlite3.connect(tmp_path / FILE)) as other:
+    with closing(sqlite3.connect(tmp_path / CATALOG_FILE)) as other:
         other.execute("CREATE TABLE others (x)")
         if problem == "unopenable":
             other.execute("PRAGMA journal_mode = WAL")
     if problem == "unopenable":
-        (tmp_path / f"{FILE}-wal").mkdir()
+        (tmp_path / f"{CATALOG_FILE}-wal").mkdir()
         catalog = open_catalog(tmp_path)
     else:  # By its address: root may write in every file.
-        catalog = open_catalog(tmp_path, f"sqlite:///file:{tmp_path / FILE}?mode=ro&uri=true")
+        catalog = open_catalog(
+            tmp_path, f"sqlite:///file:{tmp_path / CATALOG_FILE}?mode=ro&uri=true"
+        )
     monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail("the catalog waits"))
     with pytest.raises(CatalogUnavailableError, match=r"readonly|unable to open"):
         catalog.ping()
