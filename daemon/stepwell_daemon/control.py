@@ -153,7 +153,7 @@ class Control:
     async def hold_runs(self, request: HoldRunsRequest, _: Any = None) -> AsyncIterator[Any]:
         """From the reply on, let new writers of some runs wait until the caller ends the call.
 
-        What was taken before can then be queried, so the caller sees which of the runs are running.
+        Rows that were taken before are stored first, so the caller sees which runs are running.
         """
         with self._removals.holding((each.project, each.run_id) for each in request.runs):
             with contextlib.suppress(TimeoutError):

@@ -277,7 +277,7 @@ def _enter_wal_mode(connection: sqlite3.Connection) -> None:
     """Put the file into WAL mode, if it is not yet.
 
     SQLite does not wait for another connection here: of two that open a new file at the same
-    moment, one may get SQLITE_BUSY at once, whatever its time limit is.
+    moment, one may get SQLITE_BUSY at once: its time limit does not count here.
     """
     deadline = time.monotonic() + _BUSY_SECONDS
     while True:
