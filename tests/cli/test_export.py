@@ -150,7 +150,9 @@ def test_a_signal_removes_the_incomplete_file_and_ends_the_command(
     file = tmp_path / "run.csv"
     file.write_text("as it was")
     script = (
-        "import os, sys, time; from stepwell.cli import __main__ as cli, output\n"
+        "import os, signal, sys, time; from stepwell.cli import __main__ as cli, output\n"
+        # A shell that started the tests in the background lets them ignore it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def run(options):\n"
         "    with output.replaced_file(sys.argv[1]) as file:\n"
         "        file.write(b'x' * 100_000)\n"
