@@ -13,7 +13,7 @@ from stepwell_wire.trusted_socket import CHANNEL_OPTIONS, TrustedSocket
 
 _ANSWER_SECONDS: Final = 5.0
 _HOLD_SECONDS: Final = 15.0
-"""The daemon stores what it has before it answers."""
+"""Longer than `_ANSWER_SECONDS`: before it answers, the daemon stores the rows that it has."""
 
 
 def socket_noted_in(data: Path) -> Path | None:

@@ -61,7 +61,7 @@ class Summary:
     def as_dict(self) -> dict[str, Any]:
         """Return all values; defined metrics have their defined form."""
         writer = self._writer
-        with writer.lock:  # Only for what is needed: training waits for it, with many names.
+        with writer.lock:  # For a short time: `log` waits for it.
             held = writer.copy_latest()
             trackers = list(writer.definitions.trackers)
             defined = {

@@ -21,7 +21,7 @@ class CommandError(Exception):
 
 
 class EndedBySignal(BaseException):
-    """A signal ends the command; what it has not completed is deleted on the way."""
+    """A signal ends the command. Incomplete files are deleted before."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)

@@ -108,7 +108,7 @@ export class FrameCache {
     this.flushSoon();
   }
 
-  /** Drop what is held of a run, and of the groups that it is in: its id is another run's now. */
+  /** Drop the data of a run and of its groups: a new run has its id now. */
   forget(project: string, runId: string): void {
     for (const entry of this.entries.values()) {
       const { groups } = entry.question;
