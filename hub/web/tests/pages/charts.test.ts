@@ -320,7 +320,7 @@ describe("lines of a panel", () => {
     const points = steps(Array.from({ length: 4000 }, (_, step) => step));
     const end = (level: number, zoom: [number, number]) =>
       lineEnd({ id: "", runId: "a", name: "a", color: "", data: bucketed(points, level, "a") }, zoom);
-    // What was loaded reaches beyond the range, so that the line goes on to its edge.
+    // More is loaded than the range, so that the line reaches its edge.
     expect(end(0, [100, 200])?.value).toBe(200);
     expect(end(3, [100, 3000])?.value).toBe(3000);
     expect(end(3, [100, 2999])?.value).toBe(2999);
