@@ -42,6 +42,10 @@ class UnavailableError(UsageError):
         self.call = call
 
 
+class UnavailableNameError(UnavailableError, AttributeError):
+    """A name of a later release: `hasattr` is false, and `getattr` returns its default."""
+
+
 class HubError(StepwellError):
     """The hub does not answer, or answers with an error.
 

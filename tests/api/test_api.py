@@ -387,6 +387,8 @@ def test_calls_that_are_not_there_say_what_is(world: World, project: str) -> Non
     for call in ("json_config", "load_full_data", "to_html", "username"):
         with pytest.raises(UnavailableError, match=call):
             getattr(run, call)
+        assert not hasattr(run, call)
+    assert getattr(Api(), "reports", None) is None
     with pytest.raises(AttributeError, match="no attribute 'runz'"):
         Api().runz  # noqa: B018
 

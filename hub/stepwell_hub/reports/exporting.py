@@ -22,7 +22,7 @@ from stepwell_hub.reports.blocks import AUTO
 from stepwell_hub.reports.document import document_of
 from stepwell_hub.reports.file import panel_html, problem_html, report_file
 from stepwell_hub.reports.nodes_html import nodes_html
-from stepwell_hub.reports.palette import mark_of
+from stepwell_hub.reports.palette import group_marks, mark_of
 from stepwell_hub.reports.panels import CHARTS_MAX
 from stepwell_hub.reports.svg import Line, heat_map, line_chart, number_text, smoothed
 from stepwell_hub.reports.words import (
@@ -179,6 +179,7 @@ class _Exporter:
             for run in runs:
                 value = OWN[group](run) if own else run.columns.get(group)
                 groups.setdefault(cell_text(value), []).append(run.run_id)
+        marks = self._marks(runs, groups)
         charts = []
         for metric in names[:CHARTS_MAX]:
             x = axes.get(metric, "step") if fields["x"] == AUTO else fields["x"]
@@ -186,13 +187,14 @@ class _Exporter:
             found = await self._call.ask(
                 asked[0], self._project, asked[1], [metric], x=XAxis.parse(x), buckets=_BUCKETS
             )
-            charts.append(self._chart(metric, x, found[0], runs, groups, fields))
+            charts.append(self._chart(metric, x, found[0], runs, groups, marks, fields))
         if not charts:
             return empty_html("These runs have no such metric")
         cut = ""
         if len(names) > CHARTS_MAX:
             cut = f'<p class="fact">The first {CHARTS_MAX} of {len(names)} metrics.</p>'
-        return f'<div class="charts">{"".join(charts)}</div>{cut}{self._legend(runs, groups)}'
+        legend = self._legend(runs, groups, marks)
+        return f'<div class="charts">{"".join(charts)}</div>{cut}{legend}'
 
     async def _metrics(self, fields: Any, ids: list[str]) -> tuple[list[str], dict[str, str]]:
         """Return the metrics to draw, and the x of metrics that have one from define_metric."""
@@ -231,18 +233,22 @@ class _Exporter:
         found: Any,
         runs: list[Any],
         groups: dict[str, list[str]],
+        marks: dict[str, str],
         fields: Any,
     ) -> str:
         lines, rows = [], []
         by_id = {run.run_id: run for run in runs}
         for one in found.bands if groups else found.series:
-            run = by_id[groups[one.group][0] if groups else one.run_id]
-            name = one.group or "no value" if groups else run.name or run.run_id
+            if groups:
+                name, mark = one.group or "no value", marks[one.group]
+            else:
+                run = by_id[one.run_id]
+                name, mark = run.name or run.run_id, self._mark(run)
             middle = (one.bucket + 0.5) * found.width if groups else one.last_x
             spread = (one.mean - one.std, one.mean + one.std) if groups else (one.min, one.max)
             half_life = fields["smooth"]
             y = smoothed(middle, one.mean, one.count, half_life) if half_life else one.mean
-            lines.append(Line(name, self._mark(run), np.asarray(middle, float), y, *spread))
+            lines.append(Line(name, mark, np.asarray(middle, float), y, *spread))
             good = one.mean[np.isfinite(one.mean)]
             last = number_text(float(good[-1])) if len(good) else "–"
             ends = [
@@ -272,11 +278,16 @@ class _Exporter:
             f"{numbers if rows else ''}</figure>"
         )
 
-    def _legend(self, runs: list[Any], groups: dict[str, list[str]]) -> str:
+    def _marks(self, runs: list[Any], groups: dict[str, list[str]]) -> dict[str, str]:
         by_id = {run.run_id: run for run in runs}
+        return group_marks(
+            {name: [by_id[each] for each in ids] for name, ids in groups.items()}, self._slots
+        )
+
+    def _legend(self, runs: list[Any], groups: dict[str, list[str]], marks: dict[str, str]) -> str:
         if groups:
             entries = [
-                f'<li><span class="swatch" {self._mark(by_id[ids[0]])}></span> '
+                f'<li><span class="swatch" {marks[name]}></span> '
                 f"{escape(name or 'no value')} ({len(ids)})</li>"
                 for name, ids in groups.items()
             ]

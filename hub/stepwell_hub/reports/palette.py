@@ -1,7 +1,9 @@
 """Colours of runs in an exported file, as the page has them: by slot, in both themes."""
 
+import math
 import re
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 LIGHT: Final = (
     "#2462b1 #de6f11 #760909 #a975e3 #ab3573 #511581 #09a198 #6e5c21 #1e4b47 #ab6d6c "
@@ -19,6 +21,35 @@ def mark_of(slot: int, color: str) -> str:
     if _HEX.fullmatch(color):
         return f'style="--c:{color}"'
     return f'style="--c:var(--c{slot % len(LIGHT.split())})"'
+
+
+def group_marks(groups: Mapping[str, Sequence[Any]], slots: Mapping[str, int]) -> dict[str, str]:
+    """Return the attributes of each group's colour, as the page chooses them.
+
+    A group has the colour of its oldest run. The first group of a slot keeps it, later ones get
+    free slots while there are some.
+
+    Args:
+        groups: the runs of each group.
+        slots: the slot of each run, by id.
+    """
+    count = len(LIGHT.split())
+    chosen: dict[str, tuple[int, str]] = {}
+    taken: set[int] = set()
+    later = []
+    for name, runs in groups.items():
+        oldest = min(runs, key=lambda run: run.started_at or math.inf)
+        slot = slots.get(oldest.run_id, 0)
+        chosen[name] = (slot, oldest.color)
+        if oldest.color:
+            continue
+        if slot % count in taken:
+            later.append(name)
+        taken.add(slot % count)
+    free = (slot for slot in range(count) if slot not in taken)
+    for name in later:
+        chosen[name] = (next(free, chosen[name][0]), "")
+    return {name: mark_of(slot, color) for name, (slot, color) in chosen.items()}
 
 
 def variables(colors: str) -> str:

@@ -15,7 +15,7 @@ from stepwell.api._projects import Project, Projects
 from stepwell.api._run import Run
 from stepwell.api._runs import Runs, find_run
 from stepwell.api._sweeps import Sweep, find_sweep
-from stepwell.errors import UnavailableError, UsageError
+from stepwell.errors import UnavailableNameError, UsageError
 
 TIMEOUT_SECONDS: Final = 60.0
 _READ: Final = "read projects with projects(), runs with runs() and run()"
@@ -141,7 +141,7 @@ class Api(ArtifactReads):
 
     def __getattr__(self, name: str) -> Any:
         if name in _LATER:
-            raise UnavailableError(f"Api().{name}", _LATER[name])
+            raise UnavailableNameError(f"Api().{name}", _LATER[name])
         raise AttributeError(f"'Api' object has no attribute {name!r}")
 
     def __repr__(self) -> str:

@@ -16,7 +16,7 @@ from stepwell.api._names import nearest
 from stepwell.api._own_runs import await_own_runs
 from stepwell.api._times import moment_text
 from stepwell.api._versions import Artifacts
-from stepwell.errors import NotFoundError, UnavailableError, UsageError
+from stepwell.errors import NotFoundError, UnavailableError, UnavailableNameError, UsageError
 from stepwell_wire.hub_access import page_path
 
 if TYPE_CHECKING:
@@ -338,7 +338,7 @@ class Run:
 
     def __getattr__(self, name: str) -> Any:
         if name in _LATER:
-            raise UnavailableError(f"a read run's {name}", _LATER[name])
+            raise UnavailableNameError(f"a read run's {name}", _LATER[name])
         raise AttributeError(f"a read run has no attribute {name!r}")
 
     def __repr__(self) -> str:

@@ -5,6 +5,7 @@ import math
 import struct
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from blake3 import blake3
 from PIL import Image
 
+from stepwell_hub.reports.palette import group_marks
 from stepwell_hub.reports.svg import Line, heat_map, line_chart, nice_ticks, smoothed
 from tests.blobs import put_blob
 from tests.hub.conftest import Hub
@@ -265,3 +267,23 @@ def test_smoothing_weighs_points_by_their_distance() -> None:
 def test_a_heat_map_has_a_cell_for_each_part() -> None:
     drawn = heat_map(np.array([0, 5]), np.array([[1.0, 0.0], [3.0, 1.0]]), low=0, high=1, label="x")
     assert drawn.count("<rect") == 3
+
+
+def test_groups_have_the_colours_that_the_page_gives_them() -> None:
+    def run(run_id: str, started_at: float, color: str = "") -> Any:
+        return SimpleNamespace(run_id=run_id, started_at=started_at, color=color)
+
+    groups = {
+        "a": [run("new", 9.0), run("old", 1.0)],
+        "b": [run("same slot", 2.0)],
+        "c": [run("own", 3.0, "#123456")],
+        "d": [run("slot of another", 4.0)],
+    }
+    slots = {"new": 7, "old": 0, "same slot": 20, "own": 0, "slot of another": 1}
+    marks = group_marks(groups, slots)
+    assert [marks[name][len('style="--c:') : -1] for name in "abcd"] == [
+        "var(--c0)",
+        "var(--c2)",
+        "#123456",
+        "var(--c1)",
+    ]

@@ -71,6 +71,15 @@ export function countNotPositive(all: readonly SeriesPart[]): { count: number; i
   return { count, isExact };
 }
 
+/** Points of buckets whose middle is at an x of 0 or less, which a logarithmic x axis cannot show. */
+export function countNotPositiveX(all: readonly SeriesPart[]): number {
+  let count = 0;
+  for (const { data, part } of all)
+    for (let i = part[0]; i < part[1]; i++)
+      if (middle(data.firstX[i]!, data.lastX[i]!) <= 0) count += data.count[i]!;
+  return count;
+}
+
 /** Whether the first point of a bucket is known to be none that a line can show. */
 function startsNonFinite(data: BucketSeries, i: number): boolean {
   if (isBandOfBuckets(data)) return false;

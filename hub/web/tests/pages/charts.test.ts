@@ -9,6 +9,7 @@ import {
   lineOwners,
   nonFiniteText,
   notPositiveText,
+  notPositiveXText,
   panelSeries,
 } from "../../src/pages/charts/panelSeries.js";
 import {
@@ -293,6 +294,18 @@ describe("lines of a panel", () => {
     expect(text([1, 0, Number.NaN, 2], 0)).toBe("1 value ≤ 0 not drawn on a log axis");
     expect(text([1, 0, 3, 2], 1)).toBe("values ≤ 0 not drawn on a log axis");
     expect(text([1, 2, Number.NaN, -Infinity], 0)).toBe("");
+  });
+
+  it("say which points a logarithmic x axis does not show", () => {
+    const text = (xScale: "linear" | "log", level = 0, zoom: [number, number] | null = null) => {
+      const one = new Map([["a", [bucketed(steps([1, 2, 3, 4]), level, "a")]]]);
+      const lines = panelSeries(lineOwners([run("a")], null, "light"), one, null);
+      return notPositiveXText(lines, { xScale, xName: "step" }, zoom);
+    };
+    expect(text("log")).toBe("1 point at step ≤ 0 not drawn on a log axis");
+    expect(text("linear")).toBe("");
+    expect(text("log", 0, [1, 3])).toBe("");
+    expect(text("log", 1)).toBe(""); // The bucket of steps 0 and 1 is drawn at its middle.
   });
 
   it("are described by what the zoom shows alone", () => {

@@ -10,7 +10,7 @@ import { ChartTable } from "../../parts/ChartTable.js";
 import type { HeldMetric } from "../../state/heldSeries.js";
 import { frames, type Board } from "./board.js";
 import { FullButton, PanelEmpty, PanelError, PanelTitle, TableButton } from "./panelParts.js";
-import { honesty, lineEnd, nonFiniteText, notPositiveText, panelSeries } from "./panelSeries.js";
+import { honesty, lineEnd, nonFiniteText, notPositiveText, notPositiveXText, panelSeries } from "./panelSeries.js";
 import { axisText, type ChartsAxes } from "./view.js";
 
 interface PanelProps {
@@ -159,15 +159,17 @@ export function Panel({ board, metric, isVisible, hasChart, isFull = false }: Pa
 
 /** Which values no line shows. */
 function Hidden({ series, axes }: { series: readonly ChartSeries[]; axes: ChartsAxes }) {
-  const { xUnit, xName, yScale, zoom } = axes;
+  const { xUnit, xName, xScale, yScale, zoom } = axes;
   const nonFinite = useMemo(() => nonFiniteText(series, xUnit, xName, zoom), [series, xUnit, xName, zoom]);
   const notPositive = useMemo(() => notPositiveText(series, yScale, zoom), [series, yScale, zoom]);
+  const notPositiveX = useMemo(() => notPositiveXText(series, { xScale, xName }, zoom), [series, xScale, xName, zoom]);
   return (
     <>
       {nonFinite !== "" && <span class="panel-warning" title={nonFinite}>{nonFinite}</span>}
       {notPositive !== "" && (
         <span class="panel-warning" title={`${notPositive}; y symmetric logarithmic shows them`}>{notPositive}</span>
       )}
+      {notPositiveX !== "" && <span class="panel-warning" title={notPositiveX}>{notPositiveX}</span>}
     </>
   );
 }

@@ -3,7 +3,7 @@ import { lowerBound } from "../../engine/buckets.js";
 import type { BucketSeries } from "../../engine/frames.js";
 import { formatCount, formatX } from "../../engine/format.js";
 import type { ChartSeries } from "../../engine/lines.js";
-import { countNonFinite, countNotPositive, orInfinity } from "../../engine/marks.js";
+import { countNonFinite, countNotPositive, countNotPositiveX, orInfinity } from "../../engine/marks.js";
 import type { AxisUnit, ScaleKind } from "../../engine/scales.js";
 import type { RunOverview } from "../../api/types.js";
 import { runColor, SLOT_COUNT } from "../../state/palette.js";
@@ -186,4 +186,17 @@ export function notPositiveText(
   if (isExact && count === 0) return "";
   const amount = isExact ? `${formatCount(count)} ${count === 1 ? "value" : "values"}` : "values";
   return `${amount} ≤ 0 not drawn on a log axis`;
+}
+
+/** Warning about points that the x axis cannot show, such as step 0; "" without any. */
+export function notPositiveXText(
+  lines: readonly ChartSeries[],
+  axes: { xScale: "linear" | "log"; xName: string },
+  zoom: Range = null,
+): string {
+  if (axes.xScale !== "log") return "";
+  const count = countNotPositiveX(lines.map(({ data }) => ({ data, part: bucketsIn(data, zoom) })));
+  if (count === 0) return "";
+  const points = `${formatCount(count)} ${count === 1 ? "point" : "points"}`;
+  return `${points} at ${axes.xName} ≤ 0 not drawn on a log axis`;
 }
