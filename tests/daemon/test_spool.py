@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -245,6 +246,19 @@ def test_a_disk_that_fails_for_ever_stops_acks_and_is_told(tmp_path: Path) -> No
 
     asyncio.run(run())
     assert stored_steps(tmp_path) == list(range(FRAMES + 1))
+
+
+def test_a_full_disk_names_the_space_that_a_new_file_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int, offset: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="a new file needs 67,108,864 bytes") as raised:
+        Disk().create(tmp_path / "new", 64 << 20)
+    error = SpoolUnavailableError(tmp_path / "new", raised.value)
+    assert "No space left on device: a new file needs 67,108,864 bytes" in str(error)
 
 
 @pytest.mark.holds("failed-fsync")

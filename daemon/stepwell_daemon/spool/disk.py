@@ -1,5 +1,6 @@
 """Every system call of the spool, so that tests can make each of them fail."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -21,8 +22,11 @@ class Disk:
         try:
             if size:
                 os.posix_fallocate(descriptor, 0, size)
-        except BaseException:
+        except BaseException as error:
             os.close(descriptor)
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                text = f"{error.strerror}: a new file needs {size:,} bytes"
+                raise OSError(error.errno, text, str(path)) from error
             raise
         return descriptor
 
