@@ -94,7 +94,7 @@ class Control:
         return HealthReply(ready=self._facts.ready, problems=self._facts.problems())
 
     async def flush(self, request: FlushRequest, _: Any = None) -> FlushReply:
-        """Wait until all rows and blobs that were taken before the call can be queried.
+        """Wait until all rows that were taken before the call can be queried, and all blobs.
 
         Without a run, rows in journals of dead writers are included if they are imported within a
         second.
@@ -106,7 +106,8 @@ class Control:
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(_CHECK_SECONDS_MAX):
                             await self._checks.made()
-                await self._blobs.reach()
+                if not request.rows_only:
+                    await self._blobs.reach()
                 await self._spool.settled()
                 await self._forwarder.reach(self._target(request.run_id))
         except TimeoutError:

@@ -1,9 +1,10 @@
 """The objects that handlers use: one set per hub."""
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from stepwell_hub.asking import Asker
 from stepwell_hub.catalog.door import CatalogDoor
@@ -14,7 +15,9 @@ from stepwell_hub.sweeps.service import Sweeps
 from stepwell_hub.tables.workers import TableWorkers
 from stepwell_store import Store
 from stepwell_store.blob_store import BlobStore
-from stepwell_wire.run_holds import socket_noted_in
+from stepwell_wire.control_channel import socket_noted_in
+
+_FLUSHES_MAX: Final = 2
 
 
 @dataclass(slots=True)
@@ -40,9 +43,15 @@ class Context:
     tables: dict[str, Any] = field(default_factory=dict)
     started_at: float = field(default_factory=time.time)
     failures: int = 0
+    flushing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_FLUSHES_MAX))
+    """Each flush keeps one of the few threads busy until the daemon has stored its rows."""
     artifacts_cleared_at: float = -1e9
     deletions_seen_at: float = -1e9
 
     def daemon_socket(self) -> Path | None:
         """Return the socket of the daemon that stores into an embedded store; None without one."""
-        return socket_noted_in(self.config.data) if self.config.store == "embedded" else None
+        return self.node_socket() if self.config.store == "embedded" else None
+
+    def node_socket(self) -> Path | None:
+        """Return the socket of the daemon that has our data folder, with any store; else None."""
+        return socket_noted_in(self.config.data)

@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bstepwell_wire/control.proto\x12\x0bstepwell.v1\"\x0f\n\rStatusRequest\"\x1b\n\x0bStatusReply\x12\x0c\n\x04json\x18\x01 \x01(\t\"7\n\x0c\x46lushRequest\x12\x17\n\x0ftimeout_seconds\x18\x01 \x01(\x01\x12\x0e\n\x06run_id\x18\x02 \x01(\t\"C\n\nFlushReply\x12\x0e\n\x06stored\x18\x01 \x01(\x08\x12\x15\n\rpending_bytes\x18\x02 \x01(\x04\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\x0f\n\rHealthRequest\".\n\x0bHealthReply\x12\r\n\x05ready\x18\x01 \x01(\x08\x12\x10\n\x08problems\x18\x02 \x03(\t\"&\n\x0bHoldRequest\x12\x17\n\x0ftimeout_seconds\x18\x01 \x01(\x01\"J\n\tHoldReply\x12\x0c\n\x04held\x18\x01 \x01(\x08\x12\x0f\n\x07segment\x18\x02 \x01(\x04\x12\x0e\n\x06offset\x18\x03 \x01(\x04\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\".\n\x13SweepRemovedRequest\x12\x17\n\x0ftimeout_seconds\x18\x01 \x01(\x01\"B\n\x11SweepRemovedReply\x12\x0c\n\x04\x64one\x18\x01 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\x0f\n\x07waiting\x18\x03 \x03(\t\"5\n\x0fHoldRunsRequest\x12\"\n\x04runs\x18\x01 \x03(\x0b\x32\x14.stepwell.v1.RunName\"*\n\x07RunName\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\"\x0f\n\rHoldRunsReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bstepwell_wire/control.proto\x12\x0bstepwell.v1\"\x0f\n\rStatusRequest\"\x1b\n\x0bStatusReply\x12\x0c\n\x04json\x18\x01 \x01(\t\"J\n\x0c\x46lushRequest\x12\x17\n\x0ftimeout_seconds\x18\x01 \x01(\x01\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x11\n\trows_only\x18\x03 \x01(\x08\"C\n\nFlushReply\x12\x0e\n\x06stored\x18\x01 \x01(\x08\x12\x15\n\rpending_bytes\x18\x02 \x01(\x04\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\x0f\n\rHealthRequest\".\n\x0bHealthReply\x12\r\n\x05ready\x18\x01 \x01(\x08\x12\x10\n\x08problems\x18\x02 \x03(\t\"&\n\x0bHoldRequest\x12\x17\n\x0ftimeout_seconds\x18\x01 \x01(\x01\"J\n\tHoldReply\x12\x0c\n\x04held\x18\x01 \x01(\x08\x12\x0f\n\x07segment\x18\x02 \x01(\x04\x12\x0e\n\x06offset\x18\x03 \x01(\x04\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\".\n\x13SweepRemovedRequest\x12\x17\n\x0ftimeout_seconds\x18\x01 \x01(\x01\"B\n\x11SweepRemovedReply\x12\x0c\n\x04\x64one\x18\x01 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\x0f\n\x07waiting\x18\x03 \x03(\t\"5\n\x0fHoldRunsRequest\x12\"\n\x04runs\x18\x01 \x03(\x0b\x32\x14.stepwell.v1.RunName\"*\n\x07RunName\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\"\x0f\n\rHoldRunsReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -26,25 +26,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STATUSREPLY']._serialized_start=61
   _globals['_STATUSREPLY']._serialized_end=88
   _globals['_FLUSHREQUEST']._serialized_start=90
-  _globals['_FLUSHREQUEST']._serialized_end=145
-  _globals['_FLUSHREPLY']._serialized_start=147
-  _globals['_FLUSHREPLY']._serialized_end=214
-  _globals['_HEALTHREQUEST']._serialized_start=216
-  _globals['_HEALTHREQUEST']._serialized_end=231
-  _globals['_HEALTHREPLY']._serialized_start=233
-  _globals['_HEALTHREPLY']._serialized_end=279
-  _globals['_HOLDREQUEST']._serialized_start=281
-  _globals['_HOLDREQUEST']._serialized_end=319
-  _globals['_HOLDREPLY']._serialized_start=321
-  _globals['_HOLDREPLY']._serialized_end=395
-  _globals['_SWEEPREMOVEDREQUEST']._serialized_start=397
-  _globals['_SWEEPREMOVEDREQUEST']._serialized_end=443
-  _globals['_SWEEPREMOVEDREPLY']._serialized_start=445
-  _globals['_SWEEPREMOVEDREPLY']._serialized_end=511
-  _globals['_HOLDRUNSREQUEST']._serialized_start=513
-  _globals['_HOLDRUNSREQUEST']._serialized_end=566
-  _globals['_RUNNAME']._serialized_start=568
-  _globals['_RUNNAME']._serialized_end=610
-  _globals['_HOLDRUNSREPLY']._serialized_start=612
-  _globals['_HOLDRUNSREPLY']._serialized_end=627
+  _globals['_FLUSHREQUEST']._serialized_end=164
+  _globals['_FLUSHREPLY']._serialized_start=166
+  _globals['_FLUSHREPLY']._serialized_end=233
+  _globals['_HEALTHREQUEST']._serialized_start=235
+  _globals['_HEALTHREQUEST']._serialized_end=250
+  _globals['_HEALTHREPLY']._serialized_start=252
+  _globals['_HEALTHREPLY']._serialized_end=298
+  _globals['_HOLDREQUEST']._serialized_start=300
+  _globals['_HOLDREQUEST']._serialized_end=338
+  _globals['_HOLDREPLY']._serialized_start=340
+  _globals['_HOLDREPLY']._serialized_end=414
+  _globals['_SWEEPREMOVEDREQUEST']._serialized_start=416
+  _globals['_SWEEPREMOVEDREQUEST']._serialized_end=462
+  _globals['_SWEEPREMOVEDREPLY']._serialized_start=464
+  _globals['_SWEEPREMOVEDREPLY']._serialized_end=530
+  _globals['_HOLDRUNSREQUEST']._serialized_start=532
+  _globals['_HOLDRUNSREQUEST']._serialized_end=585
+  _globals['_RUNNAME']._serialized_start=587
+  _globals['_RUNNAME']._serialized_end=629
+  _globals['_HOLDRUNSREPLY']._serialized_start=631
+  _globals['_HOLDRUNSREPLY']._serialized_end=646
 # @@protoc_insertion_point(module_scope)

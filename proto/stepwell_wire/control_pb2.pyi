@@ -16,12 +16,14 @@ class StatusReply(_message.Message):
     def __init__(self, json: _Optional[str] = ...) -> None: ...
 
 class FlushRequest(_message.Message):
-    __slots__ = ("timeout_seconds", "run_id")
+    __slots__ = ("timeout_seconds", "run_id", "rows_only")
     TIMEOUT_SECONDS_FIELD_NUMBER: _ClassVar[int]
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    ROWS_ONLY_FIELD_NUMBER: _ClassVar[int]
     timeout_seconds: float
     run_id: str
-    def __init__(self, timeout_seconds: _Optional[float] = ..., run_id: _Optional[str] = ...) -> None: ...
+    rows_only: bool
+    def __init__(self, timeout_seconds: _Optional[float] = ..., run_id: _Optional[str] = ..., rows_only: bool = ...) -> None: ...
 
 class FlushReply(_message.Message):
     __slots__ = ("stored", "pending_bytes", "detail")

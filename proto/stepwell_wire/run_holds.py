@@ -1,25 +1,16 @@
 """Asking a daemon to let new writers of some runs wait, while this process deletes these runs."""
 
-import os
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from stepwell_wire.lock_notes import DATA_LOCK, read_lock_note
+from stepwell_wire.control_channel import control_channel
 from stepwell_wire.service import HOLD_RUNS
-from stepwell_wire.trusted_socket import CHANNEL_OPTIONS, TrustedSocket
 
-_ANSWER_SECONDS: Final = 5.0
 _HOLD_SECONDS: Final = 15.0
-"""Longer than `_ANSWER_SECONDS`: before it answers, the daemon stores the rows that it has."""
-
-
-def socket_noted_in(data: Path) -> Path | None:
-    """Return the socket of the daemon that has, or had, the data folder; None without a note."""
-    noted = read_lock_note(data / DATA_LOCK).more
-    return Path(noted) if noted else None
+"""Before it answers, the daemon stores the rows that it has."""
 
 
 @contextmanager
@@ -32,41 +23,31 @@ def runs_held(socket: Path | None, runs: Iterable[tuple[str, str]]) -> Iterator[
     Yields:
         Whether it does: False if no daemon answers there, or one of an older release.
     """
-    held = None
-    with suppress(OSError):  # No daemon, or not our user's.
-        held = TrustedSocket(str(socket)) if socket is not None else None
-    if held is None:
-        yield False
-        return
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
-    import grpc  # Here: importing it takes long, and few processes delete runs.
+    with control_channel(socket) as channel:
+        if channel is None:
+            yield False
+            return
+        import grpc
 
-    from stepwell_wire.control_pb2 import HoldRunsReply, HoldRunsRequest, RunName
+        from stepwell_wire.control_pb2 import HoldRunsReply, HoldRunsRequest, RunName
 
-    names = [RunName(project=project, run_id=run_id) for project, run_id in runs]
-    with held, grpc.insecure_channel(f"unix:{held.address}", options=CHANNEL_OPTIONS) as channel:
+        names = [RunName(project=project, run_id=run_id) for project, run_id in runs]
         ask = channel.unary_stream(
             HOLD_RUNS,
             request_serializer=HoldRunsRequest.SerializeToString,
             response_deserializer=HoldRunsReply.FromString,
         )
-        call = None
+        call = ask(HoldRunsRequest(runs=names))
+        late = threading.Timer(_HOLD_SECONDS, call.cancel)
+        late.start()
         try:
-            # A daemon that is stopped (SIGSTOP) accepts connections, and never answers.
-            grpc.channel_ready_future(channel).result(timeout=_ANSWER_SECONDS)
-            call = ask(HoldRunsRequest(runs=names))
-            late = threading.Timer(_HOLD_SECONDS, call.cancel)
-            late.start()
-            try:
-                next(call)
-            finally:
-                late.cancel()
+            next(call)
             is_held = True
-        except (grpc.RpcError, grpc.FutureTimeoutError, StopIteration):
+        except (grpc.RpcError, StopIteration):
             is_held = False
+        finally:
+            late.cancel()
         try:
             yield is_held
         finally:
-            if call is not None:
-                call.cancel()
+            call.cancel()

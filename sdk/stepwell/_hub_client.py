@@ -56,9 +56,11 @@ class Hub:
             timeout_seconds: how long one answer, or one part of it, may take.
             patience_seconds: time after the first attempt in which others may begin.
         """
+        self.flush_after = 0.0
+        """Until then, no read asks for a flush; as `time.monotonic`."""
         self.url = url.rstrip("/")
         self._key = key
-        self._timeout, self._patience = timeout_seconds, patience_seconds
+        self.timeout_seconds, self._patience = timeout_seconds, patience_seconds
         # No lock: one that another thread holds during a fork would stay held in the child.
         self._idle: deque[http.client.HTTPConnection] = deque()
         self._owner = os.getpid()
@@ -282,7 +284,7 @@ class Hub:
         kind = (
             http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         )
-        return kind(host, port, timeout=self._timeout)
+        return kind(host, port, timeout=self.timeout_seconds)
 
     def _take(self) -> http.client.HTTPConnection:
         if self._owner != os.getpid():

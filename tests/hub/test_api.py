@@ -356,3 +356,11 @@ def test_unknown_parameters_and_wrong_values_are_named(hub: Hub, project: str) -
 
 
 JSON = {"Content-Type": "application/json"}
+
+
+def test_a_flush_without_a_daemon_has_stored_nothing(hub: Hub) -> None:
+    assert ask(hub, "POST", "/flush", json={}) == {"stored": False}
+    assert ask(hub, "POST", "/flush", json={"timeout_seconds": 0}) == {"stored": False}
+    for seconds in (-1, 61, "10"):
+        failure = ask(hub, "POST", "/flush", status=400, json={"timeout_seconds": seconds})
+        assert failure["error"]["field"] == "timeout_seconds"

@@ -4,13 +4,17 @@ import asyncio
 import json
 import urllib.request
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from stepwell_hub.endpoints import Call, endpoint
+from msgspec import Meta
+
+from stepwell_hub.endpoints import Call, Form, endpoint
 from stepwell_store import StoreError, queries
 from stepwell_wire import __version__
+from stepwell_wire.storing import rows_are_stored
 
 _DAEMON_SECONDS: Final = 2.0
+_FLUSH_SECONDS_MAX: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,34 @@ async def get_status(call: Call) -> Any:
         "daemon": daemon,
         "store": await _store_facts(call),
     }
+
+
+class FlushForm(Form, kw_only=True):
+    timeout_seconds: Annotated[float, Meta(ge=0, le=_FLUSH_SECONDS_MAX)] = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class FlushAnswer:
+    """``stored``: false without a daemon, and if it took too long."""
+
+    stored: bool
+
+
+@endpoint("POST", "/flush", body=FlushForm, answer=FlushAnswer)
+async def flush(call: Call) -> Any:
+    """Wait until rows that this node's daemon received before the call can be read."""
+    context, seconds = call.context, call.body.timeout_seconds
+    try:
+        async with asyncio.timeout(seconds):
+            await context.flushing.acquire()
+    except TimeoutError:
+        return FlushAnswer(stored=False)
+    try:
+        socket = context.node_socket()
+        stored = await asyncio.to_thread(rows_are_stored, socket, timeout_seconds=seconds)
+    finally:
+        context.flushing.release()
+    return FlushAnswer(stored=stored)
 
 
 async def _store_facts(call: Call) -> StoreFacts:

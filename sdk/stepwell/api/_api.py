@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from stepwell._hub_client import Hub
 from stepwell.api._artifacts import ArtifactReads
+from stepwell.api._awaiting import await_rows
 from stepwell.api._names import split_path
-from stepwell.api._own_runs import await_own_runs
 from stepwell.api._place import find_place, is_key
 from stepwell.api._project_facts import project_facts
 from stepwell.api._projects import Project, Projects
@@ -65,7 +65,7 @@ class Api(ArtifactReads):
 
     @property
     def _hub(self) -> Hub:
-        await_own_runs(self._found_hub)
+        await_rows(self._found_hub)
         return self._found_hub
 
     @cached_property

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from stepwell.api._own_runs import await_media, await_own_media
+from stepwell.api._awaiting import await_media, await_own_media
 from stepwell.errors import HubError, UsageError
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from stepwell._hub_client import path_of
 from stepwell._summary_below import below
 from stepwell.api._arrow import frame_of
+from stepwell.api._awaiting import await_rows
 from stepwell.api._console import ConsoleLine, console_lines
 from stepwell.api._files import File, files_of
 from stepwell.api._frames import system_rows
 from stepwell.api._history import checked_keys, checked_samples, history_rows, steps_asked
 from stepwell.api._names import nearest
-from stepwell.api._own_runs import await_own_runs
 from stepwell.api._times import moment_text
 from stepwell.api._versions import Artifacts
 from stepwell.errors import NotFoundError, UnavailableError, UnavailableNameError, UsageError
@@ -107,7 +107,7 @@ class Run:
     def load(self, force: bool = False) -> dict[str, Any]:
         """Read the whole run, again with ``force``. Values that were set and not saved are lost."""
         if force:
-            await_own_runs(self._hub)
+            await_rows(self._hub)
         if force or "config" not in self._facts:
             changed = {} if force else self._changes()
             self._take(self._hub.ask("GET", "projects", self.project, "runs", self.id))
@@ -254,7 +254,7 @@ class Run:
 
     def files(self, names: Sequence[str] | None = None, per_page: int = 50) -> list[File]:
         """Return the media of the run: all, or those with these names."""
-        await_own_runs(self._hub)
+        await_rows(self._hub)
         found = files_of(self._hub, self.project, self.id)
         return found if names is None else [each for each in found if each.name in set(names)]
 

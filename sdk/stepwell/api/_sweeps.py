@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from stepwell._page import sweep_address
 from stepwell._sweeps.paths import parse_sweep_path
+from stepwell.api._awaiting import await_rows
 from stepwell.api._filters import filter_text
-from stepwell.api._own_runs import await_own_runs
 from stepwell.api._pages import Pages
 from stepwell.api._run import Run
 from stepwell.api._runs import find_run, run_of
@@ -72,7 +72,7 @@ class Sweep:
     def load(self, force: bool = False) -> dict[str, Any]:
         """Return all facts of the sweep; with ``force``, read them again."""
         if force:
-            await_own_runs(self._hub)
+            await_rows(self._hub)
             self._take(self._hub.ask("GET", "sweeps", self.id, query={"look": "true"}))
         return self._facts
 
@@ -156,7 +156,7 @@ class _SweepRuns(Pages[Run]):
 
 def _trials(sweep: Sweep, cursor: str | None, limit: int) -> dict[str, Any]:
     if cursor is None:
-        await_own_runs(sweep._hub)
+        await_rows(sweep._hub)
         # The hub reads the values of trials from time to time; this request reads them now.
         sweep._hub.ask("GET", "sweeps", sweep.id, query={"look": "true"})
     query = {"limit": limit, "cursor": cursor}

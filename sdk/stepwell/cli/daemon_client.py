@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from stepwell.cli.errors import FAILED, UNREACHABLE, CommandError
-from stepwell_wire.run_holds import socket_noted_in
+from stepwell_wire.control_channel import socket_noted_in
 from stepwell_wire.service import FLUSH, HOLD, STATUS, SWEEP_REMOVED
 from stepwell_wire.trusted_socket import (
     CHANNEL_OPTIONS,

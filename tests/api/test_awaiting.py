@@ -12,9 +12,9 @@ import pytest
 from stepwell import _session
 from stepwell._hub_client import Hub
 from stepwell._session import EndedRun
-from stepwell.api import _own_runs
+from stepwell.api import _awaiting
+from stepwell.api._awaiting import await_own_runs, await_rows
 from stepwell.api._files import files_of
-from stepwell.api._own_runs import await_own_runs
 from stepwell.errors import HubAccessError, HubError, HubUnreachableError, NotFoundError
 
 
@@ -90,6 +90,62 @@ def test_runs_of_another_hub_are_left_to_it() -> None:
     end("there", url="http://there")
     await_own_runs(cast(Hub, FakeHub()))
     assert [each.writer_id for each in _session.ended] == ["there"]
+
+
+class FlushedHub:
+    """Answers each flush with the next of ``answers``: whether all is stored, or an error."""
+
+    timeout_seconds = 8.0
+    flush_after = 0.0
+
+    def __init__(self, *answers: bool | HubError) -> None:
+        self.answers = list(answers)
+
+    def post(self, path: str, body: dict[str, float]) -> dict[str, bool]:
+        assert (path, body) == ("/flush", {"timeout_seconds": 4.0})
+        answer = self.answers.pop(0)
+        if isinstance(answer, HubError):
+            raise answer
+        return {"stored": answer}
+
+    url = "http://here"
+
+
+def flushes_of(hub: FlushedHub, monkeypatch: pytest.MonkeyPatch, *, every: float) -> list[int]:
+    """Read ten times, ``every`` so many seconds, and return at which reads the hub was asked."""
+    asked, now = [], 1000.0
+    for read in range(10):
+        monkeypatch.setattr(_awaiting.time, "monotonic", lambda now=now: now)
+        before = len(hub.answers)
+        await_rows(cast(Hub, hub))
+        if len(hub.answers) < before:
+            asked.append(read)
+        now += every
+    return asked
+
+
+def test_each_read_has_the_daemon_store_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert flushes_of(FlushedHub(*[True] * 10), monkeypatch, every=0.25) == list(range(10))
+    assert flushes_of(FlushedHub(*[True] * 10), monkeypatch, every=0.11) == [0, 2, 4, 6, 8]
+
+
+@pytest.mark.parametrize("answer", [False, HubError("no such path", status=404)])
+def test_a_hub_that_cannot_flush_is_asked_again_a_minute_later(
+    answer: bool | HubError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert flushes_of(FlushedHub(*[answer] * 10), monkeypatch, every=20.5) == [0, 3, 6, 9]
+
+
+def test_a_flush_without_an_answer_is_the_error_of_the_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hub = FlushedHub(HubUnreachableError("away"), HubAccessError("not this key", status=401), True)
+    with pytest.raises(HubUnreachableError):
+        await_rows(cast(Hub, hub))
+    with pytest.raises(HubAccessError):
+        await_rows(cast(Hub, hub))
+    await_rows(cast(Hub, hub))
+    assert not hub.answers
 
 
 class FakeMediaHub:
@@ -178,7 +234,7 @@ def test_the_ending_of_a_file_is_the_same_on_every_machine(
 def test_a_download_without_bytes_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_own_runs, "_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(_awaiting, "_WAIT_SECONDS", 0.1)
     (found,) = files_of(cast(Hub, FakeMediaHub(ready_at=1000)), "p", "r")
     with pytest.raises(HubError, match=r"not stored its bytes yet.*stepwell status"):
         found.download(tmp_path)

@@ -1,4 +1,4 @@
-"""Runs that this process has just ended: a read after that finds all their values."""
+"""Rows that are on their way to the hub: a read finds what was logged before it."""
 
 import time
 from collections.abc import Callable
@@ -16,13 +16,48 @@ _WAIT_SECONDS: Final = 10.0
 _RECENT_SECONDS: Final = 60.0
 _ASK_SECONDS: Final = 0.05
 _MEDIA_ASK_SECONDS_MAX: Final = 1.0
+_FLUSH_PAUSE_SECONDS: Final = 0.2
+"""No script starts, logs and ends in this time."""
+_NO_FLUSH_SECONDS: Final = 60.0
+"""After a flush that failed: no daemon, one that cannot store, or an older hub."""
+
+
+def await_rows(hub: "Hub") -> None:
+    """Wait until the hub has the rows that were logged before, at most 10 seconds for each half.
+
+    `finish` returns when the daemon has all; the daemon stores it a moment later. The hub knows
+    the daemon of its own node alone, so the ends of this process's runs are looked for too.
+
+    Raises:
+        HubUnreachableError: No answer came in time.
+        HubAccessError: The key is missing or wrong.
+    """
+    _flush(hub)
+    await_own_runs(hub)
+
+
+def _flush(hub: "Hub") -> None:
+    """Let the daemon beside the hub store what it received; not after one that has just done so."""
+    if time.monotonic() < hub.flush_after:
+        return
+    pause = _NO_FLUSH_SECONDS
+    seconds = min(_WAIT_SECONDS, hub.timeout_seconds / 2)
+    try:
+        if hub.post("/flush", {"timeout_seconds": seconds})["stored"]:
+            pause = _FLUSH_PAUSE_SECONDS
+    except (HubUnreachableError, HubAccessError):
+        pause = 0.0
+        raise
+    except HubError:
+        pass  # A hub of an older release.
+    finally:
+        hub.flush_after = time.monotonic() + pause
 
 
 def await_own_runs(hub: "Hub", *, wait_seconds: float = _WAIT_SECONDS) -> None:
     """Wait until the hub has the end of each run that this process ended in the last minute.
 
-    `finish` returns when the daemon has all; the daemon stores it a moment later. Runs of another
-    hub are skipped, and so is a run whose earlier wait timed out.
+    Runs of another hub are skipped, and so is a run whose earlier wait timed out.
     """
     deadline = time.monotonic() + wait_seconds
     for run in [each for each in _session.ended.copy() if each.page_url == hub.url]:
