@@ -2,9 +2,10 @@
 
     {"optimizer": {"lr": 0.1}}  ⇄  path "optimizer.lr", type "float", float 0.1
 
-A dot in a name means the same as nesting, except below a path that has its own value. Each path has
-the time at which it was set, and rows apply in that order. A later value replaces the earlier one
-of its path. A deletion also removes all values below its path.
+A dot in a name means the same as nesting in paths, but not in what is read back: the names of a
+path are kept beside it if one of them has a dot. Each path has the time at which it was set, and
+rows apply in that order. A later value replaces the earlier one of its path. A deletion also
+removes all values below its path.
 """
 
 import json
@@ -16,6 +17,8 @@ from stepwell_wire.limits import VALUE_DEPTH_MAX
 
 INT64_MIN: Final = -(2**63)
 INT64_MAX: Final = 2**63 - 1
+NAMES: Final = "_names"
+"""The end of the kind of a row with the names of a path, after the kind of its value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +82,31 @@ def flatten(
             yield path, value
 
 
+def dotted_names(
+    nested: Mapping[Any, Any], above: tuple[str, ...] = ()
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield ``(dotted path, names)`` for every leaf that has a dot in one of its names."""
+    for name, value in nested.items():
+        names = (*above, str(name))
+        if isinstance(value, dict) and value and len(names) < VALUE_DEPTH_MAX:
+            yield from dotted_names(value, names)
+        elif any("." in each for each in names):
+            yield ".".join(names), list(names)
+
+
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """One row of `attributes`, read back."""
+    """One row of `attributes`, read back.
+
+    Attributes:
+        names: of the dicts and of the value, if one has a dot; else empty.
+    """
 
     version: int
     path: str
     value: Any
     deleted: bool
+    names: tuple[str, ...] = ()
 
 
 def nest(
@@ -106,12 +126,10 @@ def nest(
     result: dict[str, Any] = {} if onto is None else onto
     kept = frozenset(result)
     for each in sorted(assignments, key=lambda row: (row.version, not row.deleted, row.path)):
-        place, name = _descend(result, each.path, create=not each.deleted)
         if each.deleted:
-            for held in [each for each in place if each == name or each.startswith(f"{name}.")]:
-                if held == name or place is not result or held not in kept:
-                    del place[held]
+            _delete(result, each.path, kept)
             continue
+        place, name = _descend(result, each.path, each.names, create=True)
         below = place.get(name)
         if isinstance(below, dict) and below:  # Values below the name keep their whole names.
             place |= {f"{name}.{path}": value for path, value in flatten(below)}
@@ -121,18 +139,33 @@ def nest(
 
 def value_at(nested: Mapping[str, Any], path: str, default: Any = None) -> Any:
     """Return the value at ``path`` in a result of ``nest``, else ``default``."""
-    place, name = _descend(dict(nested), path, create=False)
+    place, name = _descend(dict(nested), path, (), create=False)
     return place.get(name, default)
 
 
-def _descend(place: dict[str, Any], path: str, *, create: bool) -> tuple[dict[str, Any], str]:
+def _delete(place: dict[str, Any], path: str, kept: frozenset[str]) -> None:
+    """Delete ``path`` and all below it, except ``kept`` names of ``place`` below it."""
+    for held in list(place):
+        if held == path or (held.startswith(f"{path}.") and held not in kept):
+            del place[held]
+        elif path.startswith(f"{held}.") and isinstance(place[held], dict):
+            _delete(place[held], path[len(held) + 1 :], frozenset())
+
+
+def _descend(
+    place: dict[str, Any], path: str, names: tuple[str, ...], *, create: bool
+) -> tuple[dict[str, Any], str]:
     """Return the dict that holds ``path``, and the name in it.
 
     If no dict is created, an empty dict outside of the tree replaces a missing one.
+
+    Args:
+        names: those of the path; empty: each dot that is not part of a present name separates two.
     """
-    name = path
-    while name not in place and "." in name:
-        parent, _, rest = name.partition(".")
+    name, parents = path, list(names[:-1])
+    while parents or (not names and name not in place and "." in name):
+        parent = parents.pop(0) if parents else name.partition(".")[0]
+        rest = name[len(parent) + 1 :]
         below = place.get(parent)
         if below is None and parent not in place:
             below = {}

@@ -9,7 +9,15 @@ from collections.abc import Callable, Iterator
 from operator import itemgetter
 from typing import Any, Final
 
-from stepwell_store.attributes import INT64_MAX, INT64_MIN, flatten, to_json, typed
+from stepwell_store.attributes import (
+    INT64_MAX,
+    INT64_MIN,
+    NAMES,
+    dotted_names,
+    flatten,
+    to_json,
+    typed,
+)
 from stepwell_store.histogram_rows import row_values
 from stepwell_store.native import Column, number_column, text_column, tuple_column
 from stepwell_store.table_spec import layout, sort_positions
@@ -148,8 +156,11 @@ def _set_and_delete(writer: WriterInfo, event: Event) -> _Made:
     for path in event.body.get("delete") or ():
         row = (writer.project, writer.run_id, kind, str(path), "null", 0.0, 0, "", 1, version)
         made.append(("attributes", row))
-    for path, value in flatten(event.body.get("set") or {}):
+    values = event.body.get("set") or {}
+    for path, value in flatten(values):
         made.append(_attribute(writer, kind, path, value, version))
+    for path, names in dotted_names(values):
+        made.append(_attribute(writer, kind + NAMES, path, names, version))
     return made
 
 

@@ -167,7 +167,7 @@ ATTRIBUTES: Final = TableSpec(
     "attributes",
     (
         *_RUN,
-        _kind("kind", "config, summary, metadata, run or define_metric"),
+        _kind("kind", "config, summary, metadata, run, define_metric, or names of a path"),
         _text("path", comment="nested names joined by dots"),
         _kind("type", "float, int, bool, text, json or null"),
         ColumnSpec("float", "Float64", comment="of float, int and bool"),

@@ -72,6 +72,19 @@ def test_projects_and_one_of_them(world: World, project: str) -> None:
         world.api.project(f"{project}x")
 
 
+def test_names_with_dots_come_back_as_they_were_set(world: World) -> None:
+    name, config = fresh_project(), {"optimizer.lr": 0.1, "optimizer": {"name": "adam"}, "n": 1}
+    make_run(world.store, name, "r", config=config, steps=0)
+    tell(world.store, writer(name, "r"), event("summary", {"set": {"best.acc": 1}}))
+    run = world.api.run(f"{name}/r")
+    assert run.config == config
+    assert run.summary["best.acc"] == 1
+    assert [each.id for each in world.api.runs(name, {"config.optimizer.lr": 0.1})] == ["r"]
+    later = {"set": {"optimizer": {"lr": 0.2}}}
+    tell(world.store, writer(name, "r"), event("config", later, time_us=START_US + 9_000_000))
+    assert run.load(force=True)["config"] == {"optimizer": {"lr": 0.2, "name": "adam"}, "n": 1}
+
+
 def test_runs_are_read_a_page_at_a_time(
     world: World, project: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

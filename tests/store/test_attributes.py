@@ -3,10 +3,18 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from stepwell_store.attributes import Assignment, flatten, nest, typed, untyped, value_at
+from stepwell_store.attributes import (
+    Assignment,
+    dotted_names,
+    flatten,
+    nest,
+    typed,
+    untyped,
+    value_at,
+)
 
 names = st.text(st.characters(blacklist_characters=".", codec="utf-8"), min_size=1, max_size=5)
 scalars = st.one_of(
@@ -23,12 +31,19 @@ nested = st.recursive(
 )
 
 
-def assignments(value, version=1):
-    rows = []
+dotted = st.recursive(
+    st.dictionaries(st.text("ab.", max_size=4), scalars, max_size=3),
+    lambda inner: st.dictionaries(st.text("ab.", max_size=4), st.one_of(scalars, inner)),
+)
+
+
+def assignments(value, version=1, *, spelled=False):
+    rows, names = [], dict(dotted_names(value)) if spelled else {}
     for path, leaf in flatten(value):
         held = typed(leaf)
         back = untyped(held.type, held.number, held.integer, held.text)
-        rows.append(Assignment(version, path, back, deleted=False))
+        spelling = tuple(names.get(path, ()))
+        rows.append(Assignment(version, path, back, deleted=False, names=spelling))
     return rows
 
 
@@ -39,6 +54,25 @@ def deletion(path, version):
 @given(nested)
 def test_a_nested_dict_comes_back_as_it_was(value):
     assert nest(assignments(value)) == value
+
+
+@given(dotted)
+def test_dots_in_names_come_back_as_they_were(value):
+    paths = [path for path, _ in flatten(value)]
+    assume(len(set(paths)) == len(paths))
+    assume(not any(one.startswith(f"{other}.") for one in paths for other in paths))
+    assert nest(assignments(value, spelled=True)) == value
+    for path in paths:
+        assert nest([*assignments(value, spelled=True), deletion(path, 2)]) != value
+
+
+def test_dots_in_names_and_nesting_are_both_kept():
+    both = {"optimizer.lr": 0.1, "optimizer": {"name": "adam", "betas.first": 0.9}, "wd": 1}
+    assert nest(assignments(both, spelled=True)) == both
+    later = [*assignments(both, spelled=True), *assignments({"wd.bias": 2}, 2, spelled=True)]
+    assert nest(later) == {**both, "wd.bias": 2}
+    assert nest([*later, deletion("optimizer.betas.first", 3)])["optimizer"] == {"name": "adam"}
+    assert nest([*later, deletion("optimizer", 3)]) == {"wd": 1, "wd.bias": 2}
 
 
 def test_nan_stays_nan():

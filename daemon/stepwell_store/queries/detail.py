@@ -1,9 +1,10 @@
 """One run: all facts except its points and console."""
 
+import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from stepwell_store.attributes import Assignment, nest, untyped
+from stepwell_store.attributes import NAMES, Assignment, nest, untyped
 from stepwell_store.errors import RunNotFoundError
 from stepwell_store.identity import fingerprint
 from stepwell_store.queries.gaps import gaps_of
@@ -105,7 +106,12 @@ def _assignments(
     for (kind, path), row in latest.items():
         if kind in _KINDS:
             value = untyped(row["its_type"], row["float"], row["int"], row["text"])
-            each = Assignment(row["version"], path, value, bool(row["deleted"]))
+            spelled = latest.get((kind + NAMES, path))
+            names = ()
+            # The value that was set last may have been spelled without dots.
+            if spelled is not None and spelled["version"] == row["version"]:
+                names = tuple(json.loads(spelled["text"]))
+            each = Assignment(row["version"], path, value, bool(row["deleted"]), names)
             found.setdefault(kind, []).append(each)
     return found, (len(latest), max((row["version"] for row in latest.values()), default=0))
 
