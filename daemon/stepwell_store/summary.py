@@ -55,21 +55,23 @@ def summarise(
     for each in statistics:
         by_metric.setdefault(each.metric, []).append(each)
     summary: dict[str, Any] = {}
-    logged_us = {metric: text.latest_us for metric, text in texts.items()}
+    logged_us: dict[str, int] = {}
     for metric in sorted({*by_metric, *texts}):
         definition = definition_of(metric, defined)
         operations = operations_of(definition)
+        if "none" in operations:
+            continue  # A value that was set by hand stays over later logs.
         parts = by_metric.get(metric)
         text = texts.get(metric)
+        logged_us[metric] = 0 if text is None else text.latest_us
         value: Any = None if text is None else text.value
         if parts is not None:
             joined = join_statistics(parts)
             if text is None or text.latest_us < joined.time_max:
                 value = joined.last[2]
             value = operated(joined, operations, definition.get("goal")) or value
-            logged_us[metric] = max(logged_us.get(metric, 0), joined.time_max)
-        if "none" not in operations:
-            summary[metric] = value
+            logged_us[metric] = max(logged_us[metric], joined.time_max)
+        summary[metric] = value
     holding = [each for each in explicit if each.version >= _latest(each.path, logged_us)]
     for assignment in holding:
         summary.pop(assignment.path, None)  # Including the defined operations.

@@ -46,6 +46,9 @@ class FilledSegment:
         self._limit = 0  # where `log` leaves its fast path: to wake the sender, or no room
         self._end = 0  # where the segment ends, without its reserve
         self._latest: dict[str, tuple[int, Any]] = {}  # by name: its position, and the value
+        # By name, of summary values that were set by hand: its entry of `_latest` (None: deleted),
+        # and the value that was logged before it.
+        self._by_hand: dict[str, tuple[tuple[int, Any] | None, Any]] = {}
         self._indexed = 0  # So many names of `_latest` have their parts in `_parents`.
         self._parents: set[str] = set()  # "a" and "a.b" of "a.b.c", also after its deletion
         self._captured = -1  # Up to here, in this segment, all rows are in `_latest`.
@@ -142,18 +145,44 @@ class FilledSegment:
             self._capture()
             return self._latest.copy()
 
-    def set_latest(self, values: Mapping[str, Any]) -> None:
-        """Keep ``values`` as the last ones until the next row of their metrics."""
+    def logged(self, metric: str) -> Any:
+        """Return the last value that was logged, also after one was set by hand; else None."""
+        with self._lock:
+            self._capture()
+            return self._logged(metric)
+
+    def _logged(self, metric: str) -> Any:
+        held = self._latest.get(metric)
+        entry, before = self._by_hand.get(metric, (None, None))
+        if held is entry:
+            return before
+        return None if held is None else held[1]
+
+    def by_hand(self, metric: str, default: Any = None) -> Any:
+        """Return the last value that was set by hand, also after later rows; else ``default``."""
+        with self._lock:
+            entry, _ = self._by_hand.get(metric, (None, None))
+            return default if entry is None else entry[1]
+
+    def set_latest(self, values: Mapping[str, Any], *, are_logged: bool = False) -> None:
+        """Keep ``values`` as the last ones until the next row of their metrics.
+
+        Args:
+            are_logged: an earlier process logged them, or set them by hand; else set by hand.
+        """
         with self._lock:
             self._capture()
             self._sequence += 1
             position = self._sequence if self.journal is None else self._base + self._offset
             for name, value in values.items():
-                self._latest[name] = (position, value)
+                before = value if are_logged else self._logged(name)
+                entry = self._latest[name] = (position, value)
+                self._by_hand[name] = entry, before
 
     def forget_latest(self, name: str) -> None:
         with self._lock:
             self._capture()
+            self._by_hand[name] = None, self._logged(name)
             if self._latest.pop(name, None) is not None:
                 # The names after it move by one. Its parts stay in `_parents`: with no value below
                 # them, `names_below` finds none.

@@ -10,6 +10,7 @@ are theirs; a plain sequence needs neither.
 import math
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from stepwell._media import Media
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 BINS_DEFAULT: Final = 64
 _PLAIN_VALUES_MAX: Final = 50_000
+_SCALE: Final = 0.25
+"""Differences of finite values times this are finite too."""
+_LARGEST: Final = sys.float_info.max * _SCALE
 _EVEN_TOLERANCE: Final = 1e-9  # Of the whole range: how far equal bins may be from equal.
 
 
@@ -142,7 +146,16 @@ class Histogram(Media):
             self.negative_inf_count -= self.positive_inf_count
         if finite.dtype.kind == "f" and finite.dtype.itemsize < 4:
             finite = finite.astype(numpy.float32)  # The width of float16 may overflow.
-        counts, edges = numpy.histogram(finite, bins=bin_count)
+        counts: Any = None
+        edges: Any = None
+        if not len(finite) or math.isfinite(float(finite.max()) - float(finite.min())):
+            with suppress(ValueError):  # The values are too near to each other.
+                counts, edges = numpy.histogram(finite, bins=bin_count)
+        if counts is None:
+            scaled = finite.astype(numpy.float64) * _SCALE
+            limits = _range_of(float(scaled.min()), float(scaled.max()), bin_count)
+            counts, edges = numpy.histogram(scaled, bins=bin_count, range=limits)
+            edges = edges / _SCALE
         self.histogram, self.bins = counts.tolist(), edges.astype(numpy.float64).tolist()
 
     def _count_sequence(self, values: Iterable[Any], bin_count: int) -> None:
@@ -150,22 +163,22 @@ class Histogram(Media):
             numbers = [float(value) for value in values]
         except (TypeError, ValueError) as error:
             raise TypeError(f"Histogram() counts numbers: {error}") from error
-        finite = [value for value in numbers if math.isfinite(value)]
+        finite = [value * _SCALE for value in numbers if math.isfinite(value)]
         self.nan_count = sum(map(math.isnan, numbers))
         self.positive_inf_count = numbers.count(math.inf)
         self.negative_inf_count = numbers.count(-math.inf)
-        low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
-        if low == high:  # As numpy does.
-            low, high = low - 0.5, high + 0.5
-        self.bins = _edges(low, high, bin_count)
+        low, high = (min(finite), max(finite)) if finite else (0.0, _SCALE)
+        low, high = _range_of(low, high, bin_count)
+        edges = _edges(low, high, bin_count)
+        self.bins = [edge / _SCALE for edge in edges]
         counts = [0] * bin_count
         for value in finite:
             at = int((value - low) / (high - low) * bin_count)
             at = min(max(at, 0), bin_count - 1)
             # As in numpy: values that rounding put on the wrong side of an edge go back.
-            if value < self.bins[at]:
+            if value < edges[at]:
                 at -= 1
-            elif value >= self.bins[at + 1] and at < bin_count - 1:
+            elif value >= edges[at + 1] and at < bin_count - 1:
                 at += 1
             counts[at] += 1
         self.histogram = list(counts)
@@ -238,6 +251,16 @@ def _given(np_histogram: Any) -> tuple[list[float], list[float]]:
     if edges != sorted(edges):
         raise ValueError("np_histogram has edges that do not ascend")
     return counts, edges
+
+
+def _range_of(low: float, high: float, bin_count: int) -> tuple[float, float]:
+    """Return the range of bins for scaled values from ``low`` to ``high``: no bin without width."""
+    if low == high:  # As numpy does.
+        low, high = low - 0.5 * _SCALE, high + 0.5 * _SCALE
+    least = 2 * bin_count * math.ulp(max(abs(low), abs(high)))
+    if high - low >= least:
+        return low, high
+    return max(low - least, -_LARGEST), min(high + least, _LARGEST)
 
 
 def _edges(low: float, high: float, bin_count: int) -> list[float]:

@@ -359,7 +359,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         self._config._recall(remembered.config, remembered.config_given)
         summary = {k: v for k, v in remembered.summary.items() if not k.startswith("_")}
         if summary:
-            self._writer.set_latest(summary)
+            self._writer.set_latest(summary, are_logged=True)
         self._writer.definitions.resume(remembered.trackers, remembered.definitions)
 
     def _start(self, config: Mapping[str, Any], *, allow_val_change: bool = False) -> None:

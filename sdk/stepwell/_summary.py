@@ -192,7 +192,7 @@ class Summary:
         if tracker is None or tracker.overridden:
             return last
         if tracker.hidden:
-            return _MISSING
+            return self._writer.by_hand(name, _MISSING)
         defined = tracker.summary()
         return last if defined is None else defined
 

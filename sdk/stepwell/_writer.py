@@ -114,8 +114,9 @@ class Writer(RecordWriter):
         points, others, histograms = values
         at, following = self._steps(step, commit)
         for axis in self.definitions.missing_axes((*points, *others, *histograms)):
-            value = self.latest(axis)
-            points[axis] = value if isinstance(value, float) else 0.0
+            value = self.logged(axis)
+            is_number = isinstance(value, float) or (type(value) is int and abs(value) < 1 << 63)
+            points[axis] = float(value) if is_number else 0.0
         time_us = self._now()
         self._step = following
         names = tuple(points)

@@ -644,6 +644,31 @@ def test_definitions_add_up_unless_overwritten(offline: Start) -> None:
     assert (fresh.step_metric, fresh.summary) == (None, ("max",))
 
 
+def test_a_summary_value_by_hand_is_no_value_of_a_step_metric(start: Start) -> None:
+    run = start(mode="offline", id="axis")
+    run.define_metric("val", step_metric="epoch")
+    run.log({"epoch": 3})
+    run.summary["epoch"] = 2
+    run.log({"val": 1.0})
+    run.summary["epoch"] = "last"
+    run.summary["epoch"] = "the last"
+    run.log({"val": 2.0})
+    del run.summary["epoch"]
+    run.log({"val": 3.0})
+    run.log({"epoch": 4})
+    run.log({"val": 4.0})
+    run.summary["epoch"] = 10**400
+    run.log({"val": 5.0})
+    held = read_journal(run.dir)
+    run.finish()
+    found = [row.values["epoch"] for row in held.rows if "val" in row.values]
+    assert found == [3.0, 3.0, 3.0, 4.0, 4.0]
+    again = start(mode="offline", id="axis", resume="must")
+    again.log({"val": 6.0})  # Of an earlier process only the summary is known.
+    again.finish()
+    assert again.summary["val"] == 6.0
+
+
 # ---------------------------------------------------------------------------- modes
 
 

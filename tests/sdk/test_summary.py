@@ -247,6 +247,22 @@ def test_a_value_by_hand_hides_operations_until_the_next_log(offline: Start) -> 
         assert values_of(run) == {"best": {"max": 5.0}}
 
 
+def test_a_metric_without_a_summary_keeps_the_value_by_hand(offline: Start) -> None:
+    run = offline(id="kept")
+    run.define_metric("acc", summary="none")
+    run.define_metric("val/*", summary="none")
+    run.summary.update({"acc": 0.9, "val/a": "best of all", "val/b": 1})
+    run.log({"acc": 0.1, "val/a": 1.0, "val/b": 2.0, "val/c": 3.0})
+    assert values_of(run) == {"acc": 0.9, "val/a": "best of all", "val/b": 1}
+    del run.summary["val/b"]
+    run.log({"val/b": 2.0})
+    assert "val/b" not in run.summary
+    run.finish()
+    again = offline(id="kept", resume="must")
+    again.log({"acc": 0.2})
+    assert values_of(again) == {"acc": 0.9, "val/a": "best of all"}
+
+
 def test_none_by_hand_is_a_value(offline: Start) -> None:
     run = offline()
     run.log({"loss": 1.0})

@@ -82,6 +82,10 @@ class SlotRows:
         """Return the slot of a summary value: (version, 1, …) or, logged, (last log, 0, …)."""
         return self._slot("summary", name)
 
+    def summary_by_hand(self, name: str) -> str:
+        """Return the slot of a summary value that was set by hand: (version, 1, …)."""
+        return self._slot("by hand", name)
+
     def points(self) -> str:
         """Return the slot of the run's last point: (time, highest step, …)."""
         return self._slot("points")
@@ -115,22 +119,26 @@ class SlotRows:
         )
 
     def _attribute_rows(self) -> Iterable[str]:
-        slots = {(kind, path): number for (kind, path), number in self._of("attribute").items()}
-        slots |= {("summary", path): number for (path,), number in self._of("summary").items()}
         by_kind: dict[str, dict[str, int]] = {}
-        for (kind, path), number in slots.items():
+        for (kind, path), number in self._of("attribute").items():
             by_kind.setdefault(kind, {})[path] = number
-            # If a parent was deleted later, the values below it are removed.
-            above = [each for each in parents_of(path) if (kind, each) in self._facts.parents]
-            if above:
-                nothing = "(version, toInt64(0), '', 0., toInt64(0), '')"
-                rows = self._attributes(kind, above, f"toUInt16({number})", nothing)
-                yield f"{rows} AND deleted = 1"
+        parts = list(by_kind.items())
+        for of_summary in ("summary", "by hand"):
+            slots = {path: number for (path,), number in self._of(of_summary).items()}
+            parts += [("summary", slots)] if slots else []
+        for kind, slots in parts:
+            for path, number in slots.items():
+                # If a parent was deleted later, the values below it are removed.
+                above = [each for each in parents_of(path) if (kind, each) in self._facts.parents]
+                if above:
+                    nothing = "(version, toInt64(0), '', 0., toInt64(0), '')"
+                    rows = self._attributes(kind, above, f"toUInt16({number})", nothing)
+                    yield f"{rows} AND deleted = 1"
         held = (
             "(version, toInt64(1), if(deleted = 0, toString(type), ''), float, int, "
             "if(deleted = 0, text, ''))"
         )
-        for kind, paths in by_kind.items():
+        for kind, paths in parts:
             yield self._attributes(kind, list(paths), self._numbers("path", paths), held)
 
     def _attributes(self, kind: str, paths: list[str], slot: str, held: str) -> str:

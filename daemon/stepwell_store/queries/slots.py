@@ -152,16 +152,21 @@ class RunSlots:
         return held
 
     def _defined(self, name: str, body: str, held: Value) -> Value:
-        """Return ``held``; if it was logged, by the first defined operation."""
+        """Return ``held``; if it was logged, by the first defined operation.
+
+        A metric with the operation ``none`` has the value that was set by hand, if any.
+        """
+        by_hand = _held(self._rows.summary_by_hand(name))
         logged = self._logged(name)
         operand = self._operand(name, body, f"extract({_operations(body)}, '{_FIRST}')")
         hidden = f"({logged} AND {_defines(body, 'none')})"
         is_operated = f"({logged} AND isNotNull({operand}))"
         return Value(
-            f"multiIf({hidden}, '', {is_operated}, 'float', {held.type})",
-            f"if({is_operated}, ifNull({operand}, 0.), {held.number})",
-            held.integer,
-            f"if({is_operated}, '', {held.text})",
+            f"multiIf({hidden}, {by_hand.type}, {is_operated}, 'float', {held.type})",
+            f"multiIf({hidden}, {by_hand.number}, {is_operated}, ifNull({operand}, 0.), "
+            f"{held.number})",
+            f"if({hidden}, {by_hand.integer}, {held.integer})",
+            f"multiIf({hidden}, {by_hand.text}, {is_operated}, '', {held.text})",
         )
 
     def _logged(self, metric: str) -> str:
