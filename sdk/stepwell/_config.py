@@ -265,7 +265,7 @@ class Config:
     def _warn_of_secret(self, key: str, form: Any) -> None:
         """Name the first text of a value that looks like a secret: one line for each value."""
         try:
-            from stepwell._secrets import hide_in_text, is_secret_name
+            from stepwell._secrets import is_secret
         except (ImportError, OSError):  # No free descriptor; the value itself is stored.
             return
         left = _CHARACTERS_LOOKED_AT
@@ -273,7 +273,7 @@ class Config:
             if not _SECRET_CHARACTERS_MIN <= len(text) <= min(left, _SECRET_CHARACTERS_MAX):
                 continue
             left -= len(text)
-            if is_secret_name(path) or hide_in_text(text) != text:
+            if is_secret(path, text):
                 self._warn(
                     f"secret {path}",
                     f"config {path!r} looks like a secret and is stored unchanged; exclude "

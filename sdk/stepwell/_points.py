@@ -1,6 +1,8 @@
 """Which values are points: one number each."""
 
 import sys
+import warnings
+from functools import cache
 from typing import Any
 
 
@@ -30,7 +32,23 @@ def _as_point(value: Any) -> float | None:
         if size_of(value) != 1:
             return None
         value = value.reshape(-1)[0]
+    if getattr(value, "requires_grad", False) is True:
+        _let_torch_warn()
     return float.__float__(float(value))
+
+
+@cache
+def _let_torch_warn() -> None:
+    """Let torch's only warning about a number from a tensor with a gradient come unseen.
+
+    `log` reads such a number without harm, and its fast path cannot detach the tensor.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:  # Another kind of tensor.
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        float(torch.zeros((), requires_grad=True))
 
 
 def size_of(value: Any) -> int:

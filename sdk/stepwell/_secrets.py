@@ -81,6 +81,8 @@ _SHAPES: Final = re.compile(
     )""",
     re.VERBOSE,
 )
+_PLACEHOLDER: Final = re.compile(r"<[^<>]*>|\$\{[^{}]*\}")
+"""In place of a value: ``<HUB_TOKEN>``, ``${oc.env:HF_TOKEN}``."""
 _PRIVATE_KEY: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*", re.DOTALL)
 
 
@@ -99,6 +101,12 @@ def is_secret_name(name: str) -> bool:
     if last in ("pass", "pwd"):
         return bool(before) and before[-1] in _PASSES
     return bool(last == "auth")
+
+
+def is_secret(name: str, value: str) -> bool:
+    """Return whether ``value`` is likely a secret, by its name or its shape."""
+    is_named = is_secret_name(name) and _value_of(name, value) == HIDDEN
+    return is_named or hide_in_text(value) != value
 
 
 def hide_secrets(arguments: Iterable[str]) -> list[str]:
@@ -149,8 +157,8 @@ def _hide_pairs(text: str) -> str:
 
 
 def _value_of(name: str, value: str) -> str:
-    """Return ``***``, or the value if it is no secret: a switch, a tokenizer's token, a number."""
-    if value.lower() in _NO_SECRETS:
+    """Return ``***``, or a value that is no secret: a switch, a placeholder, a tokenizer's token."""
+    if value.lower() in _NO_SECRETS or _PLACEHOLDER.fullmatch(value):
         return value
     if name.lower().endswith("token") and (value.isdigit() or value[0] in "<[" or len(value) < 4):
         return value

@@ -82,3 +82,30 @@ def test_the_pytorch_script_logs_the_histograms_that_torch_counts(bench: Bench) 
             exact += logged["values"] == counts
     assert exact >= 0.95 * 20 * len(names)
     assert "not available yet" not in trained.done.stderr
+
+
+_WITH_GRADIENT = """
+import torch, stepwell
+
+run = stepwell.init("p", mode="offline", settings={"console": False, "metadata": False})
+loss = torch.tensor(1.5, requires_grad=True)
+for _ in range(3):
+    run.log({"loss": loss * 2, "of one value": loss.reshape(1)})
+assert (run.summary["loss"], run.summary["of one value"]) == (3.0, 1.5), dict(run.summary)
+run.finish()
+"""
+
+
+@pytest.mark.skipif(not PYTHON.exists(), reason="`make integrations` installs torch")
+def test_a_loss_with_its_gradient_is_logged_without_a_warning_of_torch(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [str(PYTHON), "-W", "always", "-c", _WITH_GRADIENT],
+        env={**os.environ, "STEPWELL_DIR": str(tmp_path), "STEPWELL_NO_DAEMON": "1"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr

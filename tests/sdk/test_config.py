@@ -308,6 +308,7 @@ def test_a_secret_in_a_config_is_pointed_out(
     offline: Start, capfd: pytest.CaptureFixture[str]
 ) -> None:
     run = offline(config={"api_key": "abcdefgh", "pad_token": "<|endoftext|>", "token": "x"})
+    run.config.update({"hub_token": "<HUB_TOKEN>", "key": {"api_key": "${oc.env:KEY}"}})
     run.config.update({"api_key": "abcdefghi"}, allow_val_change=True)
     told = capfd.readouterr().err
     assert told.count("looks like a secret") == 1

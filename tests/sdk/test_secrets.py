@@ -34,6 +34,9 @@ def test_names_of_secrets(name: str) -> None:
     --text-key caption
     --key value
     --pad-token <pad>
+    --hub-token <HUB_TOKEN>
+    --password=<password>
+    --api-key ${oc.env:OPENAI_API_KEY}
     --eos_token=</s>
     --token 5
     --image-token-id 7
