@@ -10,7 +10,6 @@ are theirs; a plain sequence needs neither.
 import math
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from stepwell._media import Media
@@ -146,12 +145,9 @@ class Histogram(Media):
             self.negative_inf_count -= self.positive_inf_count
         if finite.dtype.kind == "f" and finite.dtype.itemsize < 4:
             finite = finite.astype(numpy.float32)  # The width of float16 may overflow.
-        counts: Any = None
-        edges: Any = None
-        if not len(finite) or math.isfinite(float(finite.max()) - float(finite.min())):
-            with suppress(ValueError):  # The values are too near to each other.
-                counts, edges = numpy.histogram(finite, bins=bin_count)
-        if counts is None:
+        if _has_bins(numpy, finite, bin_count):
+            counts, edges = numpy.histogram(finite, bins=bin_count)
+        else:
             scaled = finite.astype(numpy.float64) * _SCALE
             limits = _range_of(float(scaled.min()), float(scaled.max()), bin_count)
             counts, edges = numpy.histogram(scaled, bins=bin_count, range=limits)
@@ -251,6 +247,20 @@ def _given(np_histogram: Any) -> tuple[list[float], list[float]]:
     if edges != sorted(edges):
         raise ValueError("np_histogram has edges that do not ascend")
     return counts, edges
+
+
+def _has_bins(numpy: Any, finite: Any, bin_count: int) -> bool:
+    """Whether numpy has bins for the values: not so if they are too near to each other, or too far.
+
+    numpy raises an error then, or returns bins without a width, as its version may be.
+    """
+    if not len(finite):
+        return True
+    ends = [float(finite.min()), float(finite.max())]
+    width = ends[1] - ends[0] or 1.0
+    about = numpy.finfo(finite.dtype if finite.dtype.kind == "f" else numpy.float64)
+    unit = float(about.eps) * (max(map(abs, ends)) + float(about.tiny))
+    return math.isfinite(width) and width >= 2 * bin_count * unit
 
 
 def _range_of(low: float, high: float, bin_count: int) -> tuple[float, float]:

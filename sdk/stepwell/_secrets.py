@@ -157,7 +157,7 @@ def _hide_pairs(text: str) -> str:
 
 
 def _value_of(name: str, value: str) -> str:
-    """Return ``***``, or a value that is no secret: a switch, a placeholder, a tokenizer's token."""
+    """Return ``***``, or what is no secret: a switch, a placeholder, a tokenizer's token."""
     if value.lower() in _NO_SECRETS or _PLACEHOLDER.fullmatch(value):
         return value
     if name.lower().endswith("token") and (value.isdigit() or value[0] in "<[" or len(value) < 4):

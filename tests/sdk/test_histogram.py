@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import stepwell
@@ -23,10 +23,9 @@ finite = st.floats(-1e9, 1e9)
 
 @given(st.lists(finite, min_size=1), st.integers(1, 512))
 def test_values_are_counted_as_numpy_counts_them(values: list[float], bins: int) -> None:
-    try:
-        counts, edges = np.histogram(values, bins=bins)
-    except ValueError:
-        return  # See the next test.
+    width = max(values) - min(values) or 1.0
+    assume(width >= 4 * bins * math.ulp(max(map(abs, values))))  # See the next test.
+    counts, edges = np.histogram(values, bins=bins)
     made = Histogram(np.array(values), num_bins=bins)
     assert (made.histogram, made.bins) == (counts.tolist(), edges.tolist())
 
