@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import stepwell
-from stepwell._artifacts import handing, hold_folder, holding
+from stepwell._artifacts import files, handing, hold_folder, holding
 from stepwell._artifacts.hold_folder import remove_abandoned
 from stepwell._blob_delivery import BlobDelivery, HandedOver
 from stepwell._recording import Recording
@@ -163,6 +163,7 @@ def test_an_error_that_needs_no_space_asks_for_none(
     tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a").write_bytes(b"a")
+    os.utime(tmp_path / "a", (1, 1))  # A file that was just written is copied, not linked.
     for number, is_space in ((errno.EIO, False), (errno.ENOSPC, True)):
 
         def fail(source: str, target: str, number: int = number) -> None:
@@ -489,6 +490,46 @@ def test_offline_a_checkpoint_that_is_written_again_in_place_is_kept_each_time(
         {"net.pt": b"weights 1", "log": b"01"},
         {"net.pt": b"weights 2", "log": b"012"},
     ]
+
+
+def test_online_a_checkpoint_that_is_written_again_in_place_is_kept_each_time(
+    start: Start, daemon: RecordingDaemon, tmp_path: Path
+) -> None:
+    run = start()
+    path = tmp_path / "best.npz"
+    for epoch in range(20):
+        path.write_bytes(b"weights %02d" % epoch)  # The same file, not a new one.
+        artifact = stepwell.Artifact("best", "model")
+        artifact.add_file(str(path))
+        run.log_artifact(artifact)
+    artifact.wait(60)
+    run.finish()
+    assert [each.files["best.npz"] for each in daemon.artifacts] == [
+        b"weights %02d" % epoch for epoch in range(20)
+    ]
+
+
+@pytest.mark.parametrize("case", ["old", "large", "many", "full"])
+def test_other_files_are_linked(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x")
+    if case == "old":
+        os.utime(path, (1, 1))
+    elif case == "large":
+        os.truncate(path, (64 << 20) + 1)
+    elif case == "many":
+        monkeypatch.setattr(files, "_COPIED_FILES_MAX", 0)
+    else:
+
+        def full(source: str, target: str) -> None:
+            Path(target).write_bytes(b"")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), target)
+
+        monkeypatch.setattr(shutil, "copyfile", full)
+    monkeypatch.setattr(holding, "_cloned", lambda *_: False)
+    made = artifact()
+    made.add_file(path)
+    assert os.stat(path).st_nlink == 2
 
 
 def test_a_disabled_run_keeps_nothing(start: Start, tmp_path: Path) -> None:

@@ -121,6 +121,7 @@ def test_a_change_in_place_fails_with_what_to_do(shared: Node) -> None:
         from stepwell.errors import ArtifactFailedError
         run = stepwell.init(project="hold", settings=quiet)
         (folder / "w.pt").write_bytes(b"one")
+        os.utime(folder / "w.pt", (1, 1))  # A file that was just written is copied.
         made = stepwell.Artifact("changed", type="model")
         made.add_file(folder / "w.pt")
         (folder / "w.pt").write_bytes(b"other")

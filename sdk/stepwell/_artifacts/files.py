@@ -1,11 +1,14 @@
 """The files of a draft: its paths, and the held file of each."""
 
+import errno
 import filecmp
 import os
+import time
 import weakref
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from stepwell._artifacts.hold_folder import make_hold_folder, remove_hold_folder
 from stepwell._artifacts.holding import LINKED_FOLDER, hold, regular
@@ -14,6 +17,11 @@ from stepwell_wire.drafts import ENTRIES_FILE, Held, Reference, pack_entry
 from stepwell_wire.errors import ManifestError
 from stepwell_wire.manifest import ENTRIES_MAX, check_path
 from stepwell_wire.places import default_journals_dir, default_socket
+
+_NEW_NS: Final = 60 * 10**9
+_COPIED_FILE_BYTES_MAX: Final = 64 << 20
+_COPIED_BYTES_MAX: Final = 256 << 20
+_COPIED_FILES_MAX: Final = 100
 
 
 class DraftFiles:
@@ -29,6 +37,7 @@ class DraftFiles:
         self.folder: Path | None = None
         self._key = key
         self._may_link = _daemon_is_own()
+        self._copied_bytes = self._copied_files = 0
         self._next_number = 0
         self._folders: set[str] = set()
         self._remover: weakref.finalize[Any, Any] | None = None
@@ -134,11 +143,36 @@ class DraftFiles:
         # The version of an offline run is made at `stepwell sync`, maybe days later: by then the
         # script may have written to the same file again.
         may_link = may_link and self._may_link and not _has_offline_run()
-        held = hold(source, self._held(number), number, may_link=may_link)
+        target, held = self._held(number), None
+        if may_link and self._is_checkpoint(source):
+            try:
+                held = hold(source, target, number, may_link=False)
+            except OSError as error:  # Such as a nearly full disk, where a link needs no space.
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                with suppress(FileNotFoundError):
+                    os.unlink(target)
+        if held is None:
+            held = hold(source, target, number, may_link=may_link)
         self._note(path, held)
         if isinstance(before, Held):
             os.unlink(self._held(before.number))
         return held
+
+    def _is_checkpoint(self, source: str) -> bool:
+        """Whether the file was written just now, so the script may soon write to it again.
+
+        Large files, and all after some files or bytes, are not among them: to copy them would take
+        the script's time.
+        """
+        found = regular(source)
+        is_new = time.time_ns() - found.st_mtime_ns < _NEW_NS
+        left = min(_COPIED_FILE_BYTES_MAX, _COPIED_BYTES_MAX - self._copied_bytes)
+        if not is_new or found.st_size > left or self._copied_files >= _COPIED_FILES_MAX:
+            return False
+        self._copied_bytes += found.st_size
+        self._copied_files += 1
+        return True
 
     def _is_same(self, source: str, held: Held) -> bool:
         found = regular(source)
