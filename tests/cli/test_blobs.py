@@ -114,12 +114,20 @@ def test_the_status_says_how_far_artifacts_are() -> None:
 
 def test_failed_artifacts_are_told_by_status_and_doctor() -> None:
     failure = {"at": 1, "project": "p", "name": "data", "run_id": "r", "reason": "another type"}
-    told = {"artifacts": {"failed": 0, "failures": [failure] * 7}}
-    assert "7 FAILED, the last one data: another type" in artifacts_text(told["artifacts"])
+    others = [{**failure, "name": f"n{number}"} for number in range(5)]
+    again = {**failure, "reason": "of long ago"}
+    failures = [failure, others[0], again, *others[1:], {**others[4], "run_id": "r2"}]
+    told = {"artifacts": {"failed": 0, "failures": failures}}
+    assert "8 FAILED, the last one data: another type" in artifacts_text(told["artifacts"])
     findings = list(failed(told))
     assert [each.level for each in findings] == [Level.WARN] * 6
-    assert findings[0].message == "no version of p/data of run r was made: another type"
+    said = "2 versions of p/data of run r were not made, the last one: another type"
+    assert findings[0].message == said
+    assert findings[1].message == "no version of p/n0 of run r was made: another type"
+    assert findings[1].remedy == "log it again; this is reported for a week"
     assert findings[5].message == "2 more artifacts failed"
+    (one,) = failed({"artifacts": {"failures": [{**failure, "has_later": True}]}})
+    assert one.remedy.startswith("a later version of that name was made")
     assert list(failed({})) == []
 
 

@@ -223,7 +223,7 @@ def test_what_became_of_a_draft_outlives_it(desk: Desk) -> None:
     assert not found.path(key).exists()
 
 
-def test_a_failure_is_found_again_until_a_later_version_of_its_name(desk: Desk) -> None:
+def test_a_failure_is_found_again_with_a_later_version_of_its_name(desk: Desk) -> None:
     bad, good = desk.draft(), desk.draft()
     assert {desk.take(bad), desk.take(good)} == {TAKEN}
     desk.shelf.finish(bad, {"state": "failed", "reason": "of another type"})
@@ -233,11 +233,13 @@ def test_a_failure_is_found_again_until_a_later_version_of_its_name(desk: Desk) 
     again.open()
     (failure,) = again.outcomes.failures()
     assert (failure["run_id"], failure["reason"]) == ("r", "of another type")
+    assert not failure["has_later"]
     again.finish(good, {"state": "committed", "reason": ""})
-    assert again.outcomes.failures() == []
     third = Shelf(desk.shelf.folder, free_bytes_min=0)
     third.open()
-    assert third.outcomes.failures() == []
+    for shelf in (again, third):
+        (failure,) = shelf.outcomes.failures()
+        assert (failure["reason"], failure["has_later"]) == ("of another type", True)
 
 
 @pytest.mark.parametrize("what", ["draft.json", "the folder", "noting"])

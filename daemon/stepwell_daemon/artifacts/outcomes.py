@@ -92,7 +92,7 @@ class Outcomes:
     def failures(self) -> list[dict[str, Any]]:
         """Return the last failed drafts, the newest first.
 
-        A failure is removed when a later version of its name is made.
+        ``has_later``: a later version of its name was made.
         """
         return list(self._failures)
 
@@ -101,11 +101,14 @@ class Outcomes:
 
     def _note_failure(self, outcome: dict[str, Any]) -> None:
         if outcome.get("state") == "failed":
-            self._failures.insert(0, outcome)
+            self._failures.insert(0, {**outcome, "has_later": False})
             del self._failures[_FAILURES_MAX:]
         elif self._failures:
             name = _full_name(outcome)
-            self._failures = [each for each in self._failures if _full_name(each) != name]
+            self._failures = [
+                {**each, "has_later": each["has_later"] or _full_name(each) == name}
+                for each in self._failures
+            ]
 
     def _remove_old(self) -> None:
         now = time.time()

@@ -173,4 +173,5 @@ class Artifacts:
 def _failure(outcome: dict[str, Any]) -> dict[str, Any]:
     names = ("project", "name", "run_id", "reason")
     at = int(float(outcome.get("at") or 0.0) * 1e6)
-    return {"at": at, **{each: str(outcome.get(each, "")) for each in names}}
+    facts = {each: str(outcome.get(each, "")) for each in names}
+    return {"at": at, **facts, "has_later": bool(outcome.get("has_later"))}
