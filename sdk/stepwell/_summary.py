@@ -120,7 +120,9 @@ class Summary:
         self.update({key: value})
 
     def __delitem__(self, key: str) -> None:
-        self[key]
+        """Delete a value, and those below it; no error without one, as in other trackers."""
+        if key not in self:
+            return
         name = metric_name("", key, silent)
         with self._writer.lock:
             if not self._takes():

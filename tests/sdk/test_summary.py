@@ -215,8 +215,8 @@ def test_a_nested_change_that_gives_two_config_values_one_path_is_named(
 
 
 def values_of(run: Run) -> dict[str, Any]:
-    found = dict(run.summary)
-    assert found == run.summary.as_dict()
+    found, again = dict(run.summary), run.summary.as_dict()
+    assert found == again | {"_runtime": found["_runtime"]}  # The time has gone on.
     return {name: value for name, value in found.items() if name[0] != "_"}
 
 
@@ -261,6 +261,14 @@ def test_a_metric_without_a_summary_keeps_the_value_by_hand(offline: Start) -> N
     again = offline(id="kept", resume="must")
     again.log({"acc": 0.2})
     assert values_of(again) == {"acc": 0.9, "val/a": "best of all"}
+
+
+def test_to_delete_what_is_not_there_is_no_error(offline: Start) -> None:
+    run = offline()
+    run.log({"val.acc": 1.0})
+    del run.summary["nothing"]
+    del run.summary.nothing
+    assert values_of(run) == {"val.acc": 1.0}
 
 
 def test_none_by_hand_is_a_value(offline: Start) -> None:
