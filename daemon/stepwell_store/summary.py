@@ -110,6 +110,17 @@ def operated(
     return None if not known or list(known) == ["last"] else known
 
 
+def compared(value: Any, definition: Mapping[str, Any]) -> Any:
+    """Return the one of a metric's defined operations that filters and sorts compare: the first.
+
+    Args:
+        value: of the metric in the summary; a value that is no dict of operations is returned.
+    """
+    if not isinstance(value, dict):
+        return value
+    return next((value[name] for name in operations_of(definition) if name in value), value)
+
+
 def operations_of(definition: Mapping[str, Any]) -> Sequence[str]:
     """Return the names of the operations of one ``define_metric``."""
     operations: Sequence[str] = definition.get("summary") or []

@@ -8,7 +8,9 @@ import pytest
 
 from stepwell.cli.errors import CommandError
 from stepwell.cli.run_groups import Group, group_runs, groups_text, sorted_groups
-from tests.cli.conftest import Call
+from stepwell_store import EmbeddedStore
+from tests.cli.conftest import Call, made
+from tests.store.made import event, log, tell, writer
 
 
 def run_of(**columns: Any) -> dict[str, Any]:
@@ -99,6 +101,25 @@ def test_the_command_groups_all_runs_and_shows_as_many_groups_as_asked(call: Cal
     assert "--limit 0 shows all" in limited.err
     wrong = call(*words, "--cursor", "x")
     assert (wrong.code, wrong.out) == (2, "")
+
+
+def test_a_metric_with_defined_operations_has_the_number_that_sorts_compare(
+    call: Call, store: EmbeddedStore
+) -> None:
+    for number, best in enumerate((3.0, 5.0)):
+        run_id = f"run-of-operations-{number}"
+        made(store, "operations", run_id, name=run_id)
+        operations = event("define_metric", {"name": "acc", "summary": ["max", "min"]})
+        tell(store, writer("operations", run_id), operations)
+        log(store, writer("operations", run_id), range(2), acc=[best, 1.0])
+    expected = {"count": 2, "mean": 4.0, "min": 3.0, "max": 5.0}
+    words = ("runs", "--project", "operations", "--columns", "acc,summary.acc,acc.max")
+    (group,) = json.loads(call(*words, "--group-by", "state", "--json").out)
+    assert group["columns"] == dict.fromkeys(("acc", "summary.acc", "acc.max"), expected)
+    groups = json.loads(call(*words, "--group-by", "acc", "--sort=-acc", "--json").out)
+    assert [each["group"] for each in groups] == [{"acc": 5.0}, {"acc": 3.0}]
+    alone = json.loads(call(*words, "--sort=-acc", "--json").out)
+    assert alone[0]["columns"]["acc"] == {"max": 5.0, "min": 1.0}
 
 
 def test_a_path_to_group_by_that_no_run_has_is_an_error(call: Call) -> None:

@@ -16,7 +16,7 @@ from stepwell_store.queries.paths import Kind, Path, parents_of
 from stepwell_store.queries.slots import AUTOMATIC
 from stepwell_store.queries.texts import last_texts
 from stepwell_store.statistics import AGGREGATES, SeriesStatistics, statistics_from
-from stepwell_store.summary import LastText, add_automatic, summarise
+from stepwell_store.summary import LastText, add_automatic, compared, definition_of, summarise
 
 RUN_PATHS: Final = ("name", "tags", "group", "job_type", "sweep", "notes", "color", "archived")
 _MISSING: Final = object()
@@ -29,6 +29,8 @@ class PageColumns:
         started: start of each run, in µs.
         columns: the parsed path of each column's text.
         facts: about the columns' paths.
+        as_compared: a metric with defined operations has the number that filters and sorts
+            compare, not a dict of its operations.
     """
 
     def __init__(
@@ -37,9 +39,12 @@ class PageColumns:
         started: Mapping[RunRef, int],
         columns: Mapping[str, Path],
         facts: RunFacts,
+        *,
+        as_compared: bool = False,
     ) -> None:
         definitions = sorted(facts.definitions)
         self._question = question
+        self._as_compared = as_compared
         self._started = started
         self._columns = columns
         self._refs = {(ref.project, ref.run_id): ref for ref in started}
@@ -81,6 +86,8 @@ class PageColumns:
                     value = self._statistic(ref, path)
                 case _:
                     value = value_at(summary, path.name, _MISSING)
+                    if self._as_compared:
+                        value = compared(value, definition_of(path.name, self._defined(ref)))
             if value is not _MISSING:
                 overview.columns[text] = value
 
@@ -164,18 +171,20 @@ class PageColumns:
         return {"ids": projects, "keys": sorted(self._by_key)}
 
     def _summary(self, ref: RunRef) -> dict[str, Any]:
-        definitions = self._attributes.get((ref, "define_metric"), ())
-        defined = {each.path: each.value for each in definitions}
         summary = summarise(
             self._statistics.get(ref, ()),
             self._texts.get((ref.project, ref.run_id), {}),
-            defined,
+            self._defined(ref),
             self._attributes.get((ref, "summary"), ()),
         )
         if AUTOMATIC.intersection(self._summaries):
             latest, step = self._latest.get(ref, (0, 0))
             add_automatic(summary, step=step, latest_us=latest, started_us=self._started[ref])
         return summary
+
+    def _defined(self, ref: RunRef) -> dict[str, Any]:
+        definitions = self._attributes.get((ref, "define_metric"), ())
+        return {each.path: each.value for each in definitions}
 
     def _statistic(self, ref: RunRef, path: Path) -> Any:
         for each in self._statistics.get(ref, ()):

@@ -39,6 +39,7 @@ def list_runs(
     limit: int = 100,
     cursor: str | None = None,
     archived: bool = False,
+    as_compared: bool = False,
     now: float | None = None,
     limits: Limits = DEFAULT,
 ) -> Page[RunOverview]:
@@ -51,6 +52,8 @@ def list_runs(
             value always come last, texts after numbers.
         columns: paths whose values come with the runs.
         archived: include archived runs, which are left out by default.
+        as_compared: columns have the values that filters and sorts compare: of a metric with
+            operations of define_metric the first one, not a dict of all.
         now: the reference time for ``7d`` and the like; default the clock's.
 
     Raises:
@@ -68,7 +71,7 @@ def list_runs(
     kept = rows[:limit]
     following = search.cursor_of(kept[-1]) if len(rows) > limit else None
     shown = {text: search.facts.resolved[parse_path(text)] for text in columns}
-    found = overviews(question, kept, shown, search.facts)
+    found = overviews(question, kept, shown, search.facts, as_compared=as_compared)
     return Page(tuple(found), following, total)
 
 
@@ -225,14 +228,20 @@ def overviews(
     rows: Sequence[Mapping[str, Any]],
     columns: Mapping[str, Path],
     facts: RunFacts,
+    *,
+    as_compared: bool = False,
 ) -> list[RunOverview]:
-    """Return the runs of ``rows`` (of ``_Search``) with their names, tags and ``columns``."""
+    """Return the runs of ``rows`` (of ``_Search``) with their names, tags and ``columns``.
+
+    Args:
+        as_compared: see ``PageColumns``.
+    """
     if not rows:
         return []
     refs = [RunRef(row["its_project"], row["its_run"]) for row in rows]
     states = {ref: run_state(row["held"]) for ref, row in zip(refs, rows, strict=True)}
     started = {ref: state.started_us for ref, state in states.items()}
-    shown = PageColumns(question, started, columns, facts)
+    shown = PageColumns(question, started, columns, facts, as_compared=as_compared)
     found = []
     for ref, state in states.items():
         overview = overview_of(ref, state, shown.described(ref), shown.last_point_us(ref))

@@ -100,7 +100,7 @@ def _read_all(
 ) -> list[dict[str, Any]]:
     """Return every run that the filter finds; the order does not matter to groups."""
     asked = argparse.Namespace(**{**vars(options), "limit": 0, "sort": None})
-    return read_runs(store, asked, tuple(dict.fromkeys(columns)))[0]
+    return read_runs(store, asked, tuple(dict.fromkeys(columns)), as_compared=True)[0]
 
 
 def _print_groups(
@@ -124,9 +124,17 @@ def _print_groups(
 
 
 def read_runs(
-    store: "Store", options: argparse.Namespace, columns: Sequence[str]
+    store: "Store",
+    options: argparse.Namespace,
+    columns: Sequence[str],
+    *,
+    as_compared: bool = False,
 ) -> tuple[list[dict[str, Any]], str | None]:
-    """Return the runs as dicts, and the cursor of the next page, if any."""
+    """Return the runs as dicts, and the cursor of the next page, if any.
+
+    Args:
+        as_compared: columns have the values that filters and sorts compare.
+    """
     from stepwell_store.queries import list_runs
 
     found: list[dict[str, Any]] = []
@@ -142,6 +150,7 @@ def read_runs(
             limit=min(left, _PAGE_RUNS),
             cursor=cursor,
             archived=options.archived,
+            as_compared=as_compared,
         )
         found += [asdict(each) for each in page.items]
         cursor = page.next_cursor

@@ -93,6 +93,8 @@ def test_filters_and_orders_agree_with_what_runs_show(store: Store, seed: int):
     insert(store, build(*parts, schemas={n: (name,) for n, name in enumerate(_METRICS)}), project)
     listed = {run.run_id: run for run in list_runs(store, project, columns=_PATHS, limit=100).items}
     assert len(listed) == RUNS
+    page = list_runs(store, project, columns=_PATHS, limit=100, as_compared=True)
+    numbers = {run.run_id: run.columns for run in page.items}
     details = {run_id: get_run(store, project, run_id) for run_id in listed}
     configured = {path for path in _PATHS for d in details.values() if has(d.config, path)}
     for path in _PATHS:
@@ -103,6 +105,8 @@ def test_filters_and_orders_agree_with_what_runs_show(store: Store, seed: int):
             column = listed[run_id].columns.get(path, _MISSING)
             if not (isinstance(value, dict) and column is _MISSING):  # A subtree is no column.
                 assert repr(column) == repr(value), (seed, run_id, path)
+                number = numbers[run_id].get(path, _MISSING)
+                assert repr(number) == repr(compared(value)), (seed, run_id, path)
             shown[run_id] = compared(value)
         missing = [
             run_id for run_id, value in shown.items() if order_of(value, is_reversed=False) == (3,)

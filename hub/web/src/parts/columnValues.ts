@@ -7,18 +7,20 @@ import { formatAge, formatDuration, formatMoment, formatValue } from "./format.j
 /** A cell shows a line; what is longer is on the run's own page. */
 const TEXT_CHARACTERS_MAX = 500;
 
+const OPERATIONS: ReadonlySet<string> = new Set(["min", "max", "mean", "first", "last", "best"]);
+
 /**
  * The value itself, moments and durations in seconds.
  *
  * The summary of a metric that `define_metric` gave one statistic is a map of that one, {"min": 1}.
- * Filters and sorts take its number, so a column shows it.
+ * Filters and sorts take its number, so a column shows it, also one without `summary.` before the name.
  */
 export function columnValue(run: RunOverview, column: string, now: number): Value | undefined {
   if (isOwnColumn(column)) return ownValue(run, column, now);
   const value = run.columns[column];
-  if (!column.startsWith("summary.") || !isValueMap(value)) return value;
-  const statistics = Object.values(value);
-  return statistics.length === 1 && typeof statistics[0] === "number" ? statistics[0] : value;
+  if (column.startsWith("config.") || !isValueMap(value)) return value;
+  const [[operation, number] = ["", null], ...others] = Object.entries(value);
+  return others.length === 0 && OPERATIONS.has(operation) && typeof number === "number" ? number : value;
 }
 
 export function columnText(run: RunOverview, column: string, now: number): string {

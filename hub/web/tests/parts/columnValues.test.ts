@@ -14,12 +14,15 @@ it("a summary of one statistic is shown as its number", () => {
   expect(columnValue(one, "summary.val/loss", 0)).toBe(0.25);
   expect(columnText(one, "summary.val/loss", 0)).toBe("0.25");
   expect(isNumberColumn(one, "summary.val/loss")).toBe(true);
+  expect(columnText(run({ "val/loss": { min: 0.25 } }), "val/loss", 0)).toBe("0.25");
 });
 
 it("a summary of several statistics, and any config, is shown whole", () => {
-  const several = run({ "summary.a": { min: 1, max: 2 }, "config.b": { c: 1 }, "summary.d": { e: "f" } });
+  const several = run({ "summary.a": { min: 1, max: 2 }, "config.b": { c: 1 }, "summary.d": { e: "f" }, "config.e": { min: 1 }, f: { lr: 1 } });
   expect(columnText(several, "summary.a", 0)).toBe('{"min":1,"max":2}');
   expect(columnValue(several, "config.b", 0)).toEqual({ c: 1 });
   expect(columnValue(several, "summary.d", 0)).toEqual({ e: "f" });
+  expect(columnValue(several, "config.e", 0)).toEqual({ min: 1 });
+  expect(columnValue(several, "f", 0)).toEqual({ lr: 1 });
   expect(columnValue(several, "summary.none", 0)).toBeUndefined();
 });
