@@ -25,6 +25,12 @@ columns: config.lr, metric.loss:min
 ```
 
 ```stepwell
+panel: runs
+limit: 1
+title: One
+```
+
+```stepwell
 panel: value
 metric: loss
 best: min
@@ -102,8 +108,11 @@ def test_a_report_is_written_saved_read_and_kept_when_two_save(
         "data-ready", "true"
     )
     expect(shown).to_contain_text("These runs have no metric nosuch")
-    rows = shown.locator('[data-panel="runs"] tbody tr')
+    rows = shown.locator('[data-panel="runs"]').first.locator("tbody tr")
     expect(rows).to_have_count(2)
+    one = shown.get_by_role("region", name="One", exact=True)
+    expect(one.locator("tbody tr")).to_have_count(1)
+    expect(one).to_contain_text("The newest 1 of 2 runs (limit: 1)")
     expect(rows.first).to_contain_text("rate 0.01")
     number = shown.locator('[data-panel="value"]')
     expect(number).to_contain_text("0.062632")

@@ -16,7 +16,7 @@ from typing import Any, Final
 import yaml  # type: ignore[import-untyped,unused-ignore]
 
 from stepwell_hub.reports.answers import Block, Field, PanelKind, Problem
-from stepwell_hub.reports.panels import KINDS, NAMES_MAX, TEXT_CHARACTERS_MAX
+from stepwell_hub.reports.panels import KINDS, NAMES_MAX, RUNS_MAX, TEXT_CHARACTERS_MAX
 from stepwell_store.errors import FilterError
 from stepwell_store.queries.axis import SeriesRequestError, XAxis
 from stepwell_store.queries.filter import parse_filter
@@ -52,6 +52,7 @@ def read_panel(info: str, content: str, *, line: int) -> Block:
         return Block(line, problems=(error.problem,), source=source)
     values: dict[str, Any] = {}
     problems = []
+    has_limit = "limit" in fields
     for field in kind.fields:
         at, given = fields.pop(field.name, (line, None))
         try:
@@ -65,7 +66,16 @@ def read_panel(info: str, content: str, *, line: int) -> Block:
     if problems:
         problems.sort(key=lambda each: each.line)
         return Block(line, problems=tuple(problems), source=source)
+    if "limit" in values and not has_limit:
+        values["limit"] = _limit(values)
     return Block(line, panel=kind.name, fields=values, source=source)
+
+
+def _limit(values: dict[str, Any]) -> int:
+    """Return the limit of a panel that gives none: groups need all runs, and so do named runs."""
+    if values.get("group"):
+        return RUNS_MAX
+    return max(int(values["limit"]), len(values["ids"]))
 
 
 def _together(kind: PanelKind, values: dict[str, Any], line: int) -> list[Problem]:

@@ -28,6 +28,7 @@ from stepwell_hub.reports.svg import Line, heat_map, line_chart, number_text, sm
 from stepwell_hub.reports.words import (
     OWN,
     cell_text,
+    cut_text,
     empty_html,
     least,
     most,
@@ -43,7 +44,6 @@ from stepwell_store.queries import XAxis
 _BUCKETS: Final = 400
 _ROWS, _BINS = 128, 48
 _NEWEST_RUNS: Final = 20
-_RUNS_TRIED: Final = 12
 _NAMES_MAX: Final = 1000
 _PICTURE_BYTES_MAX: Final = 4 << 20
 _PICTURES_BYTES_MAX: Final = 32 << 20
@@ -73,6 +73,7 @@ class _Exporter:
         self._now = now
         self._slots: dict[str, int] = {}
         self._picture_bytes = 0
+        self._cut = ""  # The panel draws fewer runs than match.
 
     async def block(self, block: Block) -> str:
         if block.problems:
@@ -88,6 +89,7 @@ class _Exporter:
             "table": self._table,
         }[block.panel]
         fields = block.fields or {}
+        self._cut = ""
         try:
             inner = await draw(fields)
         except (ApiError, StoreError) as error:
@@ -116,9 +118,17 @@ class _Exporter:
             archived=bool(ids),
         )
         runs = list(page.items)
+        self._cut = cut_text(len(runs), page, fields)
         found = await self._call.context.colors.slots(self._project, runs)
         self._slots |= found.by_run
         return sorted(runs, key=lambda run: ids.index(run.run_id)) if ids else runs
+
+    def _cut_html(self) -> str:
+        return f'<p class="fact">{escape(self._cut)}</p>' if self._cut else ""
+
+    def _none_html(self, words: str) -> str:
+        """Return that no run has what the panel draws, with the runs that were read."""
+        return empty_html(words) + self._cut_html()
 
     def _mark(self, run: Any) -> str:
         return mark_of(self._slots.get(run.run_id, 0), run.color)
@@ -141,7 +151,7 @@ class _Exporter:
         for run in runs:
             cells = "".join(self._cell(run, column) for column in columns)
             rows.append(f"<tr><td>{self._link(run)}</td>{cells}</tr>")
-        return table_html(head, rows)
+        return table_html(head, rows) + self._cut_html()
 
     def _cell(self, run: Any, column: str) -> str:
         value = OWN[column](run) if column in OWN else run.columns.get(column)
@@ -158,7 +168,10 @@ class _Exporter:
         runs = await self._chosen(fields, columns=[column], sort=[sort], limit=limit)
         run = next((run for run in runs if run.columns.get(column) is not None), None)
         if run is None:
-            return empty_html(f"No run has {metric}")
+            if best != "last":
+                self._cut = ""  # Runs without the value come last.
+            which = "These runs have no" if self._cut else "No run has"
+            return self._none_html(f"{which} {metric}")
         return (
             f'<div class="value"><span class="fact">{"newest" if best == "last" else best} '
             f"{escape(metric)}</span><b>{escape(cell_text(run.columns[column]))}</b>{self._link(run)}</div>"
@@ -189,12 +202,12 @@ class _Exporter:
             )
             charts.append(self._chart(metric, x, found[0], runs, groups, marks, fields))
         if not charts:
-            return empty_html("These runs have no such metric")
+            return self._none_html("These runs have no such metric")
         cut = ""
         if len(names) > CHARTS_MAX:
             cut = f'<p class="fact">The first {CHARTS_MAX} of {len(names)} metrics.</p>'
         legend = self._legend(runs, groups, marks)
-        return f'<div class="charts">{"".join(charts)}</div>{cut}{legend}'
+        return f'<div class="charts">{"".join(charts)}</div>{cut}{legend}{self._cut_html()}'
 
     async def _metrics(self, fields: Any, ids: list[str]) -> tuple[list[str], dict[str, str]]:
         """Return the metrics to draw, and the x of metrics that have one from define_metric."""
@@ -297,7 +310,7 @@ class _Exporter:
 
     async def _histogram(self, fields: Any) -> str:
         metric = fields["metric"]
-        for run in (await self._chosen(fields))[:_RUNS_TRIED]:
+        for run in await self._chosen(fields):
             found = await self._call.ask(
                 queries.histogram_matrix,
                 self._project,
@@ -315,7 +328,7 @@ class _Exporter:
                 f"<figcaption>{self._link(run)}, {len(found.steps)} of {found.step_count} steps"
                 "</figcaption></figure>"
             )
-        return empty_html(f"These runs have no histograms {metric}")
+        return self._none_html(f"These runs have no histograms {metric}")
 
     # ------------------------------------------------------------------ media
 
@@ -340,7 +353,9 @@ class _Exporter:
                 f"{escape(value.metric)}, step {value.step:,}{label}</p>"
                 f'<div class="media">{"".join(items)}</div>'
             )
-        return "".join(parts) or empty_html(f"These runs have no media {fields['metric']}")
+        if not parts:
+            return self._none_html(f"These runs have no media {fields['metric']}")
+        return "".join(parts) + self._cut_html()
 
     async def _item(self, item: Any) -> str:
         caption = f"<figcaption>{escape(item.caption)}</figcaption>" if item.caption else ""
@@ -390,4 +405,4 @@ class _Exporter:
             ]
             words = f"{len(rows):,} of {count:,} rows, step {value.step:,} of {self._link(run)}"
             return f'{table_html(head, lines)}<p class="fact">{words}</p>'
-        return empty_html(f"These runs have no table {fields['metric']}")
+        return self._none_html(f"These runs have no table {fields['metric']}")

@@ -21,8 +21,8 @@ _RUNS: Final = (
 _METRIC: Final = Field("metric", "text", "name of the metric", required=True)
 
 
-def _limit(default: int) -> Field:
-    about = f"maximum number of runs, 1 to {RUNS_MAX}"
+def _limit(default: int, more: str = "") -> Field:
+    about = f"maximum number of runs, 1 to {RUNS_MAX}{more}"
     return Field("limit", "integer", about, default, low=1, high=RUNS_MAX)
 
 
@@ -40,7 +40,7 @@ KINDS: Final = {
                 Field("smooth", "number", "half-life in steps", 0.0, low=0, high=1e6),
                 Field("group", "path", "one line for each value: group, state, config.PATH", ""),
                 *_RUNS,
-                _limit(10),
+                _limit(10, f"; with group {RUNS_MAX} if not given"),
                 _TITLE,
             ),
             "panel: line\nmetrics: train/loss, val/loss\nruns: state:finished\nlimit: 5",

@@ -1,6 +1,6 @@
 """Words of an exported file: cells, moments, numbers, and small pieces of HTML. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 from typing import Any, Final
@@ -81,6 +81,22 @@ def table_html(head: str, rows: Sequence[str]) -> str:
 
 def empty_html(words: str) -> str:
     return f'<p class="fact">{escape(words)}</p>'
+
+
+def cut_text(count: int, page: Any, fields: Mapping[str, Any]) -> str:
+    """Return that a panel draws fewer runs than match, or "".
+
+    Args:
+        count: of drawn runs.
+        page: the answer with these runs; its total is None if the store cannot count them.
+        fields: of the panel.
+    """
+    if page.next_cursor is None:
+        return ""
+    which = "newest" if fields.get("sort", ["-started"]) in ([], ["-started"]) else "first"
+    limit = f" (limit: {fields['limit']})" if "limit" in fields else ""
+    total = f"more than {count:,}" if page.total is None else f"{page.total:,}"
+    return f"The {which} {count:,} of {total} runs{limit}"
 
 
 def quoted(text: str) -> str:

@@ -141,6 +141,25 @@ def test_a_panel_in_one_line() -> None:
     assert (short.fields["metrics"], short.fields["runs"]) == (["a", "b,c"], "tag:x")
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("panel: line\nmetrics: a", 10),
+        ("panel: line\nmetrics: a\ngroup: config.lr", 100),
+        ("panel: line\nmetrics: a\ngroup: config.lr\nlimit: 10", 10),
+        (f"panel: line\nmetrics: a\nids: {','.join('abcdefghijkl')}", 12),
+        ("panel: runs\nids: a", 20),
+        ("panel: media\nmetric: a", 4),
+    ],
+)
+def test_a_panel_without_a_limit_has_room_for_groups_and_named_runs(
+    text: str, expected: int
+) -> None:
+    fields = read_panel("stepwell", text, line=1).fields
+    assert fields is not None
+    assert fields["limit"] == expected
+
+
 def test_numbers_stay_the_texts_that_they_are_written_as() -> None:
     fields = read_panel("stepwell", "panel: runs\nids: 0012, 1e5\nlimit: 7", line=1).fields
     assert fields is not None

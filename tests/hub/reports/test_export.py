@@ -114,6 +114,30 @@ def test_values_that_a_logarithmic_axis_does_not_show_are_counted(hub: Hub, stor
     assert "not drawn" not in exported(hub, text, project=project)[1].text
 
 
+def test_a_panel_with_fewer_runs_than_match_gives_both_numbers(hub: Hub, store: Any) -> None:
+    project = "many"
+    for number in range(25):
+        make_run(store, project, f"run{number:02}", config={"lr": number % 2}, metrics=("loss",))
+    for fields, expected in (
+        ({"panel": "line", "metrics": "loss"}, "The newest 10 of 25 runs (limit: 10)"),
+        ({"panel": "runs"}, "The newest 20 of 25 runs (limit: 20)"),
+        ({"panel": "runs", "sort": "config.lr", "limit": "2"}, "The first 2 of 25 runs (limit: 2)"),
+        ({"panel": "media", "metric": "x"}, "no media xThe newest 4 of 25 runs (limit: 4)"),
+        ({"panel": "histogram", "metric": "x"}, "no histograms xThe newest 20 of 25 runs"),
+        ({"panel": "value", "metric": "x"}, "These runs have no xThe newest 20 of 25 runs"),
+    ):
+        assert expected in exported(hub, panel(**fields), project=project)[1].text
+    for whole in (
+        {"panel": "line", "metrics": "loss", "group": "config.lr"},
+        {"panel": "runs", "limit": "25"},
+        {"panel": "value", "metric": "loss", "best": "max"},
+        {"panel": "value", "metric": "x", "best": "min"},
+    ):
+        text = exported(hub, panel(**whole), project=project)[1].text
+        assert "of 25" not in text
+        assert whole.get("group") is None or ("0 (13)" in text and "1 (12)" in text)
+
+
 def test_nothing_runs_and_nothing_is_loaded(hub: Hub, runs: None) -> None:
     quoted = '"' + HOSTILE.replace('"', '\\"') + '"'
     text = (

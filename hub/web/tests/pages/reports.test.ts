@@ -3,9 +3,10 @@ import { expect, test, vi } from "vitest";
 
 import { ApiError } from "../../src/api/errors.js";
 import type { Block, Report } from "../../src/api/reports.js";
+import type { RunsPage } from "../../src/api/types.js";
 import { makeDraft, type Keeper, type Kept, type Save } from "../../src/pages/reports/draft.js";
 import { insertedAt, lineStart } from "../../src/pages/reports/editing.js";
-import { blockKeys, metricPattern, missingMetrics, runsQuery } from "../../src/pages/reports/fields.js";
+import { blockKeys, cutText, metricPattern, missingMetrics, runsQuery, withCut } from "../../src/pages/reports/fields.js";
 
 const REPORT: Report = { id: "r1", project: "p", title: "T", text: "one", version: 3, created_at: 1, updated_at: 2 };
 const CONFLICT = new ApiError(409, "report_changed", "saved as version 4");
@@ -90,6 +91,17 @@ test("a panel asks for its runs by a filter, or by their ids, also archived ones
   expect(runsQuery({ ...fields, runs: "", ids: ["a", 'b"c'] })).toMatchObject({
     filter: 'id:"a"|id:"b\\"c"', archived: true,
   });
+});
+
+test("a panel with fewer runs than match gives both numbers", () => {
+  const page = (total: number | null, next_cursor: string | null = "c"): RunsPage =>
+    ({ runs: [{}, {}], total, next_cursor }) as unknown as RunsPage;
+  const fields = { sort: ["-started"], limit: 2 };
+  expect(cutText(fields, page(1500))).toBe("The newest 2 of 1,500 runs (limit: 2)");
+  expect(cutText({ ...fields, sort: ["config.lr"] }, page(3))).toBe("The first 2 of 3 runs (limit: 2)");
+  expect(cutText({ metric: "a" }, page(null))).toBe("The newest 2 of more than 2 runs");
+  expect(cutText(fields, page(2, null))).toBe("");
+  expect(withCut("None", "The newest 2 of 3 runs")).toBe("None. The newest 2 of 3 runs");
 });
 
 test.each([

@@ -6,7 +6,7 @@ import { HistogramPanel } from "../charts/HistogramPanel.js";
 import { NearScreen } from "../media/NearScreen.js";
 import { NO_RUNS, useChosenRuns } from "./chosenRuns.js";
 import { textOf } from "./fields.js";
-import { Answered } from "./PanelFrame.js";
+import { Answered, Cut } from "./PanelFrame.js";
 import { useBoard } from "./useBoard.js";
 
 export function HistogramBlock({ project, fields }: { project: string; fields: PanelFields }) {
@@ -14,16 +14,17 @@ export function HistogramBlock({ project, fields }: { project: string; fields: P
   const metric = textOf(fields, "metric");
   const hm = textOf(fields, "mode") === "ridge" ? "ridge" : "heat";
   // The board's own list of metrics is not shown; this one name keeps its question small.
-  const { board, root } = useBoard(project, chosen.data.value, { hm, m: "^$" }, () => void chosen.load());
+  const { board, root } = useBoard(project, chosen.data.value?.runs ?? null, { hm, m: "^$" }, () => void chosen.load());
   const { full } = board.values.value;
   return (
     <div ref={root} class="report-charts-box">
-      <Answered resource={chosen} rows={6} empty={(runs) => (runs.length === 0 ? NO_RUNS : "")}>
-        {() => (
+      <Answered resource={chosen} rows={6} empty={({ runs }) => (runs.length === 0 ? NO_RUNS : "")}>
+        {({ cut }) => (
           <div class="report-chart">
             <NearScreen onNear={() => undefined}>
               {() => <HistogramPanel board={board} metric={metric} hasChart />}
             </NearScreen>
+            <Cut cut={cut} />
           </div>
         )}
       </Answered>

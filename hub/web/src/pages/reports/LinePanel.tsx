@@ -15,6 +15,7 @@ import "../charts/charts.css";
 import { NearScreen } from "../media/NearScreen.js";
 import { NO_RUNS, useChosenRuns } from "./chosenRuns.js";
 import { metricPattern, missingMetrics, namesOf, numberOf, scaleOf, textOf } from "./fields.js";
+import { Cut } from "./PanelFrame.js";
 import { useBoard } from "./useBoard.js";
 
 const CHARTS_MAX = 24;
@@ -23,7 +24,7 @@ const LEGEND_MAX = 20;
 
 export function LinePanel({ project, fields }: { project: string; fields: PanelFields }) {
   const chosen = useChosenRuns(project, fields);
-  const runs = chosen.data.value;
+  const runs = chosen.data.value?.runs ?? null;
   const first = {
     m: metricPattern(fields),
     x: textOf(fields, "x"),
@@ -60,6 +61,7 @@ export function LinePanel({ project, fields }: { project: string; fields: PanelF
             <p class="fact">{`The first ${CHARTS_MAX} of ${metrics.length} metrics. Narrow match to see the others.`}</p>
           )}
           <Legend board={board} />
+          <Cut cut={chosen.data.value?.cut ?? ""} />
         </>
       )}
       {full !== "" && (

@@ -21,8 +21,8 @@ import { Lightbox } from "../media/Lightbox.js";
 import "../media/media.css";
 import { MEDIA_FIELDS } from "../media/view.js";
 import { NO_RUNS, useChosenRuns } from "./chosenRuns.js";
-import { numberOf, textOf } from "./fields.js";
-import { Answered } from "./PanelFrame.js";
+import { numberOf, textOf, withCut } from "./fields.js";
+import { Answered, Cut } from "./PanelFrame.js";
 import { RunLink } from "./RunsPanel.js";
 
 interface BlockProps {
@@ -38,7 +38,7 @@ interface Found {
 /** The runs of a panel with their media of its metric. */
 function useMedia(project: string, fields: PanelFields) {
   const chosen = useChosenRuns(project, fields);
-  const runs = chosen.data.value;
+  const runs = chosen.data.value?.runs ?? null;
   const ids = runs?.map(({ run_id }) => run_id) ?? [];
   const metric = textOf(fields, "metric");
   const step = numberOf(fields, "step");
@@ -58,9 +58,9 @@ export function MediaPanel({ project, fields }: BlockProps) {
   const open = opened.value;
   const openRun = found.data.value?.runs.find(({ run_id }) => run_id === open?.value.run_id);
   return (
-    <Answered resource={chosen} empty={(runs) => (runs.length === 0 ? NO_RUNS : "")}>
-      {() => (
-        <Answered resource={found} empty={({ values }) => (values.length === 0 ? `These runs have no media ${metric}` : "")}>
+    <Answered resource={chosen} empty={({ runs }) => (runs.length === 0 ? NO_RUNS : "")}>
+      {({ cut }) => (
+        <Answered resource={found} empty={({ values }) => (values.length === 0 ? withCut(`These runs have no media ${metric}`, cut) : "")}>
           {({ runs, values }) => (
             <>
               {runs.map((run) =>
@@ -95,6 +95,7 @@ export function MediaPanel({ project, fields }: BlockProps) {
                   onClose={() => (opened.value = null)}
                 />
               )}
+              <Cut cut={cut} />
             </>
           )}
         </Answered>
@@ -119,9 +120,9 @@ export function TablePanel({ project, fields }: BlockProps) {
   const tableOf = ({ runs, values }: Found) =>
     runs.flatMap(({ run_id }) => values.filter((value) => value.run_id === run_id && value.type === "table-file"))[0];
   return (
-    <Answered resource={chosen} empty={(runs) => (runs.length === 0 ? NO_RUNS : "")}>
-      {() => (
-        <Answered resource={found} empty={(data) => (tableOf(data) ? "" : `These runs have no table ${metric}`)}>
+    <Answered resource={chosen} empty={({ runs }) => (runs.length === 0 ? NO_RUNS : "")}>
+      {({ cut }) => (
+        <Answered resource={found} empty={(data) => (tableOf(data) ? "" : withCut(`These runs have no table ${metric}`, cut))}>
           {(data) => <TableRows project={project} value={tableOf(data)!} runs={data.runs} rows={numberOf(fields, "rows") ?? 20} />}
         </Answered>
       )}

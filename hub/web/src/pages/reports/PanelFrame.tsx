@@ -43,3 +43,8 @@ export function Answered<T>({ resource, rows = 3, empty, children }: AnsweredPro
   if (nothing !== "") return <p class="panel-empty">{nothing}</p>;
   return <>{children(found)}</>;
 }
+
+/** That the panel has fewer runs than match. */
+export function Cut({ cut }: { cut: string }) {
+  return cut === "" ? null : <p class="fact">{cut}</p>;
+}

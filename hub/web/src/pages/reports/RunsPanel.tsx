@@ -13,8 +13,8 @@ import { useResource } from "../../state/resource.js";
 import { pathOf } from "../../state/routes.js";
 import { theme } from "../../state/theme.js";
 import { NO_RUNS, useChosenRuns } from "./chosenRuns.js";
-import { namesOf, runsQuery, textOf } from "./fields.js";
-import { Answered } from "./PanelFrame.js";
+import { cutText, namesOf, runsQuery, textOf, withCut } from "./fields.js";
+import { Answered, Cut } from "./PanelFrame.js";
 
 interface BlockProps {
   project: string;
@@ -25,8 +25,13 @@ export function RunsPanel({ project, fields }: BlockProps) {
   const columns = namesOf(fields, "columns").filter((column) => column !== "name");
   const chosen = useChosenRuns(project, fields, columns);
   return (
-    <Answered resource={chosen} empty={(runs) => (runs.length === 0 ? NO_RUNS : "")}>
-      {(runs) => <RunsTable runs={runs} columns={columns} />}
+    <Answered resource={chosen} empty={({ runs }) => (runs.length === 0 ? NO_RUNS : "")}>
+      {({ runs, cut }) => (
+        <>
+          <RunsTable runs={runs} columns={columns} />
+          <Cut cut={cut} />
+        </>
+      )}
     </Answered>
   );
 }
@@ -83,6 +88,10 @@ export function RunLink({ run }: { run: RunOverview }) {
   );
 }
 
+function noValue(metric: string, cut: string): string {
+  return cut === "" ? `No run has ${metric}` : withCut(`These runs have no ${metric}`, cut);
+}
+
 /** Runs that are looked at for the newest value. */
 const NEWEST_RUNS = 20;
 
@@ -93,13 +102,19 @@ export function ValuePanel({ project, fields }: BlockProps) {
   const order = best === "last" ? "-started" : best === "min" ? column : `-${column}`;
   const query = { ...runsQuery(fields, [column]), sort: [order], limit: best === "last" ? NEWEST_RUNS : 1 };
   const found = useResource(JSON.stringify([project, query]), async (signal) => {
-    const { runs } = await listRuns(project, query, { signal });
-    return { run: runs.find((run) => run.columns[column] != null) ?? null, isRunning: runs.some((run) => run.state === "running") };
+    const page = await listRuns(project, query, { signal });
+    const { runs } = page;
+    return {
+      run: runs.find((run) => run.columns[column] != null) ?? null,
+      isRunning: runs.some((run) => run.state === "running"),
+      // Of the best value one run is read: those without it come last.
+      cut: best === "last" ? cutText(fields, page) : "",
+    };
   });
   const data = found.data.value;
   usePolling(found, data !== null && (data.run === null || data.isRunning));
   return (
-    <Answered resource={found} rows={2} empty={({ run }) => (run === null ? `No run has ${metric}` : "")}>
+    <Answered resource={found} rows={2} empty={({ run, cut }) => (run === null ? noValue(metric, cut) : "")}>
       {({ run }) => (
         <div class="report-value">
           <p class="fact">{`${best === "last" ? "newest" : best} ${metric}`}</p>

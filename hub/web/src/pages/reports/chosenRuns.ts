@@ -4,22 +4,29 @@ import type { PanelFields } from "../../api/reports.js";
 import type { RunOverview } from "../../api/types.js";
 import { usePolling } from "../../state/polling.js";
 import { useResource, type Resource } from "../../state/resource.js";
-import { namesOf, runsQuery } from "./fields.js";
+import { cutText, namesOf, runsQuery } from "./fields.js";
 
 export const NO_RUNS = "No run matches";
+
+export interface ChosenRuns {
+  readonly runs: readonly RunOverview[];
+  /** That more runs match than these, or "". */
+  readonly cut: string;
+}
 
 export function useChosenRuns(
   project: string,
   fields: PanelFields,
   columns: readonly string[] = [],
-): Resource<readonly RunOverview[]> {
+): Resource<ChosenRuns> {
   const query = runsQuery(fields, columns);
   const resource = useResource(JSON.stringify([project, query]), async (signal) => {
-    const { runs } = await listRuns(project, query, { signal });
+    const page = await listRuns(project, query, { signal });
     const ids = namesOf(fields, "ids");
-    return ids.length === 0 ? runs : runs.toSorted((a, b) => ids.indexOf(a.run_id) - ids.indexOf(b.run_id));
+    const inOrder = page.runs.toSorted((a, b) => ids.indexOf(a.run_id) - ids.indexOf(b.run_id));
+    return { runs: ids.length === 0 ? page.runs : inOrder, cut: cutText(fields, page) };
   });
-  const runs = resource.data.value;
+  const runs = resource.data.value?.runs ?? null;
   usePolling(resource, runs !== null && (runs.length === 0 || runs.some(({ state }) => state === "running")));
   return resource;
 }

@@ -1,6 +1,7 @@
 /** A panel's fields, which the hub has checked and filled in, and the question that chooses its runs. Pure. */
 import type { Block, PanelFields } from "../../api/reports.js";
-import type { RunsQuery } from "../../api/types.js";
+import type { RunsPage, RunsQuery } from "../../api/types.js";
+import { formatCount } from "../../parts/format.js";
 import { columnsToAsk } from "../../state/columns.js";
 
 export function textOf(fields: PanelFields, name: string): string {
@@ -33,6 +34,21 @@ export function runsQuery(fields: PanelFields, columns: readonly string[] = []):
     // Who names a run wants it, archived or not.
     archived: ids.length > 0,
   };
+}
+
+/** That a panel has fewer runs than match, or "". */
+export function cutText(fields: PanelFields, { runs, total, next_cursor }: RunsPage): string {
+  if (next_cursor === null) return "";
+  const sort = namesOf(fields, "sort");
+  const which = sort.length === 0 || (sort.length === 1 && sort[0] === "-started") ? "newest" : "first";
+  const limit = numberOf(fields, "limit");
+  const all = total === null ? `more than ${formatCount(runs.length)}` : formatCount(total);
+  return `The ${which} ${formatCount(runs.length)} of ${all} runs${limit === null ? "" : ` (limit: ${limit})`}`;
+}
+
+/** Why a panel has nothing to show, with the runs that were read if more match. */
+export function withCut(words: string, cut: string): string {
+  return cut === "" ? words : `${words}. ${cut}`;
 }
 
 /** A regular expression of RE2 for the metrics of a line panel. */
