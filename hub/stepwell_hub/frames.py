@@ -145,6 +145,9 @@ def _described_band(band: Band, body: Body) -> dict[str, Any]:
     columns["count"] = body.add_counts(band.count)
     for name in ("mean", "std", "min", "max"):
         columns[name] = body.add_floats(getattr(band, name))
+    if band.first_x is not None and band.last_x is not None:
+        columns["first_x"] = body.add(band.first_x.astype("<f8"))
+        columns["last_x"] = body.add(band.last_x.astype("<f8"))
     columns |= _non_finite(band, body)
     return {
         "group": band.group,

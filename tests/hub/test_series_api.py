@@ -93,6 +93,19 @@ def test_bands_join_the_runs_of_a_group(hub: Hub, project: str) -> None:
     ((header, data),) = frames(hub, f"/projects/{project}/bands", body)
     (band,) = (each for each in header["series"] if each["group"] == "both")
     assert set(decode_column(data, band["columns"]["run_count"], band["n"]).tolist()) == {2}
+    assert "first_x" not in band["columns"]
+
+
+def test_bands_over_another_metric_have_the_x_of_their_points(hub: Hub, project: str) -> None:
+    body = {"groups": {"both": ["a", "b"]}, "items": [{"metric": "loss"}], "x": "metric:acc"}
+    ((header, data),) = frames(hub, f"/projects/{project}/bands", body)
+    (band,) = header["series"]
+    first, last = (
+        decode_column(data, band["columns"][name], band["n"]) for name in ("first_x", "last_x")
+    )
+    assert header["width"] < 1
+    assert 1.0 in first
+    assert (first <= last).all()
 
 
 def test_what_was_sampled_of_the_runs_nodes(hub: Hub, project: str) -> None:

@@ -51,6 +51,7 @@ class Band:
         count: points; ``nan_count`` and the two infinite counts are among them.
         mean: of the runs' means. std: of the runs' means, with n - 1; 0 for one.
         min, max: over all finite points. All four are NaN if no run has a finite value.
+        first_x, last_x: lowest and highest x of the bucket's points; only over another metric.
     """
 
     group: str
@@ -66,6 +67,8 @@ class Band:
     nan_count: NDArray[np.int64]
     positive_inf_count: NDArray[np.int64]
     negative_inf_count: NDArray[np.int64]
+    first_x: NDArray[np.float64] | None = None
+    last_x: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +225,8 @@ def _band(name: str, members: int, version: int, rows: dict[str, NDArray[Any]]) 
         nan_count=nans,
         positive_inf_count=above,
         negative_inf_count=below,
+        first_x=rows.get("first_x"),
+        last_x=rows.get("last_x"),
     )
 
 
@@ -255,8 +260,15 @@ def _over_runs(own: Sequence[Series]) -> dict[str, NDArray[Any]]:
     low, high = np.full(size, np.inf), np.full(size, -np.inf)
     np.fmin.at(low, where, np.concatenate([each.min for each in own]))
     np.fmax.at(high, where, np.concatenate([each.max for each in own]))
+    first_x, last_x = np.full(size, np.inf), np.full(size, -np.inf)
+    for each in ("first_x", "last_x"):  # A run may log the metric of x in any order.
+        x = np.concatenate([getattr(series, each) for series in own])
+        np.fmin.at(first_x, where, x)
+        np.fmax.at(last_x, where, x)
     return {
         "bucket": bucket,
+        "first_x": first_x,
+        "last_x": last_x,
         "all_points": total(np.concatenate([each.count for each in own])),
         "all_nans": total(np.concatenate([each.nan_count for each in own])),
         "all_positive_infs": total(np.concatenate([each.positive_inf_count for each in own])),

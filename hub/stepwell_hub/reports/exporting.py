@@ -257,7 +257,7 @@ class _Exporter:
             else:
                 run = by_id[one.run_id]
                 name, mark = run.name or run.run_id, self._mark(run)
-            middle = (one.bucket + 0.5) * found.width if groups else one.last_x
+            middle = _middles(one, found.width) if groups else one.last_x
             spread = (one.mean - one.std, one.mean + one.std) if groups else (one.min, one.max)
             half_life = fields["smooth"]
             y = smoothed(middle, one.mean, one.count, half_life) if half_life else one.mean
@@ -406,3 +406,10 @@ class _Exporter:
             words = f"{len(rows):,} of {count:,} rows, step {value.step:,} of {self._link(run)}"
             return f'{table_html(head, lines)}<p class="fact">{words}</p>'
         return self._none_html(f"These runs have no table {fields['metric']}")
+
+
+def _middles(band: Any, width: float) -> Any:
+    """Return the x of a band's buckets, the middle of the points if that is known."""
+    if band.first_x is not None:
+        return (band.first_x + band.last_x) / 2
+    return band.bucket if width == 1 else (band.bucket + 0.5) * width

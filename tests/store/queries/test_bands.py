@@ -93,6 +93,29 @@ def test_a_run_of_nan_counts_its_nan_but_is_no_run_of_the_mean(
     assert set(band.mean.tolist()) == {2.0}
 
 
+def test_over_another_metric_a_bucket_has_the_x_of_its_points(store: Store) -> None:
+    project = fresh_project()
+    for run_id, count in (("short", 10), ("long", 20)):
+        at = [START_US + step * 1_000 for step in range(count)]
+        for metric, first in (("acc", 0.5), ("epoch", 1.0)):
+            points = [Point(step, time, first + step) for step, time in enumerate(at)]
+            store_points(store, project, points, metric=metric, run_id=run_id)
+    groups = {"both": ["short", "long"]}
+    (answer,) = group_bands(store, project, groups, ["acc"], x=XAxis.parse("metric:epoch"))
+    assert answer.width < 1
+    (band,) = answer.bands
+    assert band.first_x is not None
+    assert band.last_x is not None
+    assert band.first_x.tolist() == band.last_x.tolist() == [float(x) for x in range(1, 21)]
+    (coarse,) = group_bands(store, project, groups, ["acc"], x=XAxis.parse("metric:epoch"), level=3)
+    (band,) = coarse.bands
+    assert band.first_x is not None
+    assert band.last_x is not None
+    assert list(zip(band.first_x, band.last_x, strict=True)) == [(1, 7), (8, 15), (16, 20)]
+    (over_steps,) = group_bands(store, project, groups, ["acc"])
+    assert over_steps.bands[0].first_x is None
+
+
 def test_a_run_in_two_groups_is_refused(store: Store, project: str):
     with pytest.raises(SeriesRequestError, match="run a is in two groups"):
         group_bands(store, project, {"one": ["a"], "two": ["b", "a"]}, ["loss"])

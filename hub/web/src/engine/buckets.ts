@@ -122,6 +122,13 @@ export function positions(series: BucketSeries): Float64Array {
   return middles;
 }
 
+/** Lowest and highest x of a bucket's points; of a group's steps, which these can be. */
+export function rangeOfX(series: BucketSeries, index: number): readonly [number, number] {
+  const { firstX, lastX, bucket, width } = series;
+  if (firstX !== lastX || width <= 1) return [firstX[index]!, lastX[index]!];
+  return [bucket[index]! * width, (bucket[index]! + 1) * width - 1];
+}
+
 /** Of a and b; also where their sum is beyond the largest number. */
 export function middle(a: number, b: number): number {
   return Number.isFinite(a + b) ? (a + b) / 2 : a / 2 + b / 2;

@@ -1,6 +1,7 @@
 /** The read-out of a chart: the lines at the cursor, nearest first; spoken for keyboard users. */
 import type { Signal } from "@preact/signals";
 
+import { rangeOfX } from "../engine/buckets.js";
 import { formatX } from "../engine/format.js";
 import type { Hit } from "../engine/hit.js";
 import type { AxisUnit } from "../engine/scales.js";
@@ -31,7 +32,7 @@ interface ReadoutProps {
 export function ChartReadout({ readout, xUnit, xName, formatY }: ReadoutProps) {
   const now = readout.value;
   const shown = now?.hits.slice(0, TOOLTIP_LINES) ?? [];
-  const at = now === null ? "" : `${xName} ${formatX(shown[0]?.x ?? now.x, xUnit)}`;
+  const at = now === null ? "" : `${xName} ${shown[0] === undefined ? formatX(now.x, xUnit) : hitText(shown[0], xUnit)}`;
   return (
     <>
       {now !== null && shown.length > 0 && (
@@ -68,6 +69,13 @@ export function ChartReadout({ readout, xUnit, xName, formatY }: ReadoutProps) {
       </p>
     </>
   );
+}
+
+/** The x of a bucket: one moment, or the range of its points. */
+export function hitText({ line, index, x }: Hit, unit: AxisUnit): string {
+  if (unit !== "number") return formatX(x, unit);
+  const [low, high] = rangeOfX(line.series.data, index).map((end) => formatX(end, unit));
+  return low === high ? low! : `${low} … ${high}`;
 }
 
 /** Beside the cursor, on the side with more room; at the other edge of a narrow chart. */
