@@ -8,7 +8,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from stepwell_store.queries.filter import Compare, compares_of, parse_filter
+from stepwell_store.queries.filter import STATISTICS, Compare, compares_of, parse_filter
 from stepwell_store.queries.limits import DEFAULT, Limits, Question
 from stepwell_store.queries.paths import FIELDS, Kind, Path, parse_path
 from stepwell_store.queries.slots import AUTOMATIC
@@ -134,6 +134,10 @@ def _candidates(known: set[tuple[str, str]]) -> list[str]:
 
 
 def _hint(text: str, candidates: Sequence[str]) -> str:
+    head, _, statistic = text.rpartition(":")
+    statistic_of = f"metric.{head.removeprefix('summary.')}"
+    if statistic in STATISTICS and statistic_of in candidates:
+        return f"no run has {text!r}; did you mean {statistic_of}:{statistic}?"
     nearest = difflib.get_close_matches(text, candidates, _NEAREST, cutoff=0.6)
     nearest += [name for name in candidates if name.startswith(f"{text}.")][:_NEAREST]
     if not nearest:

@@ -394,6 +394,11 @@ def test_names_that_no_run_has_are_hinted_at_with_the_nearest(store: Store):
     assert hint.startswith("no run has 'lrr'; did you mean lr")
     (hint,) = filter_hints(store, project, "opt>3 -missing:none")
     assert "opt.beta" in hint
+    for name in ("val/loss", "summary.val/loss"):
+        assert path_hints(store, project, [f"{name}:max"]) == (
+            f"no run has '{name}:max'; did you mean metric.val/loss:max?",
+        )
+    assert path_hints(store, project, ["metric.val/loss:max"]) == ()
     assert filter_hints(store, project, "zzzzzz:9") == ("no run has 'zzzzzz'",)
     assert filter_hints(store, None, "lr:9") == ()
 
