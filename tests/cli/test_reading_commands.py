@@ -26,7 +26,7 @@ from tests.daemon.journals import make_journal
 from tests.daemon.made import row, schema_event
 from tests.fake_daemon import FakeDaemon
 from tests.node import free_port
-from tests.store.made import event, fresh_project, log, tell, writer
+from tests.store.made import START_US, event, fresh_project, log, tell, writer
 
 READERS = (
     ["runs"],
@@ -685,6 +685,29 @@ def test_a_run_that_nobody_saw_end_has_no_exit_code(call: Call, store: EmbeddedS
     shown = json.loads(call("show", "run-e", "--json").out)
     assert (shown["exit_code"], shown["writers"][0]["exit_code"]) == (None, None)
     assert "small, fast" in call("show", "run-e").out
+
+
+def test_writers_that_ended_differently_are_listed(call: Call, store: EmbeddedStore) -> None:
+    made(store, "ranks", "run-r", name="ranks")
+    for rank in range(1, 25):
+        who = writer("ranks", "run-r", label=f"rank{rank}")
+        start = {"rank": rank, "world_size": 25, "label": f"rank{rank}", "started_at": START_US}
+        end = {"state": "finished", "exit_code": 0}
+        if rank == 24:
+            end = {"state": "killed", "exit_code": 137}
+        ended_us = START_US + 90_000_000
+        tell(store, who, event("start", start), event("finish", end, time_us=ended_us))
+    shown = call("show", "run-r").out
+    (table,) = (part for part in shown.split("\n\n") if part.startswith("writers\n"))
+    lines = table.splitlines()
+    assert lines[1].split() == ["label", "host:pid", "state", "exit", "code"]
+    assert lines[2].split() == ["rank24", "node-a:42", "killed", "by", "SIGKILL", "137"]
+    assert lines[3].split() == ["rank", "0", "node-a:42", "finished", "0"]
+    assert lines[-1] == "  … 5 more; --json has all"
+    made(store, "ranks", "run-t", name="alike")
+    finished = event("finish", {"state": "finished", "exit_code": 0})
+    tell(store, writer("ranks", "run-t", label="rank1"), finished)
+    assert "\n\nwriters\n" not in call("show", "run-t").out
 
 
 def test_what_is_missing_is_shown_and_mentioned_until_it_is_filled(

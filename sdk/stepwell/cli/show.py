@@ -3,6 +3,7 @@
 import argparse
 import math
 import time
+from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 TAIL_DEFAULT: Final = 10
 _LINES_MAX: Final = 60
 """Lines shown for each of config, summary, metrics and node; the JSON has all."""
+_WRITERS_MAX: Final = 20
 _VALUE_CHARACTERS_MAX: Final = 300
 _CONSOLE_PAGE_LINES: Final = 10_000
 _HISTOGRAMS_AT_ONCE: Final = 1000
@@ -142,6 +144,8 @@ def _series(joined: dict[str, Any]) -> dict[str, Any]:
 def detail_text(detail: dict[str, Any], *, now: float, with_node: bool = False) -> str:
     """Return the run for a person."""
     blocks = [pairs_text(_head(detail, now=now), indent="")]
+    if writers := _differing(detail["writers"]):
+        blocks.append(_section("writers", _writers_table(writers)))
     for name in ("config", "summary"):
         if pairs := flat(detail[name]):
             shown = [(plain(path), _leaf_text(path, value)) for path, value in pairs]
@@ -217,6 +221,29 @@ def _head(detail: dict[str, Any], *, now: float) -> list[tuple[str, str]]:
         if path in metadata:
             lines.append((path, value_text(metadata[path])))
     return lines
+
+
+def _differing(writers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the writers, those with the less common ends first; none if all ended alike."""
+    ends = Counter((each["state"], each["exit_code"]) for each in writers)
+    if len(ends) < 2:
+        return []
+    return sorted(writers, key=lambda each: ends[each["state"], each["exit_code"]])
+
+
+def _writers_table(writers: list[dict[str, Any]]) -> str:
+    rows = [
+        [
+            "  " + (plain(each["label"]) or (f"rank {each['rank']}" if each["rank"] >= 0 else "-")),
+            plain(f"{each['host']}:{each['pid']}"),
+            _state_text(each["state"], each["exit_code"]),
+            "-" if each["exit_code"] is None else str(each["exit_code"]),
+        ]
+        for each in writers[:_WRITERS_MAX]
+    ]
+    left = len(writers) - _WRITERS_MAX
+    more = f"\n  … {left} more; --json has all" if left > 0 else ""
+    return table_text(["  label", "host:pid", "state", "exit code"], rows, right=(3,)) + more
 
 
 def _cut(rows: list[Any], count: int) -> list[Any]:
