@@ -35,6 +35,7 @@ from stepwell_hub.reports.words import (
     not_positive_text,
     pattern_of,
     quoted,
+    shown_value,
     table_html,
     x_text,
 )
@@ -154,9 +155,7 @@ class _Exporter:
         return table_html(head, rows) + self._cut_html()
 
     def _cell(self, run: Any, column: str) -> str:
-        value = OWN[column](run) if column in OWN else run.columns.get(column)
-        if isinstance(value, dict) and len(value) == 1:  # Of define_metric: {"min": 1}.
-            value = next(iter(value.values()))
+        value = OWN[column](run) if column in OWN else shown_value(run, column)
         kind = ' class="number"' if isinstance(value, int | float) else ""
         return f"<td{kind}>{escape(cell_text(value))}</td>"
 
@@ -190,7 +189,7 @@ class _Exporter:
         groups: dict[str, list[str]] = {}
         if group:
             for run in runs:
-                value = OWN[group](run) if own else run.columns.get(group)
+                value = OWN[group](run) if own else shown_value(run, group)
                 groups.setdefault(cell_text(value), []).append(run.run_id)
         marks = self._marks(runs, groups)
         charts = []

@@ -25,7 +25,17 @@ OWN: Final[dict[str, Callable[[Any], Any]]] = {
     "host": lambda run: ", ".join(run.hosts),
     "id": lambda run: run.run_id,
 }
+_OPERATIONS: Final = frozenset({"min", "max", "mean", "first", "last", "best"})
 _CELL_CHARACTERS_MAX: Final = 500
+
+
+def shown_value(run: Any, column: str) -> Any:
+    """Return the value of ``column``; of one operation of define_metric, {"min": 1}, its number."""
+    value = run.columns.get(column)
+    if column.startswith("config.") or not isinstance(value, dict) or len(value) != 1:
+        return value
+    ((operation, number),) = value.items()
+    return number if operation in _OPERATIONS and isinstance(number, int | float) else value
 
 
 def cell_text(value: Any) -> str:

@@ -138,6 +138,18 @@ def test_a_panel_with_fewer_runs_than_match_gives_both_numbers(hub: Hub, store: 
         assert whole.get("group") is None or ("0 (13)" in text and "1 (12)" in text)
 
 
+def test_a_metric_with_one_defined_operation_has_its_number(hub: Hub, store: Any) -> None:
+    project = "operations"
+    make_run(store, project, "run")
+    tell(store, writer(project, "run"), event("define_metric", {"name": "loss", "summary": "max"}))
+    text = panel(panel="runs", columns="loss")
+    text += panel(panel="line", metrics="loss", group="loss")
+    content, parts = exported(hub, text, project=project)
+    assert '<td class="number">1</td>' in content
+    assert "1 (1)" in parts.text
+    assert "{'max'" not in parts.text
+
+
 def test_nothing_runs_and_nothing_is_loaded(hub: Hub, runs: None) -> None:
     quoted = '"' + HOSTILE.replace('"', '\\"') + '"'
     text = (

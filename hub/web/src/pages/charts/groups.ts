@@ -4,6 +4,7 @@ import { computed, effect, signal, type ReadonlySignal } from "@preact/signals";
 import { isAborted } from "../../api/errors.js";
 import { listRuns } from "../../api/hub.js";
 import type { RunOverview } from "../../api/types.js";
+import { columnValue } from "../../parts/columnValues.js";
 import { formatValue } from "../../parts/format.js";
 import { SLOT_COUNT } from "../../state/palette.js";
 
@@ -104,7 +105,7 @@ export function followGroups(
           signal: abort.signal,
         });
         for (const run of page.runs) {
-          byRun.set(run.run_id, formatValue(run.columns[name]));
+          byRun.set(run.run_id, formatValue(columnValue(run, name, 0)));
           missing.delete(run.run_id);
         }
         cursor = page.next_cursor;
