@@ -599,6 +599,23 @@ def test_save_keeps_files_as_they_are_at_the_end(
     assert {each.draft.name for each in daemon.artifacts} == {f"run-{run.id}-files"}
 
 
+def test_save_reads_a_relative_path_from_the_current_folder(
+    start: Start, daemon: RecordingDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "models" / "a").mkdir(parents=True)
+    (tmp_path / "models" / "a" / "model.zip").write_bytes(b"1")
+    monkeypatch.chdir(tmp_path)
+    kept = [str(tmp_path / "models" / "a" / "model.zip")]
+    run = start()
+    assert run.save("models/a/*", base_path="models") == kept
+    assert run.save("models/a/model.zip", base_path="models/a", glob=False) == kept
+    run.finish()
+    assert [sorted(each.files) for each in daemon.artifacts] == [
+        ["a/model.zip"],
+        ["a/model.zip", "model.zip"],
+    ]
+
+
 def test_save_follows_links_to_files_and_names_the_others(
     start: Start,
     daemon: RecordingDaemon,

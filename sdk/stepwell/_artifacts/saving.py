@@ -37,7 +37,7 @@ class SavedFiles:
         if policy not in POLICIES:
             raise ValueError(f"save(): expected policy {', '.join(POLICIES)}, not {policy!r}")
         root = os.path.abspath(os.fspath(base) if base is not None else _root_of(pattern))
-        whole = os.path.join(root, pattern) if base is not None else os.path.abspath(pattern)
+        whole = os.path.abspath(pattern)
         found = sorted(glob.glob(whole, recursive=True)) if is_pattern else [whole]
         added: list[str] = []
         for path in found:
