@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,9 +97,22 @@ class Bench:
 
 @pytest.fixture
 def bench() -> Iterator[Bench]:
+    with _made() as made:
+        yield made
+
+
+@pytest.fixture
+def bench_with_hub() -> Iterator[Bench]:
+    with _made(STEPWELLD_HUB="auto", STEPWELLD_HUB_PORT="0") as made:
+        yield made
+
+
+@contextmanager
+def _made(**variables: str) -> Iterator[Bench]:
     if not PYTHON.exists():
         pytest.skip("REAL FRAMEWORKS ARE NOT TESTED: `make integrations` installs them")
     with made_node() as node:
+        node.variables = variables
         shutil.rmtree(node.folder / "results", ignore_errors=True)
         node.start_daemon()
         yield Bench(node)

@@ -1,8 +1,14 @@
 """What real trainers log through the name `wandb` is in the store, under their own names."""
 
+import contextlib
+import json
+
 import pytest
 
+from stepwell._hub import find_hub
+from stepwell.errors import NotFoundError
 from tests.integrations.conftest import Bench
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
@@ -87,13 +93,50 @@ def test_keras_logs_epochs_and_batches(bench: Bench) -> None:
     assert trained.values_of("epoch/learning_rate") == pytest.approx([0.01] * 3)
 
 
-def test_stable_baselines_logs_what_its_learner_logs(bench: Bench) -> None:
-    trained = bench.train("sb3_script.txt")
+def test_the_models_that_callbacks_save_are_versions_that_load(bench_with_hub: Bench) -> None:
+    trained = bench_with_hub.train_several("models_script.txt")
+    found = json.loads((bench_with_hub.node.folder / "found.json").read_text())
+    whole = {"equal": True}
+    assert found == {
+        "x_model.json:v0": {"aliases": [], "files": ["x_model.json"], **whole},
+        "x_model.json:v1": {"aliases": ["latest"], "files": ["x_model.json"], **whole},
+        "model_l:v0": {
+            "aliases": ["best", "latest"],
+            "files": [f"model_ckpt_{trained['lightgbm'].run['summary']['best_iteration']}.txt"],
+            **whole,
+        },
+        # Keras writes to the same file again; each version has the file of its epoch.
+        "run_k_model:v0": {"aliases": ["epoch_0"], "files": ["model.keras"], **whole},
+        "run_k_model:v1": {"aliases": ["epoch_1"], "files": ["model.keras"], **whole},
+        "run_k_model:v2": {"aliases": ["epoch_2", "latest"], "files": ["model.keras"], **whole},
+        "run_b_model:v0": {"aliases": ["epoch_0_batch_2"], "files": ["1.weights.h5"]},
+        "run_b_model:v1": {"aliases": ["epoch_1_batch_1", "latest"], "files": ["2.weights.h5"]},
+        "run_best_model:v0": {"aliases": ["epoch_0"], "files": ["best.keras"]},
+        "run_best_model:v1": {"aliases": ["epoch_1", "latest"], "files": ["best.keras"]},
+        "lost": False,
+    }
+    said = [line for line in trained["lost"].done.stderr.splitlines() if "was not logged" in line]
+    assert len(said) == 1, said
+    assert "WandbModelCheckpoint: the model was not logged as artifact" in said[0]
+    assert "lost.keras: no such file" in said[0]
+
+
+def test_stable_baselines_logs_what_its_learner_logs(bench_with_hub: Bench) -> None:
+    trained = bench_with_hub.train("sb3_script.txt")
     assert trained.run["config"]["algo"] == "PPO"
     assert trained.values_of("global_step") == [64, 128, 192]
     assert len(trained.values_of("rollout/ep_rew_mean")) == 3
     assert len(trained.values_of("train/loss")) == 2
     assert (trained.node.folder / "models" / trained.run["run_id"] / "model.zip").exists()
+    files = f"/projects/sb3-demo/artifacts/run-{trained.run['run_id']}-files/versions"
+    hub = find_hub(trained.node.environment)
+
+    def is_committed() -> bool:
+        with contextlib.suppress(NotFoundError):
+            return [each["file_count"] for each in hub.get(files)["versions"]] == [1]
+        return False
+
+    wait_until(is_committed, "a version with model.zip")
     assert trained.done.stderr.count("TensorBoard's files are not read") == 1
 
 

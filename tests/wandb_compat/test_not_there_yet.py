@@ -232,6 +232,57 @@ def test_frameworks_callbacks_and_charts_are_importable(desk: Desk) -> None:
     assert done.stderr.count("TensorBoard's files are not read") == 1
 
 
+def test_log_summary_logs_the_model_of_catboost_and_lightgbm(desk: Desk) -> None:
+    done = desk.run(
+        """
+        import pathlib, wandb
+        from wandb.integration import catboost, lightgbm
+
+        class Model:
+            best_iteration = 4
+            best_score = {"valid": {"auc": 0.5}}
+            feature_names_ = ["a"]
+            feature_importances_ = [1.0]
+            def __init__(self, **parameters):
+                self.parameters = parameters
+            def get_all_params(self):
+                return self.parameters
+            def get_params(self):
+                return {}
+            def get_best_iteration(self):
+                return 4
+            def get_best_score(self):
+                return self.best_score
+            def save_model(self, path, num_iteration=None):
+                if self.parameters.get("disk") == "full":
+                    raise OSError(28, "No space left on device")
+                pathlib.Path(path).write_text(f"{num_iteration} trees")
+
+        with wandb.init(project="p", id="r"):
+            options = {"save_model_checkpoint": True}
+            catboost.log_summary(Model(use_best_model=True), **options)
+            catboost.log_summary(Model(use_best_model=False), log_all_params=False, **options)
+            lightgbm.log_summary(Model(), feature_importance=False, **options)
+            for _ in range(2):
+                catboost.log_summary(Model(disk="full"), **options)
+        with wandb.init(project="p", id="off", mode="disabled"):
+            catboost.log_summary(Model(disk="full"), **options)
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    made = desk.daemon.artifacts
+    assert {(each.draft.name, each.draft.type) for each in made} == {("model_r", "model")}
+    assert [each.draft.aliases for each in made] == [("best",), ("last",), ("best",)]
+    assert [each.files for each in made] == [
+        {"model": b"None trees"},
+        {"model": b"None trees"},
+        {"model_ckpt_4.txt": b"4 trees"},
+    ]
+    (line,) = [line for line in done.stderr.splitlines() if "was not logged" in line]
+    assert "log_summary(save_model_checkpoint=True): the model was not logged as artifact" in line
+    assert "No space left on device" in line
+
+
 def test_names_that_other_packages_import_are_there(desk: Desk) -> None:
     done = desk.run(
         """

@@ -3,6 +3,7 @@
 from typing import Any
 
 import wandb
+from wandb.integration._models import log_saved
 
 
 class WandbCallback:
@@ -28,7 +29,13 @@ def log_summary(
     save_model_checkpoint: bool = False,
     log_feature_importance: bool = True,
 ) -> None:
-    """Put the best iteration and score, parameters and importances into config and summary."""
+    """Put the best iteration and score, parameters and importances into config and summary.
+
+    Args:
+        log_all_params: put also parameters that were not given into the config.
+        save_model_checkpoint: log the model as the artifact ``model_<run id>``, with the alias
+            ``best`` if CatBoost has cut it to its best iteration, otherwise ``last``.
+    """
     parameters = model.get_all_params() if log_all_params else model.get_params()
     wandb.config.update(parameters, allow_val_change=True)
     wandb.summary["best_iteration"] = model.get_best_iteration()
@@ -37,4 +44,11 @@ def log_summary(
         for name, value in zip(model.feature_names_, model.feature_importances_, strict=True):
             wandb.summary[f"Feature Importance/{name}"] = value
     if save_model_checkpoint:
-        wandb.log_artifact(wandb.Artifact(f"run-{wandb.run.id}", type="model"))
+        is_best = model.get_all_params().get("use_best_model")
+        log_saved(
+            "log_summary(save_model_checkpoint=True)",
+            f"model_{wandb.run.id}",
+            "model",
+            model.save_model,
+            aliases=["best" if is_best else "last"],
+        )

@@ -1,8 +1,10 @@
 """For Keras: callbacks that log metrics by epoch or batch, and save the model beside them."""
 
+import os
 from typing import Any
 
 import wandb
+from wandb.integration._models import log_file, run_for
 
 try:
     import keras
@@ -51,11 +53,42 @@ class WandbMetricsLogger(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 class WandbModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
-    """Saves the model as Keras' own callback does; the files are not kept with the run yet."""
+    """Saves the model as Keras' own callback does, and logs each saved file.
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        super().on_epoch_end(epoch, logs)
-        wandb.log_artifact(wandb.Artifact(f"run_{wandb.run.id}_model", type="model"))
+    Each is a version of the artifact ``run_<run id>_model`` with the alias ``epoch_<epoch>``, or
+    ``epoch_<epoch>_batch_<batch>``; both count from 0. An epoch without a better model has no
+    version if ``save_best_only`` is set.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        run_for("WandbModelCheckpoint()")
+
+    def _save_model(self, epoch: int, batch: int | None = None, logs: Any = None) -> None:
+        path = os.fspath(self._get_file_path(epoch, batch, logs or {}))
+        before = _marks(path)
+        super()._save_model(epoch=epoch, batch=batch, logs=logs)
+        after = _marks(path)
+        # Without a new file, save_best_only has found no better model.
+        if after != before or (after is None and not self.save_best_only):
+            alias = f"epoch_{epoch}" if batch is None else f"epoch_{epoch}_batch_{batch}"
+            self._log_ckpt_as_artifact(path, aliases=["latest", alias])
+
+    def _log_ckpt_as_artifact(self, filepath: str, aliases: list[str] | None = None) -> None:
+        name = f"run_{run_for('WandbModelCheckpoint()').id}_model"
+        log_file("WandbModelCheckpoint", name, filepath, aliases or [])
+
+
+def _marks(path: str) -> list[tuple[int, ...]] | None:
+    """Return facts that change with a file, or with a file in a folder; None without one."""
+    paths = [path]
+    for folder, _, names in os.walk(path):
+        paths += [os.path.join(folder, name) for name in names]
+    try:
+        found = [os.stat(each) for each in paths]
+    except OSError:
+        return None
+    return [(each.st_ino, each.st_size, each.st_mtime_ns) for each in found]
 
 
 class WandbEvalCallback(keras.callbacks.Callback):  # type: ignore[misc]

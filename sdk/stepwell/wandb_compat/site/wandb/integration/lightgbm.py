@@ -3,6 +3,7 @@
 from typing import Any
 
 import wandb
+from wandb.integration._models import log_saved
 
 
 class _Callback:
@@ -49,7 +50,12 @@ def wandb_callback(log_params: bool = True, define_metric: bool = True) -> _Call
 def log_summary(
     model: Any, feature_importance: bool = True, save_model_checkpoint: bool = False
 ) -> None:
-    """Put the best iteration and score, and each feature's importance, into the summary."""
+    """Put the best iteration and score, and each feature's importance, into the summary.
+
+    Args:
+        save_model_checkpoint: log the model up to its best iteration as the artifact
+            ``model_<run id>`` with the alias ``best``.
+    """
     wandb.summary["best_iteration"] = model.best_iteration
     wandb.summary["best_score"] = model.best_score
     if feature_importance:
@@ -57,4 +63,11 @@ def log_summary(
         for name, value in zip(names, values, strict=True):
             wandb.summary[f"Feature Importance/{name}"] = value
     if save_model_checkpoint:
-        wandb.log_artifact(wandb.Artifact(f"model_{wandb.run.id}", type="model"))
+        best = model.best_iteration
+        log_saved(
+            "log_summary(save_model_checkpoint=True)",
+            f"model_{wandb.run.id}",
+            f"model_ckpt_{best}.txt",
+            lambda path: model.save_model(path, num_iteration=best),
+            aliases=["best"],
+        )

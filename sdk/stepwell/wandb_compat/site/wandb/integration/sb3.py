@@ -7,6 +7,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter
 
 import wandb
+from wandb.integration._models import save_with_run
 
 
 class _Writer(KVWriter):  # type: ignore[misc]
@@ -25,9 +26,9 @@ class WandbCallback(BaseCallback):  # type: ignore[misc]
 
     Args:
         verbose: as of `BaseCallback`.
-        model_save_path: folder for ``model.zip``; None saves none.
+        model_save_path: folder for ``model.zip``, which is kept with the run; None saves none.
         model_save_freq: save every so many calls, and at the end; 0: at the end only.
-        gradient_save_freq: not there yet; a line says so.
+        gradient_save_freq: record histograms of the policy every so many batches; 0 records none.
         log: as of `wandb.watch`.
     """
 
@@ -42,6 +43,10 @@ class WandbCallback(BaseCallback):  # type: ignore[misc]
         super().__init__(verbose)
         self._path, self._every = model_save_path, model_save_freq
         self._gradients, self._log = gradient_save_freq, log
+        if model_save_freq and model_save_path is None:
+            wandb.termwarn(
+                "WandbCallback(model_save_freq=…) needs model_save_path: no model is saved"
+            )
 
     def _init_callback(self) -> None:
         values: dict[str, Any] = {"algo": type(self.model).__name__}
@@ -68,7 +73,9 @@ class WandbCallback(BaseCallback):  # type: ignore[misc]
 
     def _save(self) -> None:
         os.makedirs(str(self._path), exist_ok=True)
-        self.model.save(os.path.join(str(self._path), "model.zip"))
+        path = os.path.join(str(self._path), "model.zip")
+        self.model.save(path)
+        save_with_run("WandbCallback(model_save_path=…)", path)
 
 
 def _is_number(value: Any) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 import xgboost
 
 import wandb
+from wandb.integration._models import log_saved
 
 _LOWER_IS_BETTER = ("loss", "error", "err", "rmse", "rmsle", "mae", "mape", "mphe", "deviance")
 
@@ -13,7 +14,7 @@ class WandbCallback(xgboost.callback.TrainingCallback):  # type: ignore[misc]
     """Logs ``DATA-METRIC`` and ``epoch`` in each round, then importances and the best round.
 
     Args:
-        log_model: not there yet; a line says so.
+        log_model: log the model at the end as the artifact ``<run id>_model.json``.
         log_feature_importance: put each feature's importance into the summary at the end.
         importance_type: as of `Booster.get_score`.
         define_metric: let the summary hold each metric's best value.
@@ -52,7 +53,8 @@ class WandbCallback(xgboost.callback.TrainingCallback):  # type: ignore[misc]
 
     def after_training(self, model: Any) -> Any:
         if self._log_model:
-            wandb.log_artifact(wandb.Artifact(f"{wandb.run.id}_model.json", type="model"))
+            name = f"{wandb.run.id}_model.json"
+            log_saved("WandbCallback(log_model=True)", name, name, model.save_model)
         if self._importance_type is not None:
             scores = model.get_score(importance_type=self._importance_type)
             wandb.summary.update({f"Feature Importance/{name}": scores[name] for name in scores})
