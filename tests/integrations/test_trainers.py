@@ -121,6 +121,36 @@ def test_the_models_that_callbacks_save_are_versions_that_load(bench_with_hub: B
     assert "lost.keras: no such file" in said[0]
 
 
+def test_keras_tables_and_its_old_callback_do_what_their_options_say(
+    bench_with_hub: Bench,
+) -> None:
+    trained = bench_with_hub.train_several("keras_tables_script.txt")
+    example, named, old = trained["example"], trained["named"], trained["old"]
+    (truth,) = example.values_of("val_data")
+    assert (truth["nrows"], truth["columns"]) == (8, ["idx", "image", "label"])
+    guesses = example.values_of("eval_data")
+    assert [each["nrows"] for each in guesses] == [8, 8]
+    assert guesses[0]["columns"] == ["epoch", "idx", "image", "label", "pred"]
+    assert example.values_of("epoch/epoch") == [0, 1]
+    assert len(named.values_of("truth")) == 1
+    assert len(named.values_of("guesses")) == 2
+    said = named.done.stderr
+    assert said.count("log_data_table(): the table is in the history of the run, name and") == 1
+    assert said.count("log_pred_table(): the table is in the history of the run, type and") == 1
+
+    assert old.values_of("epoch") == [0, 1, 2, 3]
+    assert len(old.values_of("loss")) == 8  # After four epochs, and the first batch of each.
+    assert len(old.values_of("parameters/out.weights")) == 4
+    assert len(old.values_of("parameters/out.bias")) == 4
+    assert (old.run["summary"]["best_score"], old.run["summary"]["best_epoch"]) == (1.0, 2)
+    versions, parameters = json.loads((old.node.folder / "found.json").read_text())
+    assert versions == {"model-old:v0": ["epoch_1"], "model-old:v1": ["epoch_2", "latest"]}
+    assert parameters == 51
+    options = "these options have no effect: log_gradients, validation_data, labels\n"
+    assert said.count(options) == 1
+    assert said.count("no model is logged, Keras reports no 'val_loss'") == 1
+
+
 def test_stable_baselines_logs_what_its_learner_logs(bench_with_hub: Bench) -> None:
     trained = bench_with_hub.train("sb3_script.txt")
     assert trained.run["config"]["algo"] == "PPO"
