@@ -11,6 +11,7 @@ _OUTCOMES: Final = {
     "artifact": "there are no registries; the artifact is in the project where it was logged",
     "log_code": "code is not recorded, only the git commit and the command line",
     "media": "its content is not recorded, only the other values of its row",
+    "chart": "no chart is drawn, its data is recorded as a table",
     "dir": "files in run.dir stay on this machine",
     "fork_from": "the run starts after that step, without its parent's history",
     "resume_from": "the run continues after that step, without deleting its later history",
@@ -20,8 +21,9 @@ _OUTCOMES: Final = {
 def warn_unavailable(kind: str, call: str, warn: Callable[[str, str], None]) -> None:
     """Print once a run that ``call`` is not available yet, and what happens instead.
 
-    All calls for artifacts share one line; each class of media has its own.
+    All calls for artifacts share one line; each class of media and each kind of chart has its
+    own.
     """
-    key = f"{kind} {call}" if kind == "media" else kind
+    key = f"{kind} {call}" if kind in ("media", "chart") else kind
     outcome = _OUTCOMES[kind]
     warn(OF_ALL + key, f"{call} is not available yet, only in a later release: {outcome}")

@@ -87,13 +87,6 @@ class Classes(Media):
     parameters = ("class_set",)
 
 
-class CustomChart(Media):
-    """A chart with a table of its own, as the functions of `stepwell.plot` return it."""
-
-    type = "custom-chart"
-    parameters = ("id", "data", "fields", "string_fields", "split_table")
-
-
 def box3d(
     *,
     center: Sequence[float],

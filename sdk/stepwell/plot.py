@@ -1,12 +1,21 @@
 """Charts made of tables: `line`, `scatter`, `bar` and others. They are not drawn yet.
 
-Each returns a value for `log`; the history keeps the chart's title and that it was logged.
+Each returns a value for `log`, which keeps the chart's table and title. A line says so, once for
+each function.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
-from stepwell._media import CustomChart
+from stepwell._later import warn_unavailable
+from stepwell._media import Media
+from stepwell._names import Warn
+from stepwell._table import Table
+
+if TYPE_CHECKING:
+    from stepwell._staging import Stage
+
+_CURVE_POINTS_MAX: Final = 10_000
 
 __all__ = [
     "CustomChart",
@@ -23,6 +32,31 @@ __all__ = [
 ]
 
 
+class CustomChart(Media):
+    """A chart with a table of its own; `log` keeps the table."""
+
+    type = "custom-chart"
+    is_kept = True  # `described` prints the line if the table is not kept.
+    parameters = ("id", "data", "fields", "string_fields", "split_table")
+    call = "CustomChart()"
+
+    @property
+    def table(self) -> Table | None:
+        """The table of the chart."""
+        table = self.given.get("data")
+        return table if isinstance(table, Table) else None
+
+    def described(self, stage: "Stage | None", warn: Warn) -> dict[str, Any]:
+        table = self.table
+        warn_unavailable("media" if table is None else "chart", self.call, warn)
+        if table is None:
+            return super().described(stage, warn)
+        return {**table.described(stage, warn), **self.caption_field()}
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.table!r}>"
+
+
 def plot_table(
     vega_spec_name: str,
     data_table: Any,
@@ -30,11 +64,18 @@ def plot_table(
     string_fields: dict[str, Any] | None = None,
     split_table: bool = False,
 ) -> CustomChart:
-    return CustomChart(vega_spec_name, data_table, fields, string_fields, split_table)
+    """Return a chart of ``data_table``, with the title in ``string_fields``."""
+    made = CustomChart(vega_spec_name, data_table, fields, string_fields, split_table)
+    made.call = "plot_table()"
+    made.caption = (string_fields or {}).get("title")
+    return made
 
 
 def visualize(id: str, value: Any) -> CustomChart:
-    return CustomChart(id, value)
+    """Return a chart of the table ``value``."""
+    made = CustomChart(id, value)
+    made.call = "visualize()"
+    return made
 
 
 def line(
@@ -45,21 +86,25 @@ def line(
     title: str = "",
     split_table: bool = False,
 ) -> CustomChart:
-    return _chart("line", title)
+    """Return a line through two columns of ``table``."""
+    return _chart("line", table, title)
 
 
 def scatter(table: Any, x: str, y: str, title: str = "", split_table: bool = False) -> CustomChart:
-    return _chart("scatter", title)
+    """Return the points of two columns of ``table``."""
+    return _chart("scatter", table, title)
 
 
 def bar(
     table: Any, label: str, value: str, title: str = "", split_table: bool = False
 ) -> CustomChart:
-    return _chart("bar", title)
+    """Return a bar for each row of ``table``."""
+    return _chart("bar", table, title)
 
 
 def histogram(table: Any, value: str, title: str = "", split_table: bool = False) -> CustomChart:
-    return _chart("histogram", title)
+    """Return the histogram of a column of ``table``."""
+    return _chart("histogram", table, title)
 
 
 def line_series(
@@ -70,7 +115,30 @@ def line_series(
     xname: str = "x",
     split_table: bool = False,
 ) -> CustomChart:
-    return _chart("line_series", title)
+    """Return several lines; the table's columns are ``step``, ``lineKey`` and ``lineVal``.
+
+    Args:
+        xs: one sequence for all lines, or one for each.
+        ys: a sequence for each line.
+        keys: a name for each line; default ``line_0`` and so on.
+
+    Raises:
+        ValueError: ``xs`` or ``keys`` have another length than ``ys``.
+    """
+    lines = [_list_of(each) for each in _list_of(ys)]
+    places = _list_of(xs)
+    is_one = not places or isinstance(places[0], str | bytes) or not _is_many(places[0])
+    all_places = [places] * len(lines) if is_one else [_list_of(each) for each in places]
+    names = [f"line_{number}" for number in range(len(lines))] if keys is None else _list_of(keys)
+    for what, found in (("xs", all_places), ("keys", names)):
+        if len(found) != len(lines):
+            raise ValueError(f"line_series(): {len(found)} {what} for {len(lines)} ys")
+    rows = [
+        [x, name, y]
+        for name, row_of_x, row_of_y in zip(names, all_places, lines, strict=True)
+        for x, y in zip(row_of_x, row_of_y, strict=False)
+    ]
+    return _chart("line_series", Table(columns=["step", "lineKey", "lineVal"], data=rows), title)
 
 
 def roc_curve(
@@ -81,7 +149,18 @@ def roc_curve(
     title: str = "ROC Curve",
     split_table: bool = False,
 ) -> CustomChart:
-    return _chart("roc_curve", title)
+    """Return the ROC curve of each class; columns ``class``, ``fpr`` and ``tpr``.
+
+    Args:
+        y_true: the class of each sample.
+        y_probas: a row for each sample, with a score for each class in sorted order.
+        labels: names of the classes, if they are integers.
+        classes_to_plot: only these.
+    """
+    from stepwell._curves import roc_rows
+
+    rows = roc_rows(y_true, y_probas, labels, classes_to_plot, _CURVE_POINTS_MAX)
+    return _chart("roc_curve", _table_of(["class", "fpr", "tpr"], rows), title)
 
 
 def pr_curve(
@@ -93,7 +172,15 @@ def pr_curve(
     title: str = "Precision-Recall Curve",
     split_table: bool = False,
 ) -> CustomChart:
-    return _chart("pr_curve", title)
+    """Return precision over recall of each class; columns ``class``, ``precision``, ``recall``.
+
+    Args:
+        interp_size: number of points, at evenly spaced recalls; see `roc_curve` for the others.
+    """
+    from stepwell._curves import pr_rows
+
+    rows = pr_rows(y_true, y_probas, labels, classes_to_plot, interp_size)
+    return _chart("pr_curve", _table_of(["class", "precision", "recall"], rows), title)
 
 
 def confusion_matrix(
@@ -104,10 +191,69 @@ def confusion_matrix(
     title: str = "Confusion Matrix Curve",
     split_table: bool = False,
 ) -> CustomChart:
-    return _chart("confusion_matrix", title)
+    """Return how often which class is predicted; ``Actual``, ``Predicted``, ``nPredictions``.
+
+    Args:
+        probs: a row for each sample, with a score for each class; or give ``preds``.
+        y_true: the class of each sample.
+        preds: the predicted class of each sample.
+        class_names: names of the classes 0, 1 and so on; default ``Class_1`` and so on, for the
+            classes that occur.
+
+    Raises:
+        ValueError: Both or none of ``probs`` and ``preds``, different numbers of samples, or a
+            class without a name.
+    """
+    if (probs is None) == (preds is None) or y_true is None:
+        raise ValueError("confusion_matrix(): give y_true and one of probs and preds")
+    if probs is None:
+        guesses = _list_of(preds)
+    else:
+        scores = [_list_of(row) for row in _list_of(probs)]
+        guesses = [row.index(max(row)) for row in scores]
+    truths = _list_of(y_true)
+    if len(guesses) != len(truths):
+        raise ValueError(
+            f"confusion_matrix(): {len(guesses)} predictions for {len(truths)} values of y_true"
+        )
+    if class_names is None:
+        classes = sorted({*truths, *guesses})
+        names = [f"Class_{number + 1}" for number in range(len(classes))]
+    else:
+        names = _list_of(class_names)
+        classes = list(range(len(names)))
+        if unnamed := {*truths, *guesses} - set(classes):
+            raise ValueError(
+                f"confusion_matrix(): {len(names)} class_names, so that the classes are 0 to "
+                f"{len(names) - 1}; there are others: {sorted(unnamed, key=str)[:5]}"
+            )
+    counts = dict.fromkeys(((one, other) for one in classes for other in classes), 0)
+    for pair in zip(truths, guesses, strict=True):
+        counts[pair] += 1
+    name_of = dict(zip(classes, names, strict=True))
+    rows = [[name_of[one], name_of[other], count] for (one, other), count in counts.items()]
+    table = Table(columns=["Actual", "Predicted", "nPredictions"], data=rows)
+    return _chart("confusion_matrix", table, title)
 
 
-def _chart(kind: str, title: str) -> CustomChart:
-    made = CustomChart(kind)
-    made.caption = title or kind
+def _chart(kind: str, table: Any, title: str) -> CustomChart:
+    made = CustomChart(kind, table)
+    made.call, made.caption = f"plot.{kind}()", title or kind
     return made
+
+
+def _table_of(columns: list[str], rows: list[list[Any]] | None) -> Table | None:
+    return None if rows is None else Table(columns=columns, data=rows)
+
+
+def _list_of(values: Any) -> list[Any]:
+    """Return a sequence or an array as a list of Python objects."""
+    return values.tolist() if hasattr(values, "tolist") else [_plain(each) for each in values]
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
+
+
+def _is_many(value: Any) -> bool:
+    return isinstance(value, Iterable) and getattr(value, "ndim", 1) > 0
