@@ -5,14 +5,12 @@ invented answer would be worse.
 """
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
 from stepwell._later import warn_unavailable
 from stepwell._names import text_of
 from stepwell._run_facts import RunFacts
 from stepwell.errors import UnavailableError
-
-_ARTIFACTS: Final = "until then read the file where the run wrote it"
 
 
 class AlertLevel:
@@ -31,7 +29,14 @@ class LaterCalls(RunFacts):
     def restore(
         self, name: str, run_path: str | None = None, replace: bool = False, root: Any = None
     ) -> Any:
-        raise UnavailableError(f"restore({name!r})", _ARTIFACTS)
+        # A path of a run is ENTITY/PROJECT/ID; names of artifacts can begin so, too.
+        *place, run_id = (run_path or self.id).split("/")
+        files = "/".join([*place, f"run-{run_id}-files:latest"])
+        raise UnavailableError(
+            f"restore({name!r})",
+            f"read a file that save() kept with run.use_artifact({files!r})"
+            f".get_entry({name!r}).download()",
+        )
 
     def alert(
         self,

@@ -168,6 +168,8 @@ def test_stable_baselines_logs_what_its_learner_logs(bench_with_hub: Bench) -> N
 
     wait_until(is_committed, "a version with model.zip")
     assert trained.done.stderr.count("TensorBoard's files are not read") == 1
+    assert "model_save_freq=…) needs model_save_path: no model is saved" in trained.done.stderr
+    assert "log is 'some', of no known kind; using 'all'" in trained.done.stderr
 
 
 def test_the_processes_of_a_launcher_are_one_run(bench: Bench) -> None:

@@ -136,6 +136,7 @@ def test_a_call_whose_answer_is_needed_raises_with_what_to_do(desk: Desk, call: 
     (line,) = [line for line in later(done.stderr) if "Error" in line]
     assert line.startswith("stepwell.errors.UnavailableError: ")
     assert "only in a later release; " in line
+    assert ".get_entry('model.pt').download()" in line
 
 
 def test_a_table_can_be_built_and_read(desk: Desk) -> None:
@@ -220,15 +221,24 @@ def test_frameworks_callbacks_and_charts_are_importable(desk: Desk) -> None:
         for iteration in range(4):
             metrics = {"learn": {"Logloss": [1.0 / (iteration + 1)]}}
             assert callback.after_iteration(SimpleNamespace(iteration=iteration, metrics=metrics))
-        wandb.sklearn.plot_roc([1], [1])
-        wandb.sklearn.plot_roc([1], [1])
+        for _ in range(2):
+            wandb.sklearn.plot_learning_curve([1], [1])
+            wandb.sklearn.plot_roc([0, 1], [1, 0])
+        wandb.sklearn.plot_precision_recall([0, 1], [[0.9, 0.1], [0.2, 0.8]], ["a", "b"])
+        wandb.sklearn.plot_confusion_matrix(["cat", "dog"], ["dog", "dog"])
         wandb.tensorboard.patch(root_logdir="logs")
         """
     )
     assert done.returncode == 0, done.stderr
     assert [point.value for point in desk.daemon.points("iteration")] == [0.0, 2.0]
     assert [point.value for point in desk.daemon.points("learn-Logloss")] == [1.0, 1 / 3]
-    assert done.stderr.count("wandb.sklearn.plot_roc() is not available yet") == 1
+    assert done.stderr.count("wandb.sklearn.plot_learning_curve() is not available yet") == 1
+    assert done.stderr.count("wandb.sklearn.plot_roc(): nothing is logged: y_probas has") == 1
+    values = {}
+    for event in desk.daemon.events("values"):
+        values.update(event.body["values"])
+    assert values.keys() == {"precision_recall", "confusion_matrix"}
+    assert (values["precision_recall"]["nrows"], values["confusion_matrix"]["nrows"]) == (42, 4)
     assert done.stderr.count("TensorBoard's files are not read") == 1
 
 
@@ -288,6 +298,8 @@ def test_names_that_other_packages_import_are_there(desk: Desk) -> None:
         """
         from wandb import join
         from wandb.apis.public import Run as Read, Sweep
+        from stepwell.api import Sweep as ReadSweep
+        assert Sweep is ReadSweep
         from wandb.errors.errors import CommError
         from wandb.sdk.artifacts.artifact import Artifact
         from wandb.sdk.data_types.base_types.wb_value import WBValue

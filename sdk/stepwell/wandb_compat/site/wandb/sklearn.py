@@ -1,15 +1,87 @@
-"""Charts about models of scikit-learn: not there yet. Each call says so."""
+"""Charts about models of scikit-learn. No chart is drawn yet.
 
-from collections.abc import Callable
+Those that are made of predictions are logged as their tables. Each other call prints a line.
+"""
+
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import wandb
 from stepwell._accounts import termwarn
 
 _NAMES = """
-plot_calibration_curve plot_class_proportions plot_classifier plot_clusterer plot_confusion_matrix
-plot_elbow_curve plot_feature_importances plot_learning_curve plot_outlier_candidates
-plot_precision_recall plot_regressor plot_residuals plot_roc plot_silhouette plot_summary_metrics
+plot_calibration_curve plot_class_proportions plot_classifier plot_clusterer plot_elbow_curve
+plot_feature_importances plot_learning_curve plot_outlier_candidates plot_regressor plot_residuals
+plot_silhouette plot_summary_metrics
 """
+
+
+def plot_roc(
+    y_true: Any = None,
+    y_probas: Any = None,
+    labels: Sequence[str] | None = None,
+    plot_micro: bool = True,
+    plot_macro: bool = True,
+    classes_to_plot: Sequence[Any] | None = None,
+) -> None:
+    """Log `wandb.plot.roc_curve` as ``roc``."""
+    _log("roc", lambda: wandb.plot.roc_curve(y_true, y_probas, labels, classes_to_plot))
+
+
+def plot_precision_recall(
+    y_true: Any = None,
+    y_probas: Any = None,
+    labels: Sequence[str] | None = None,
+    plot_micro: bool = True,
+    classes_to_plot: Sequence[Any] | None = None,
+) -> None:
+    """Log `wandb.plot.pr_curve` as ``precision_recall``."""
+    _log("precision_recall", lambda: wandb.plot.pr_curve(y_true, y_probas, labels, classes_to_plot))
+
+
+def plot_confusion_matrix(
+    y_true: Any = None,
+    y_pred: Any = None,
+    labels: Sequence[str] | None = None,
+    true_labels: Any = None,
+    pred_labels: Any = None,
+    normalize: bool = False,
+) -> None:
+    """Log the counts of all pairs of classes as ``confusion_matrix``."""
+    if normalize or true_labels is not None or pred_labels is not None:
+        termwarn(
+            "wandb.sklearn.plot_confusion_matrix(): the table has the counts of all classes; "
+            "normalize, true_labels and pred_labels have no effect",
+            repeat=False,
+        )
+
+    def make() -> Any:
+        if y_true is None or y_pred is None:
+            raise ValueError("give y_true and y_pred")
+        truths, guesses = _list_of(y_true), _list_of(y_pred)
+        classes = sorted({*truths, *guesses})
+        are_places = all(type(each) is int for each in classes)
+        names: Any = labels if labels is not None and are_places else classes
+        if names is classes:  # The classes themselves are their names.
+            places = {name: place for place, name in enumerate(classes)}
+            truths, guesses = [places[each] for each in truths], [places[each] for each in guesses]
+        return wandb.plot.confusion_matrix(y_true=truths, preds=guesses, class_names=names)
+
+    _log("confusion_matrix", make)
+
+
+def _list_of(values: Any) -> list[Any]:
+    return values.tolist() if hasattr(values, "tolist") else list(values)
+
+
+def _log(name: str, make: Callable[[], Any]) -> None:
+    """Log the chart that ``make`` returns; a line says why there is none."""
+    try:
+        chart = make()
+    except (TypeError, ValueError, IndexError) as error:
+        termwarn(f"wandb.sklearn.plot_{name}(): nothing is logged: {error}", repeat=False)
+        return
+    wandb.log({name: chart})
 
 
 def _unavailable(name: str) -> Callable[..., None]:
@@ -24,5 +96,6 @@ def _unavailable(name: str) -> Callable[..., None]:
     return call
 
 
-__all__ = _NAMES.split()
-globals().update({name: _unavailable(name) for name in __all__})
+_unavailable_names = _NAMES.split()
+globals().update({name: _unavailable(name) for name in _unavailable_names})
+__all__ = ["plot_confusion_matrix", "plot_precision_recall", "plot_roc", *_unavailable_names]

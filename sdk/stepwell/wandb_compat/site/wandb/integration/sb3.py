@@ -42,6 +42,9 @@ class WandbCallback(BaseCallback):  # type: ignore[misc]
     ) -> None:
         super().__init__(verbose)
         self._path, self._every = model_save_path, model_save_freq
+        if log not in (None, "gradients", "parameters", "all"):
+            wandb.termwarn(f"WandbCallback: log is {log!r}, of no known kind; using 'all'")
+            log = "all"
         self._gradients, self._log = gradient_save_freq, log
         if model_save_freq and model_save_path is None:
             wandb.termwarn(
