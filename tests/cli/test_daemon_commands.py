@@ -16,7 +16,6 @@ import pytest
 from stepwell.cli import top, up
 from stepwell.cli.daemon_client import DaemonClient
 from stepwell.cli.errors import CommandError
-from stepwell.cli.options import Places
 from stepwell.cli.status import spool_text, status_text
 from tests.cli.conftest import Call
 from tests.fake_daemon import FakeDaemon, healthy_status
@@ -136,8 +135,8 @@ def test_host_and_port_of_up_are_those_of_the_page(
 ) -> None:
     given: list[str] = []
 
-    def start(where: Places, *more: str) -> NoReturn:
-        given.extend(more)
+    def start(*arguments: str) -> NoReturn:
+        given.extend(arguments)
         raise CommandError("not started")
 
     monkeypatch.setattr(up.signal, "signal", lambda *_: None)  # They are this process's.
@@ -145,6 +144,37 @@ def test_host_and_port_of_up_are_those_of_the_page(
     call("up", "--host", "::1", "--port", "8471", "--metrics-host", "::", "--metrics-port", "0")
     words = ["--hub-host", "::1", "--hub-port", "8471", "--host", "::", "--metrics-port", "0"]
     assert given == words
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("by_variable", [True, False])
+def test_up_uses_the_places_of_the_file(
+    call: Call, place: Path, monkeypatch: pytest.MonkeyPatch, *, by_variable: bool
+) -> None:
+    file, socket_path = place / "gw.toml", place / "of-file.sock"
+    file.write_text(
+        f"socket = '{socket_path}'\ndata = '{place / 'of-file'}'\nhub = 'off'\n"
+        "metrics_port = 0\nsample_seconds = 0\n"
+    )
+    words = [] if by_variable else ["--config", str(file)]
+    if by_variable:
+        monkeypatch.setenv("STEPWELLD_CONFIG", str(file))
+    command = [sys.executable, "-m", "stepwell", "up", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            lines = [process.stdout.readline() for _ in range(4)]
+            assert lines[0].split() == ["socket", str(socket_path)]
+            assert lines[1].split() == ["data", str(place / "of-file")]
+            assert f"`stepwell down --socket {socket_path}` stops it" in lines[3]
+            assert call("status", *words).code == 0
+            assert f"socket   {socket_path}" in call("status", *words).out
+            assert "0 of 0 writers" in call("top", "--once", *words).out
+            assert call("down", *words).out == f"the daemon on {socket_path} has ended\n"
+            assert process.wait(60) == 0
+        finally:
+            if process.poll() is None:
+                process.terminate()
 
 
 @pytest.mark.parametrize("option", ["--port", "--metrics-port"])

@@ -111,7 +111,7 @@ def test_a_metrics_port_that_was_named_and_is_taken_ends_the_start(process: Proc
         ("metrics_port = {port}", "host 127.0.0.1 port {port}: cannot listen (Address already"),
         (
             'gateway_listen = "127.0.0.1:{port}"\ngateway_tokens_file = "{tokens}"',
-            "gateway_listen 127.0.0.1:{port}: cannot listen there",
+            "gateway_listen 127.0.0.1:{port}: cannot listen (Address already in use)",
         ),
     ],
 )
@@ -136,6 +136,7 @@ def test_a_named_port_that_is_in_use_is_one_line_and_a_wrong_setting(
     assert (done.returncode, len(lines)) == (2, 1), done.stderr
     assert lines[0].startswith(f"stepwelld: {says.format(port=port)}")
     assert "Traceback" not in done.stderr
+    assert ".cc:" not in done.stderr, "no line of gRPC's own"
     assert not process.socket.exists()
 
 

@@ -10,6 +10,7 @@ from stepwell_daemon.errors import DaemonConfigError
 from stepwell_daemon.gateway.relay import Relay
 from stepwell_daemon.gateway.secrets import WatchedFiles, read_secret
 from stepwell_daemon.gateway.settings import ListenSettings, split_address
+from stepwell_wire.hub_address import bind
 from stepwell_wire.limits import RELAY_BATCH_BYTES_MAX
 
 logger = logging.getLogger("stepwell_daemon")
@@ -54,6 +55,14 @@ class Listener:
             DaemonConfigError: The address is not available.
         """
         address = self._settings.address
+        host, port = split_address(address, "gateway_listen")
+        try:
+            # gRPC does not say why it cannot listen, and writes lines of its own.
+            bind(host, port, may_move=False).close()
+        except OSError as error:
+            raise DaemonConfigError(
+                f"gateway_listen {address}: cannot listen ({error.strerror}); choose another"
+            ) from error
         self._server = grpc.aio.server(options=_OPTIONS)
         self._server.add_generic_rpc_handlers((self._relay.handlers(), *self._others))
         try:
@@ -70,7 +79,6 @@ class Listener:
                 f"gateway_listen {address}: cannot listen there; choose another"
             )
         await self._server.start()
-        host, _ = split_address(address, "gateway_listen")
         logger.info(
             "accepting relays of daemons address=%s:%d tls=%s",
             host,

@@ -21,13 +21,7 @@ _POLL_SECONDS: Final = 0.05
 _PR_SET_PDEATHSIG: Final = 1
 
 
-def command(places: Places, *more: str) -> list[str]:
-    """Return the command line of a daemon at ``places``."""
-    words = module_command("stepwell_daemon")
-    return [*words, "--socket", str(places.socket), "--data", str(places.data), *more]
-
-
-def start_attached(places: Places, *more: str) -> subprocess.Popen[bytes]:
+def start_attached(*arguments: str) -> subprocess.Popen[bytes]:
     """Start a daemon that shares our output and ends when this process dies.
 
     It has its own process group: a Ctrl-C in the terminal reaches only this process, which then
@@ -42,8 +36,7 @@ def start_attached(places: Places, *more: str) -> subprocess.Popen[bytes]:
             os._exit(1)
 
     return subprocess.Popen(
-        command(places, *more),
-        env=places.environment(),
+        [*module_command("stepwell_daemon"), *arguments],
         preexec_fn=end_with_owner,
         process_group=0,
     )

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from stepwell.cli.daemon_client import DaemonClient, listener, no_daemon, socket_of_data
 from stepwell.cli.errors import FAILED, OK, UNREACHABLE, CommandError
-from stepwell.cli.options import Places, add_socket, places, seconds
+from stepwell.cli.options import Places, add_config, add_socket, places, seconds
+from stepwell.cli.reading import configured_socket
 from stepwell.cli.text import bytes_text, counted
 
 TIMEOUT_SECONDS: Final = 60.0
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="stop the daemon that uses this data folder, on any socket",
     )
+    add_config(which)
     parser.add_argument(
         "--timeout",
         type=seconds,
@@ -75,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _socket(where: Places) -> Path:
     if not where.data_named:
-        return where.socket
+        return configured_socket(where)
     found = socket_of_data(where.data)
     if found is None:
         raise _no_holder(where.data)

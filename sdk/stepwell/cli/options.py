@@ -94,12 +94,12 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_config(parser: argparse.ArgumentParser) -> None:
+def add_config(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--config",
         type=Path,
         metavar="FILE",
-        help="the daemon's configuration, for a store in servers (STEPWELLD_CONFIG)",
+        help="the daemon's configuration: its socket, data folder and store (STEPWELLD_CONFIG)",
     )
 
 

@@ -182,6 +182,21 @@ def by_configuration(places: Places) -> Places:
     return places._replace(data=config.data, data_variable=True)
 
 
+def configured_socket(places: Places) -> Path:
+    """Return the socket of a command that only asks the daemon.
+
+    The daemon's configuration is read only if it is named or if a variable may name the socket: a
+    wrong variable of another kind is no reason to have no answer.
+
+    Raises:
+        CommandError: The configuration cannot be used.
+    """
+    names = ("STEPWELLD_CONFIG", "STEPWELLD_SOCKET")
+    if places.socket_option or (places.config is None and not any(map(os.environ.get, names))):
+        return places.socket
+    return by_configuration(places).socket
+
+
 def configured_servers(places: Places) -> "ServerSettings | None":
     """Return the servers of the daemon's configuration, None without any.
 

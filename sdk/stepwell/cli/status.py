@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from stepwell.cli.daemon_client import no_daemon, status_of
 from stepwell.cli.errors import FAILED, OK, CommandError
-from stepwell.cli.options import add_json, add_socket, places
+from stepwell.cli.options import add_config, add_json, add_socket, places
 from stepwell.cli.page import NO_PAGE, catalog_problem
+from stepwell.cli.reading import configured_socket
 from stepwell.cli.text import (
     bytes_text,
     count_text,
@@ -25,11 +26,12 @@ _AWAY_SHOWN: Final = 5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_socket(parser)
+    add_config(parser)
     add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    socket = places(options).socket
+    socket = configured_socket(places(options))
     try:
         status = status_of(socket)
         if status is None:

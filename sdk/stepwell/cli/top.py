@@ -18,7 +18,8 @@ from typing import Any, Final
 
 from stepwell.cli.daemon_client import DaemonClient, is_answered, no_daemon
 from stepwell.cli.errors import OK, USAGE, CommandError
-from stepwell.cli.options import add_socket, places, seconds
+from stepwell.cli.options import add_config, add_socket, places, seconds
+from stepwell.cli.reading import configured_socket
 from stepwell.cli.status import sink_text, spool_text, waiting_bytes, writers_table
 from stepwell.cli.text import bytes_text, count_text, moment_text, plain, seconds_text
 
@@ -35,10 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--once", action="store_true", help="print once and exit")
     parser.add_argument("--interval", type=seconds, default=1.0, metavar="SECONDS")
     add_socket(parser)
+    add_config(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    socket = places(options).socket
+    socket = configured_socket(places(options))
     if options.once:
         with DaemonClient(socket) as daemon:
             print("\n".join(frame(daemon.status(), now=time.time())))

@@ -5,6 +5,7 @@ SIGHUP            the daemon reads its configuration again
 """
 
 import argparse
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,10 +15,11 @@ from typing import Any, Final
 
 from stepwell.cli import daemon_process
 from stepwell.cli.daemon_client import DaemonClient
-from stepwell.cli.errors import OK, UNREACHABLE, CommandError
+from stepwell.cli.errors import OK, UNREACHABLE, USAGE, CommandError
 from stepwell.cli.extras import require_daemon
 from stepwell.cli.options import Places, add_data, add_socket, places, port
 from stepwell.cli.page import link_to
+from stepwell_wire.places import default_socket
 
 _POLL_SECONDS: Final = 0.1
 
@@ -34,9 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     require_daemon()
-    where = places(options)
-    more: list[str] = []
+    arguments: list[str] = []
     for name, value in (
+        # Only given ones: a flag overrides the file and the variables of the daemon.
+        ("--socket", options.socket),
+        ("--data", options.data),
         ("--hub-host", options.host),
         ("--hub-port", options.port),
         ("--host", options.metrics_host),
@@ -44,9 +48,10 @@ def run(options: argparse.Namespace) -> int:
         ("--config", options.config),
     ):
         if value is not None:
-            more += [name, str(value)]
+            arguments += [name, str(value)]
+    where = _places(options, arguments)
     foreground = _Foreground()
-    process = daemon_process.start_attached(where, *more)
+    process = daemon_process.start_attached(*arguments)
     foreground.process = process
     if daemon_process.wait_until_answered(
         where.socket, lambda: process.poll() is not None or foreground.asked_to_stop > 0
@@ -63,6 +68,22 @@ def run(options: argparse.Namespace) -> int:
     if code < 0 and foreground.asked_to_stop:
         return OK
     return 128 - code if code < 0 else code
+
+
+def _places(options: argparse.Namespace, arguments: list[str]) -> Places:
+    """Return the places that a daemon with these arguments uses.
+
+    Raises:
+        CommandError: The configuration cannot be read, or a place cannot be used.
+    """
+    from stepwell_daemon.config import build_parser, read_config
+    from stepwell_daemon.errors import DaemonConfigError
+
+    try:
+        config = read_config(build_parser().parse_args(arguments))
+    except DaemonConfigError as error:
+        raise CommandError(str(error), USAGE) from error
+    return places(argparse.Namespace(socket=config.socket, data=config.data))
 
 
 class _Foreground:
@@ -112,9 +133,11 @@ def _announce(where: Places, process: subprocess.Popen[bytes]) -> None:
         lines.append(("page", _page_text(f"{page_url}/", status.get("hub_folder", ""))))
     for name, text in lines:
         print(f"{name:<8} {text}")
+    # Other commands find the daemon on the default socket only.
+    here = "" if where.socket == default_socket() else f" --socket {shlex.quote(str(where.socket))}"
     print(
-        "Ctrl-C or `stepwell down` stops it; list the runs with `stepwell runs` in another "
-        "terminal",
+        f"Ctrl-C or `stepwell down{here}` stops it; list the runs with `stepwell runs{here}` in "
+        "another terminal",
         flush=True,
     )
 
