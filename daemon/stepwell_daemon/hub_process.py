@@ -53,6 +53,7 @@ class HubProcess:
         folder: the folder with the hub's key, "" while there is no hub.
         restarts: number of restarts.
         pid: the running process, None while none runs.
+        is_ready: the running process answers requests.
         status_url: the address of the daemon's /status.json; set before `run`.
     """
 
@@ -78,6 +79,7 @@ class HubProcess:
         self.problem = ""
         self.status_url = ""
         self.pid: int | None = None
+        self.is_ready = False
 
     def prepare(self) -> None:
         """Make the key and listen; if no hub can be started, log the reason once.
@@ -226,6 +228,7 @@ class HubProcess:
             return process.returncode
         finally:
             self.pid = None
+            self.is_ready = False
             ours.close()
             await _end(process)
 
@@ -248,6 +251,7 @@ class HubProcess:
             if READY in beats:
                 limit = self._silent_seconds
                 self.problem = ""
+                self.is_ready = True
                 logger.info("the hub started pid=%d url=%s", process.pid, self.url)
             if IN_USE in beats:
                 self._on_use()

@@ -109,6 +109,7 @@ def status(facts: Facts) -> dict[str, Any]:
         "data_dir": str(config.data),
         "page_url": facts.hub.url if facts.hub is not None else "",
         "hub_folder": facts.hub.folder if facts.hub is not None else "",
+        "hub_ready": facts.hub is not None and facts.hub.is_ready,
         "hub_url": config.hub_url,
         "wants_hub": wants_hub(config),
         "metrics_url": facts.metrics_url,

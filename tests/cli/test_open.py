@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -18,7 +19,9 @@ from stepwell_store import EmbeddedStore
 from stepwell_wire.hub_access import check_login_code, ensure_key, hub_dir, read_key
 from stepwell_wire.lock_notes import DATA_LOCK, read_lock_note
 from tests.cli.conftest import Call, made
+from tests.daemon.client import status_of
 from tests.daemon.conftest import Process, process
+from tests.daemon.gateways import make_authority, make_certificate
 from tests.node import free_port
 from tests.waiting import wait_until
 
@@ -47,6 +50,36 @@ def test_it_links_to_the_page_of_the_daemon_that_runs(process: Process, call: Ca
     assert said.out == f"{asked['url']}\n"
     assert "--print-link prints it here" in said.err
     assert json.loads(call(*words, "--json").out) == {"url": asked["url"], "link": None}
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    ("names", "more", "says"),
+    [
+        ("DNS:localhost,IP:127.0.0.1", (), "get local issuer certificate), and a browser may warn"),
+        ("DNS:runs.example", (), "and a browser may warn"),
+        (
+            "DNS:runs.example",
+            ("--hub-url", "https://runs.invalid"),
+            "https://runs.invalid cannot be reached from this machine (",
+        ),
+    ],
+)
+def test_a_page_that_cannot_be_checked_from_here_gets_a_link_at_once(
+    process: Process, call: Call, tmp_path: Path, names: str, more: tuple[str, ...], says: str
+) -> None:
+    cert, key = make_certificate(make_authority(tmp_path / "ca"), "hub", names=names)
+    files = ("--hub-cert-file", str(cert), "--hub-key-file", str(key))
+    process.start("--hub", "auto", "--hub-port", "0", *files, *more)
+    words = ("open", "--socket", process.socket, "--no-browser", "--print-link")
+    began = time.monotonic()
+    said = call(*words)
+    assert time.monotonic() - began < 25
+    assert said.code == 0, said.err
+    assert said.out.startswith("https://")
+    assert "?login=" in said.out
+    assert says in said.err
+    assert status_of(process.socket)["hub_ready"] is True
 
 
 @pytest.mark.processes

@@ -11,7 +11,6 @@ import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +19,15 @@ from stepwell.cli.daemon_client import DaemonClient, is_answered, socket_of_data
 from stepwell.cli.errors import OK, UNREACHABLE, USAGE, CommandError
 from stepwell.cli.extras import missing_for_daemon, missing_for_hub
 from stepwell.cli.options import Places, add_config, add_data, add_json, add_socket, places
-from stepwell.cli.page import NO_PAGE, answers, catalog_problem, link_to, open_browser, running_hub
+from stepwell.cli.page import (
+    NO_PAGE,
+    answers,
+    catalog_problem,
+    link_to,
+    open_browser,
+    running_hub,
+    why_unchecked,
+)
 from stepwell.cli.reading import by_configuration, check_data_is_known, reading
 from stepwell_wire.hub_access import hub_dir, page_path
 from stepwell_wire.installation import install_command
@@ -60,6 +67,8 @@ def run(options: argparse.Namespace) -> int:
     link = link_to(url + path, str(folder))
     if problem := catalog_problem(url, folder):
         print(f"stepwell: {problem}", file=sys.stderr)
+    if reason := why_unchecked(url):
+        print(f"stepwell: {reason}", file=sys.stderr)
     if options.json:
         print(json.dumps({"url": url + path, "link": link if options.print_link else None}))
         return OK
@@ -98,8 +107,10 @@ def _hub_of(where: Places) -> tuple[str, Path, bool]:
         url = str(status.get("page_url") or running_hub(data) or "")
         if not url:
             raise CommandError(_why_no_page(status), UNREACHABLE)
-        _wait_for(lambda: answers(url), url)
-        return url, Path(str(status.get("hub_folder") or hub_dir(data))), False
+        folder = Path(str(status.get("hub_folder") or hub_dir(data)))
+        if status.get("page_url"):
+            _wait_for_hub(Path(str(status["socket"])), url, folder)
+        return url, folder, False
     check_data_is_known(where)
     if (found := running_hub(where.data)) is not None:
         return found, hub_dir(where.data), False
@@ -145,7 +156,7 @@ def _start(where: Places) -> str:
     url = str(status.get("page_url") or "")
     if not url:
         raise CommandError(_why_no_page(status), UNREACHABLE)
-    _wait_for(lambda: answers(url), url)
+    _wait_for_hub(place.socket, url, hub_dir(where.data))
     return url
 
 
@@ -159,13 +170,19 @@ def _free_socket(where: Places) -> Path:
     return Path(tempfile.mkdtemp(prefix="stepwell-open.")) / _SOCKET_FILE
 
 
-def _wait_for(is_there: Callable[[], bool], url: str) -> None:
+def _wait_for_hub(socket: Path, url: str, folder: Path) -> None:
+    """Wait until the daemon reports that its hub answers.
+
+    The hub's address is for browsers: it may be a proxy's, and unreachable from here.
+    """
     deadline = time.monotonic() + _HUB_SECONDS
-    while not is_there():
+    while True:
+        status = status_of(socket) or {}
+        if status.get("hub_ready", "hub_ready" not in status and answers(url)):
+            return
         if time.monotonic() > deadline:
             raise CommandError(
-                f"{url}: the hub does not answer; its log is hub/hub.log in the data folder",
-                UNREACHABLE,
+                f"{url}: the hub does not answer; its log is {folder / 'hub.log'}", UNREACHABLE
             )
         time.sleep(_POLL_SECONDS)
 

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from stepwell_wire.certificates import certificate_failure
 from stepwell_wire.hub_access import (
     CATALOG_FILE,
     STATE_FILE,
@@ -75,14 +76,36 @@ def _accepts(host: str, port: int) -> bool:
 
 def answers(url: str) -> bool:
     """Return whether something answers HTTP there."""
+    return _failure_of(url) is None
+
+
+def why_unchecked(url: str) -> str:
+    """Return why the page's address cannot be checked from here; "" if it answers."""
+    error = _failure_of(url)
+    if error is None:
+        return ""
+    if why := certificate_failure(error):
+        return (
+            f"the page runs; the certificate of {url} is not accepted on this machine ({why}), "
+            "and a browser may warn of it too"
+        )
+    reason = getattr(error, "reason", None) or error
+    return (
+        f"the page runs; {url} cannot be reached from this machine "
+        f"({getattr(reason, 'strerror', None) or reason}); open it where browsers reach it"
+    )
+
+
+def _failure_of(url: str) -> Exception | None:
+    """Return the error of a request there, None if something answers."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         opener.open(f"{url}/", timeout=_ANSWER_SECONDS).close()
     except urllib.error.HTTPError:
-        return True  # It requires a login.
-    except (OSError, ValueError):
-        return False
-    return True
+        return None  # It requires a login.
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return error
+    return None
 
 
 class CatalogProblem(NamedTuple):
