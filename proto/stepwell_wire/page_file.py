@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Final
 
 _BYTES_MAX: Final = 2048
+_MODE: Final = 0o644
+"""Users who may enter the socket's folder may know the address; it has no key."""
 _ADDRESS: Final = re.compile(r"https?://[!-~]+")
 
 
@@ -30,6 +32,7 @@ def note_page(socket: Path, address: str, hub_folder: str = "") -> None:
             return
         fresh = path.with_name(f"{path.name}.{os.getpid()}")
         fresh.write_text(f"{address}\n{hub_folder}\n")
+        fresh.chmod(_MODE)
         fresh.replace(path)
 
 

@@ -20,7 +20,9 @@ from stepwell._personal import PersonalDaemon
 from stepwell._settings import Settings
 from stepwell._terminal import Voice
 from stepwell.errors import HubUnreachableError
+from stepwell_wire.hub_access import KEY_FILE as KEY_NAME
 from stepwell_wire.hub_access import HubKeyError, hub_dir, read_key
+from stepwell_wire.owners import foreign_owner
 from stepwell_wire.page_file import noted_hub
 from stepwell_wire.places import SOCKET_VARIABLE, default_data_dir, default_socket
 
@@ -57,7 +59,7 @@ def find_hub(
     if named := environ.get(HUB, "").strip():
         if not named.startswith(("http://", "https://")):
             raise HubUnreachableError(f"{HUB}: expected http://… or https://…, not {named!r}")
-        return Hub(named, _key(environ, hub_dir(default_data_dir(environ))))
+        return Hub(named, _key(environ, hub_dir(default_data_dir(environ)), named))
     socket = default_socket(environ)
     look = _spawn.look_at(str(socket))
     if look.obstacle:
@@ -73,7 +75,8 @@ def find_hub(
             f"was started with --hub off, or reports a problem; see `stepwell status`, or "
             f"set {HUB} to the address of a hub and {KEY_FILE} to the file of its key"
         )
-    return Hub(address, _key(environ, Path(folder or hub_dir(default_data_dir(environ)))))
+    place = Path(folder or hub_dir(default_data_dir(environ)))
+    return Hub(address, _key(environ, place, address))
 
 
 def named_key(environ: Mapping[str, str]) -> str:
@@ -89,10 +92,33 @@ def named_key(environ: Mapping[str, str]) -> str:
     return Path(file).expanduser().read_text(encoding="ascii").strip() if file else ""
 
 
-def _key(environ: Mapping[str, str], folder: Path) -> str:
+def key_of_others(url: str, folder: Path, error: HubKeyError) -> str:
+    """Return how to get the key that only another user may read; "" if it fails otherwise.
+
+    Args:
+        error: the error of reading the key in ``folder``.
+    """
+    path = folder / KEY_NAME
+    is_forbidden = isinstance(error.__cause__, PermissionError)
+    owner = foreign_owner(path) if is_forbidden else ""
+    if not owner:
+        return ""
+    return (
+        f"only user {owner} may read the key of the hub {url}; ask for a copy of {path}, and set "
+        f"{HUB}={url} and {KEY_FILE} to the copy, or {KEY} to the key"
+    )
+
+
+def _key(environ: Mapping[str, str], folder: Path, url: str) -> str:
     try:
         return named_key(environ) or read_key(folder)
-    except (OSError, ValueError, HubKeyError) as error:
+    except HubKeyError as error:
+        raise HubUnreachableError(
+            key_of_others(url, folder, error)
+            or f"the hub's key cannot be read: {error}; set {KEY_FILE} to a copy of the key "
+            f"file, or {KEY} to the key"
+        ) from error
+    except (OSError, ValueError) as error:
         raise HubUnreachableError(
             f"the hub's key cannot be read: {error}; set {KEY_FILE} to a copy of the key "
             f"file, or {KEY} to the key"

@@ -177,6 +177,79 @@ def picture_of(url: str, data: Path, run: str) -> bool:
         return False  # On its way.
 
 
+ASK = """
+import stepwell
+def trial(): stepwell.sweep({"method": "random", "parameters": {"x": {"values": [1]}}}, project="p")
+def used():
+    with stepwell.init(project="p", id="member", settings={"quiet": True}) as run:
+        run.use_artifact("a:latest")
+for ask in (lambda: list(stepwell.Api().projects()), used, trial):
+    try:
+        ask()
+    except stepwell.StepwellError as error:
+        print(error)
+"""
+
+
+def test_a_member_of_the_group_learns_who_may_read_and_how(folder: Path, daemon: Service) -> None:
+    settings_of(daemon, "daemon.toml", (FILES / "daemon.toml").read_text())
+    data = daemon.place("/var/lib/stepwell/data")
+    with Manager(folder / "notify") as manager:
+        daemon.start(manager)
+        member = training_environment(daemon, TRAINER_ID)
+
+        def call(*words: str, **more: str) -> tuple[int, str, str]:
+            command = [daemon.python, "-m", "stepwell", *words]
+            done = run_as(TRAINER_ID, command, {**member, **more}, groups=[DAEMON_ID])
+            return done.returncode, done.stdout, done.stderr
+
+        url = hub_of(data)
+        owner = f"#{DAEMON_ID}"
+        code, out, error = call("open", "--print-link", "--no-browser")
+        assert (code, out) == (1, f"{url}/\n")
+        assert f"sudo -u '{owner}' stepwell open --print-link" in error
+        assert "STEPWELL_HUB_KEY_FILE" in error
+        assert "works once" not in error
+        assert json.loads(call("open", "--json", "--print-link")[1])["link"] is None
+        assert call("open", "--json", "--print-link")[0] == 1
+        code, out, _ = call("open", "--print-link", STEPWELL_HUB_KEY=read_key(hub_dir(data)))
+        assert code == 0
+        assert out.startswith(f"{url}/?login=")
+
+        done = run_as(TRAINER_ID, [daemon.python, "-c", ASK], member, groups=[DAEMON_ID])
+        lines = done.stdout.splitlines()
+        for listing in (("artifact", "ls", "p"), ("report", "ls"), ("sweep", "ls", "-p", "p")):
+            code, _, error = call(*listing)
+            assert code in (1, 3)
+            lines.append(error)
+        assert len(lines) == 6, done.stderr
+        for each in lines:
+            assert f"only user {owner} may read the key of the hub {url}" in each
+            assert f"set STEPWELL_HUB={url} and STEPWELL_HUB_KEY_FILE to the copy" in each
+
+        reading = [
+            ("runs",),
+            ("show", "p/r"),
+            ("export", "p/r", "-o", str(folder / "out.csv")),
+            ("sql", "SELECT 1"),
+            ("open", "p"),
+        ]
+        reading += [("rm", "p/r", "--yes"), ("backup", str(folder / "copy"))]
+        reading.append(("runs", "--data", str(data)))
+        for words in reading:
+            code, _, error = call(*words)
+            assert code == 1, (words, error)
+            assert f"{data} belongs to user {owner}" in error, words
+            assert f"`sudo -u '{owner}' stepwell …`" in error
+            assert f"STEPWELL_HUB={url}" in error
+
+        code, out, _ = call("doctor")
+        assert f"{data} belongs to user {owner}, who runs the daemon" in out
+        assert "change its owner" not in out
+        assert "let your user read there" not in out
+        assert daemon.stop() == 0, daemon.log()
+
+
 def test_a_user_outside_the_group_reaches_neither_socket_nor_journals(
     folder: Path, daemon: Service
 ) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from stepwell._hub import named_key
+from stepwell._hub import key_of_others, named_key
 from stepwell._hub_client import HUB, KEY, KEY_FILE
 from stepwell._spawn import daemon_answers
 from stepwell.errors import HubAccessError, HubError, HubUnreachableError
@@ -89,7 +89,8 @@ def _key(named: str, folder: Path, url: str) -> str:
         return read_key(folder)
     except HubKeyError as error:
         raise HubAccessError(
-            f"no key for {url}: {error}; set {KEY} to the content of the hub's file `key`"
+            key_of_others(url, folder, error)
+            or f"no key for {url}: {error}; set {KEY} to the content of the hub's file `key`"
         ) from error
 
 

@@ -23,7 +23,7 @@ from stepwell.cli.checks import (
 from stepwell.cli.checks.sink import sink, sink_name
 from stepwell.cli.errors import FAILED, OK
 from stepwell.cli.options import Places, add_data, add_json, add_socket, places
-from stepwell.cli.reading import beside_data, is_guessed
+from stepwell.cli.reading import beside_data, closed_by, is_guessed
 from stepwell.cli.text import json_text, plain
 from stepwell_wire.places import found_fallback_journals
 
@@ -54,7 +54,11 @@ def examine(where: Places) -> Iterator[Finding]:
         yield from process.own_files()
         return
     data = where.data if status is None or where.data_named else status.data_dir
-    yield from _guarded("data", node.data_dir(data))
+    owner = closed_by(data)
+    if status is not None and owner:
+        yield node.closed_data(data, owner)
+    else:
+        yield from _guarded("data", node.data_dir(data))
     if status is not None:
         yield from process.process(status.fields)
     yield from process.own_files()
@@ -65,12 +69,13 @@ def examine(where: Places) -> Iterator[Finding]:
         yield from sink(status.fields)
         yield from losses.refused(status.fields["totals"])
         yield from page.catalog(status.fields)
-    yield from _guarded("data", losses.kept(data))
-    yield from _guarded("blobs", blobs.queue(data, None if status is None else status.fields))
+    if not owner:
+        yield from _guarded("data", losses.kept(data))
+        yield from _guarded("blobs", blobs.queue(data, None if status is None else status.fields))
     if status is not None:
         yield from artifacts.failed(status.fields)
     stores_here = status is None or sink_name(status.fields) == "embedded"
-    if stores_here or os.path.isdir(data / "store"):
+    if not owner and (stores_here or os.path.isdir(data / "store")):
         yield from _guarded("store", stored.store(data))
     yield from _guarded("journals", stored.journals(where.journals))
     fallback = found_fallback_journals()

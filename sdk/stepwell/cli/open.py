@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 from typing import Final
 
+from stepwell._hub import named_key
+from stepwell._hub_client import HUB, KEY_FILE
 from stepwell.cli import daemon_process
 from stepwell.cli.daemon_client import DaemonClient, is_answered, socket_of_data, status_of
 from stepwell.cli.errors import OK, UNREACHABLE, USAGE, CommandError
@@ -23,14 +25,15 @@ from stepwell.cli.page import (
     NO_PAGE,
     answers,
     catalog_problem,
-    link_to,
     open_browser,
     running_hub,
     why_unchecked,
 )
-from stepwell.cli.reading import by_configuration, check_data_is_known, reading
-from stepwell_wire.hub_access import hub_dir, page_path
+from stepwell.cli.reading import by_configuration, check_data_is_known, check_is_readable, reading
+from stepwell_wire.hub_access import KEY_FILE as KEY_NAME
+from stepwell_wire.hub_access import HubKeyError, hub_dir, login_link, page_path, read_key
 from stepwell_wire.installation import install_command
+from stepwell_wire.owners import command_as, foreign_owner
 from stepwell_wire.places import SOCKET_PATH_BYTES_MAX
 
 IDLE_MINUTES: Final = 15
@@ -64,14 +67,20 @@ def run(options: argparse.Namespace) -> int:
     where = by_configuration(places(options))
     url, folder, was_started = _hub_of(where)
     path = _path_of(options.run, where) if options.run else "/"
-    link = link_to(url + path, str(folder))
+    key = _key_of(url, folder)
+    link = login_link(url + path, key, now=time.time()) if key else None
     if problem := catalog_problem(url, folder):
         print(f"stepwell: {problem}", file=sys.stderr)
     if reason := why_unchecked(url):
         print(f"stepwell: {reason}", file=sys.stderr)
     if options.json:
         print(json.dumps({"url": url + path, "link": link if options.print_link else None}))
+        if link is None:
+            raise _no_link(folder)
         return OK
+    if link is None:
+        print(url + path, flush=True)
+        raise _no_link(folder)
     # Output that is no terminal may be a file that others read, as with `up` and `hub`.
     shows_link = options.print_link or sys.stdout.isatty()
     print(link if shows_link else url + path, flush=True)
@@ -117,6 +126,30 @@ def _hub_of(where: Places) -> tuple[str, Path, bool]:
     return _start(where), hub_dir(where.data), True
 
 
+def _key_of(url: str, folder: Path) -> str:
+    """Return the hub's key; "" if this user has none."""
+    try:
+        return read_key(folder)
+    except HubKeyError:
+        if os.environ.get(HUB, "").rstrip("/") not in ("", url):
+            return ""  # The named key is for that hub.
+    try:
+        return named_key(os.environ)
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{KEY_FILE}: the key cannot be read: {error}") from error
+
+
+def _no_link(folder: Path) -> CommandError:
+    path = folder / KEY_NAME
+    owner = foreign_owner(path)
+    who = f"user {owner}" if owner else "the daemon's user"
+    how = command_as(owner, "stepwell open --print-link") if owner else "stepwell open"
+    return CommandError(
+        f"this address needs a login, and only {who} (or root) can make links that log in: run "
+        f"`{how}` as that user, or get a copy of the key {path} and set {KEY_FILE} to it"
+    )
+
+
 def _why_no_page(status: dict[str, object]) -> str:
     sink = status.get("sink")
     kind = str(sink.get("kind", "")) if isinstance(sink, dict) else ""
@@ -137,6 +170,7 @@ def _why_no_page(status: dict[str, object]) -> str:
 
 def _start(where: Places) -> str:
     """Start a daemon on the data folder and return the address of its hub."""
+    check_is_readable(where.data, where.socket)
     if not (where.data / "store").is_dir():
         raise CommandError(
             f"no store in {where.data}; log a run first, or name the data folder with --data "

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from stepwell._hub_client import HUB, KEY_FILE
 from stepwell.cli.daemon_client import (
     DaemonClient,
     UnusableSocketError,
@@ -26,6 +27,8 @@ from stepwell.cli.options import Places
 from stepwell.cli.projects import NoProjectError
 from stepwell.cli.text import bytes_text
 from stepwell.cli.unsent import unsent_hint
+from stepwell_wire.owners import command_as, foreign_owner
+from stepwell_wire.page_file import noted_page
 
 if TYPE_CHECKING:
     from stepwell_daemon.config import DaemonConfig
@@ -110,6 +113,7 @@ def _open(places: Places, settings: "ServerSettings | None", *, reports_missing:
             server.close()
             raise
         return server
+    check_is_readable(data, places.socket)
     if not (data / "store").is_dir() and not _is_made_soon(places, data):
         if gateway := _gateway_of(places):
             raise CommandError(
@@ -132,6 +136,29 @@ def _open(places: Places, settings: "ServerSettings | None", *, reports_missing:
         store.close()
         raise
     return store
+
+
+def check_is_readable(data: Path, socket: Path) -> None:
+    """Raise CommandError if the data folder is another user's who lets no other user read it."""
+    if not (owner := closed_by(data)):
+        return
+    url = noted_page(socket)
+    raise CommandError(
+        f"{data} belongs to user {owner}, and only that user may read it; run "
+        f"`{command_as(owner, 'stepwell …')}`, or read runs with stepwell.Api(): set {HUB}="
+        f"{url or 'the address of the page'} and {KEY_FILE} to a copy of its key"
+    )
+
+
+def closed_by(data: Path) -> str:
+    """Return the other user who alone may read the store of ``data``; "" without one."""
+    try:
+        os.scandir(data / "store").close()
+    except PermissionError:
+        return foreign_owner(data / "store")
+    except OSError:
+        pass
+    return ""
 
 
 def _is_made_soon(places: Places, data: Path) -> bool:
@@ -311,7 +338,8 @@ def beside_data(places: Places) -> Places:
 def _print_waiting(data: Path, *, reports_missing: bool) -> None:
     """Print how much waits in a folder's spool if its daemon was not asked."""
     folder = data / "spool"
-    if not reports_missing or not folder.is_dir() or missing_for_daemon():
+    # os.path: Path.is_dir() raises for a folder that may not be entered.
+    if not reports_missing or not os.path.isdir(folder) or missing_for_daemon():
         return
     from stepwell_daemon.errors import DaemonError
     from stepwell_daemon.spool.inspection import glance_at_spool

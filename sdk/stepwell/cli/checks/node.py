@@ -14,6 +14,7 @@ from stepwell.cli.extras import require_store
 from stepwell.cli.options import Places
 from stepwell.cli.status import spool_text, waiting_bytes
 from stepwell.cli.text import bytes_text, counted, seconds_text
+from stepwell_wire.owners import command_as, foreign_owner
 from stepwell_wire.places import SOCKET_VARIABLE
 from stepwell_wire.trusted_socket import OWNER_VARIABLE
 
@@ -180,7 +181,9 @@ def data_dir(path: Path) -> Iterator[Finding]:
             "data",
             Level.FAIL,
             f"{place}: no permission to write there",
-            "change its owner, or give another folder with --data or STEPWELL_DATA",
+            "change its owner, or give another folder with --data or STEPWELL_DATA"
+            if not (owner := foreign_owner(place))
+            else f"run this as user {owner}, or give another folder with --data or STEPWELL_DATA",
         )
         return
     kind = file_system(place)
@@ -194,6 +197,16 @@ def data_dir(path: Path) -> Iterator[Finding]:
     else:
         yield Finding("data", Level.OK, f"{path}" + (f" on {kind}" if kind else ""))
     yield free_space(place, shutil.disk_usage(place).free)
+
+
+def closed_data(data: Path, owner: str) -> Finding:
+    """Return the finding for the folder of a daemon that ``owner`` runs for other users."""
+    return Finding(
+        "data",
+        Level.OK,
+        f"{data} belongs to user {owner}, who runs the daemon; its content was not checked",
+        f"`{command_as(owner, 'stepwell doctor')}` checks all of it",
+    )
 
 
 def free_space(place: Path, free_bytes: int) -> Finding:
