@@ -20,6 +20,7 @@ from urllib.parse import quote, urlsplit
 from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.session import Session
 from stepwell_daemon.writer_state import WriterState
+from stepwell_wire.certificates import certificate_problem
 from stepwell_wire.hub_access import HubKeyError, read_key
 from stepwell_wire.ingest_pb2 import Command
 
@@ -203,7 +204,7 @@ async def ask_hub(place: ControlPlace, cursor: str) -> Mapping[str, Any]:
             data = await _exchange(place, cursor)
         status, body = _parse(data)
     except (OSError, http.client.HTTPException, asyncio.LimitOverrunError) as error:
-        reason = str(error) or type(error).__name__
+        reason = certificate_problem(error, of_daemon=True) or str(error) or type(error).__name__
         raise HubSilentError(f"{place.named}: {reason}") from error
     if status != 200:
         raise HubSilentError(f"{place.named}: HTTP {status}", status=status)

@@ -21,8 +21,13 @@ def certificate_failure(error: object) -> str:
     return found.verify_message.rstrip(".") or str(found)
 
 
-def certificate_problem(error: object) -> str:
-    """Return `certificate_failure` as a sentence with a remedy; "" for another error."""
+def certificate_problem(error: object, *, of_daemon: bool = False) -> str:
+    """Return `certificate_failure` as a sentence with a remedy; "" for another error.
+
+    Args:
+        of_daemon: the daemon made the connection, so its environment counts.
+    """
+    place = " in the daemon's environment" if of_daemon else ""
     why = certificate_failure(error)
     if not why:
         return ""
@@ -33,7 +38,7 @@ def certificate_problem(error: object) -> str:
         remedy = "renew the certificate, or correct this machine's clock"
     else:
         remedy = (
-            f"set {CERTIFICATES} to the file of the authority that signed it, or to a copy of a "
-            "self-signed certificate"
+            f"set {CERTIFICATES}{place} to the file of the authority that signed it, or to a copy "
+            "of a self-signed certificate"
         )
     return f"its certificate is not accepted ({why}); {remedy}"

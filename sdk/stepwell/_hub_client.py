@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from stepwell.errors import HubAccessError, HubError, HubUnreachableError, NotFoundError
 from stepwell_wire import __version__
+from stepwell_wire.certificates import certificate_problem
 
 HUB: Final = "STEPWELL_HUB"
 KEY: Final = "STEPWELL_HUB_KEY"
@@ -134,7 +135,7 @@ class Hub:
                 problem: Exception = error
             except (OSError, http.client.HTTPException) as error:
                 if isinstance(error, ssl.SSLCertVerificationError):
-                    raise HubUnreachableError(f"{self.url}: {error}", error) from error
+                    raise self.unreachable(error) from error
                 problem = error
             if time.monotonic() + delay > deadline:
                 if isinstance(problem, HubError):
@@ -229,7 +230,9 @@ class Hub:
     # ------------------------------------------------------------------ errors
 
     def unreachable(self, problem: Exception) -> HubUnreachableError:
-        """Return the error of a hub that does not answer."""
+        """Return the error of a hub that does not answer, or that has a bad certificate."""
+        if why := certificate_problem(problem):
+            return HubUnreachableError(f"{self.url}: {why}", problem)
         return HubUnreachableError(
             f"{self.url}: the hub does not answer ({problem}); see `stepwell status` for the "
             f"daemon of this machine, or set {HUB} to another hub",

@@ -1,12 +1,17 @@
 """Calls of a worker at a hub that closes connections."""
 
+import asyncio
+import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
 from stepwell_daemon.artifacts.hub_calls import HubAwayError, HubCalls, HubPlace
+from stepwell_daemon.hub_commands import ControlPlace, HubSilentError, ask_hub
+from tests.daemon.gateways import make_authority, make_certificate
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -72,3 +77,23 @@ def test_a_hub_that_never_answers_is_asked_once(calls: HubCalls, handler: type[_
     with pytest.raises(HubAwayError):
         calls.call("GET", "/x")
     assert handler.connections == 1
+
+
+def test_a_certificate_that_is_not_accepted_is_reported_with_a_remedy(
+    tmp_path: Path, handler: type[_Handler]
+) -> None:
+    cert, key = make_certificate(make_authority(tmp_path / "ca"), "hub")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(cert, key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        port = server.server_port
+        calls = HubCalls(HubPlace("127.0.0.1", port, "hub", "key", tls=True, is_own=False))
+        place = ControlPlace("127.0.0.1", port, "hub", "key", tls=True, is_own=False)
+        says = "set SSL_CERT_FILE in the daemon's environment to the file of the authority"
+        with pytest.raises(HubAwayError, match=says):
+            calls.call("GET", "/x")
+        with pytest.raises(HubSilentError, match=says):
+            asyncio.run(ask_hub(place, ""))
+        server.shutdown()

@@ -2,15 +2,18 @@
 
 import json
 import multiprocessing
+import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stepwell._hub_client import Hub
 from stepwell.errors import HubError, HubUnreachableError, NotFoundError
+from tests.daemon.gateways import make_authority, make_certificate
 
 
 class Server(ThreadingHTTPServer):
@@ -145,3 +148,35 @@ def test_no_hub_is_an_error_that_says_what_to_do() -> None:
         Hub("http://127.0.0.1:9", "k", patience_seconds=0.0).get("/x")
     with pytest.raises(HubUnreachableError, match="not a valid address of a hub"):
         Hub("http://127.0.0.1:x", "k").get("/x")
+
+
+@pytest.mark.parametrize(
+    ("names", "days", "says"),
+    [
+        ("IP:127.0.0.1", 2, "set SSL_CERT_FILE to the file of the authority that signed it"),
+        ("DNS:runs.example", 2, "use an address that the certificate names; hub_url"),
+        ("IP:127.0.0.1", -1, "renew the certificate"),
+    ],
+)
+def test_a_certificate_that_is_not_accepted_is_reported_with_a_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: str, days: int, says: str
+) -> None:
+    authority = make_authority(tmp_path / "ca")
+    cert, key = make_certificate(authority, "hub", names=names, days=days)
+    with Server() as made:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(cert, key)
+        made.socket = context.wrap_socket(made.socket, server_side=True)
+        made.handle_error = lambda *_: None  # type: ignore[method-assign]
+        threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True).start()
+        hub = Hub(made.url.replace("http:", "https:"), "k", patience_seconds=0.0)
+        if "SSL_CERT_FILE" not in says:
+            monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+        for call in (lambda: hub.get("/x"), lambda: hub.opened("GET", "x")):
+            with pytest.raises(HubUnreachableError, match=says) as refused:
+                call()
+            assert "its certificate is not accepted (" in str(refused.value)
+        if "SSL_CERT_FILE" in says:
+            monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+            assert hub.get("/x") == {"ok": True}
+        made.shutdown()

@@ -6,6 +6,8 @@ import ssl
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
+from stepwell_wire.certificates import certificate_problem
+
 _SECONDS: Final = 120.0
 _ANSWER_BYTES_MAX: Final = 64 << 20
 _TRY_AGAIN: Final = (401, 403, 404, 408, 429)
@@ -119,7 +121,9 @@ class HubCalls:
             status, data = self._asked(method, f"/api/v1{path}", body, headers)
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            reason = str(error) or type(error).__name__
+            reason = (
+                certificate_problem(error, of_daemon=True) or str(error) or type(error).__name__
+            )
             raise HubAwayError(f"the hub at {self._place.named}: {reason}") from error
         if status < 300:
             return data

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stepwell._artifacts.target import StoppedError
 from stepwell.errors import DownloadError, HubError, MissingPackageError, NotFoundError
+from stepwell_wire.certificates import certificate_failure
 
 if TYPE_CHECKING:
     from stepwell._hub_client import Hub
@@ -125,6 +126,8 @@ class _Filling:
                     raise
                 problem = error
             except (OSError, http.client.HTTPException) as error:
+                if certificate_failure(error):
+                    raise self._hub.unreachable(error) from error
                 problem = error
             if self._at > before:
                 delay = _DELAY_SECONDS_MIN
