@@ -196,7 +196,7 @@ def _counted(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _writers(spool: Spool) -> list[dict[str, Any]]:
-    """Return the connected writers first, then those seen recently."""
+    """Return the connected and relayed writers first, then those seen recently."""
     now = time.time()
     shown = [
         state
@@ -204,7 +204,7 @@ def _writers(spool: Spool) -> list[dict[str, Any]]:
         if state.info.scope != NODE_SCOPE
         and (state.session is not None or now - state.seen_at < _SHOWN_SECONDS)
     ]
-    shown.sort(key=lambda state: (state.session is None, -state.seen_at))
+    shown.sort(key=lambda state: (state.session is None and not state.is_relayed, -state.seen_at))
     return [_writer(state, now) for state in shown[:_LISTED_MAX]]
 
 
@@ -218,6 +218,7 @@ def _writer(state: WriterState, now: float) -> dict[str, Any]:
         "host": info.host,
         "pid": info.pid,
         "connected": state.session is not None,
+        "relayed": state.is_relayed,
         "position": state.durable,
         "points_per_second": state.rate.per_second(),
         "seconds_since_last_frame": max(0.0, now - state.seen_at),

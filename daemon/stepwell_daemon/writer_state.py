@@ -90,6 +90,11 @@ class WriterState:
     """Monotonic; None while connected and for writers that were not seen since the start."""
 
     @property
+    def is_relayed(self) -> bool:
+        """Whether it logs to another daemon, which relays its rows to this one now."""
+        return self.session is None and self.relays > 0 and not self.finished
+
+    @property
     def number(self) -> int:
         return writer_number(self.info.writer_id)
 

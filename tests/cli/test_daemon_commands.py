@@ -194,6 +194,19 @@ def test_top_prints_one_frame_for_a_pipe(call: Call, daemon: FakeDaemon) -> None
     assert "\x1b" not in told.out
 
 
+def test_writers_that_a_node_relays_count_as_connected(call: Call, daemon: FakeDaemon) -> None:
+    (writer,) = daemon.status["writers"]
+    daemon.status["writers"] = [
+        {**writer, "writer_id": f"w{number}", "connected": number == 0, "relayed": number > 0}
+        for number in range(8)
+    ]
+    told = call("top", "--once")
+    assert "8 of 8 writers connected, 7 of them through other daemons" in told.out
+    told = call("status")
+    assert told.out.count(" relayed ") == 7
+    assert "more that are not connected" not in told.out
+
+
 def test_top_without_a_terminal_points_at_once(call: Call, daemon: FakeDaemon) -> None:
     told = call("top")
     assert told.code == 2

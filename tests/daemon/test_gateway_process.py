@@ -47,6 +47,9 @@ def test_a_node_relays_with_tls_and_a_token_that_is_changed_while_both_run(
         found, node_status = status_of(process.socket), status_of(node.socket)
         assert found["totals"]["points_received"] == 2
         assert found["gateway"]["daemons"] == [node_status["daemon_id"]]
+        (writer,) = found["writers"]
+        assert (writer["connected"], writer["relayed"]) == (False, True)
+        assert node_status["writers"][0]["relayed"] is False
         assert node_status["sink"]["kind"] == f"gateway localhost:{port}"
         assert node_status["sink"]["healthy"]
 

@@ -186,18 +186,23 @@ def sink_text(sink: dict[str, Any]) -> str:
     )
 
 
+def is_active(writer: dict[str, Any]) -> bool:
+    """Whether the writer is connected to the daemon, or to one that relays its rows."""
+    return bool(writer.get("connected") or writer.get("relayed"))
+
+
 def writers_table(writers: list[dict[str, Any]]) -> str:
     """Return the table of writers, the busiest first; of disconnected ones only the latest."""
-    away = [each for each in writers if not each.get("connected")]
+    away = [each for each in writers if not is_active(each)]
     away.sort(key=lambda one: one.get("seconds_since_last_frame") or 0)
     left = away[_AWAY_SHOWN:]
-    shown = [each for each in writers if each.get("connected")] + away[:_AWAY_SHOWN]
+    shown = [each for each in writers if is_active(each)] + away[:_AWAY_SHOWN]
     rows = [
         [
             plain(f"{each['project']}/{each['run_id']}"),
             plain(each.get("label") or "-"),
             plain(f"{each.get('host', '')}:{each.get('pid', '')}"),
-            "yes" if each.get("connected") else "no",
+            "yes" if each.get("connected") else "relayed" if each.get("relayed") else "no",
             number_text(float(each.get("points_per_second") or 0)),
             seconds_text(each.get("seconds_since_last_frame")),
         ]

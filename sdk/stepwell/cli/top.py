@@ -20,7 +20,7 @@ from stepwell.cli.daemon_client import DaemonClient, is_answered, no_daemon
 from stepwell.cli.errors import OK, USAGE, CommandError
 from stepwell.cli.options import add_config, add_socket, places, seconds
 from stepwell.cli.reading import configured_socket
-from stepwell.cli.status import sink_text, spool_text, waiting_bytes, writers_table
+from stepwell.cli.status import is_active, sink_text, spool_text, waiting_bytes, writers_table
 from stepwell.cli.text import bytes_text, count_text, moment_text, plain, seconds_text
 
 _ENTER: Final = "\x1b[?1049h\x1b[?25l"
@@ -122,8 +122,10 @@ def frame(status: dict[str, Any], *, now: float) -> list[str]:
     ]
     lines += [f"! {plain(each)}" for each in status["problems"]]
     writers = status["writers"]
-    live = [each for each in writers if each.get("connected")]
-    lines += ["", f"{len(live)} of {len(writers)} writers connected"]
+    live = [each for each in writers if is_active(each)]
+    relayed = sum(not each.get("connected") for each in live)
+    through = f", {relayed} of them through other daemons" if relayed else ""
+    lines += ["", f"{len(live)} of {len(writers)} writers connected{through}"]
     return lines + (writers_table(writers).splitlines() if writers else [])
 
 

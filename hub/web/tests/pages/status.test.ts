@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 
 import { formatMoment } from "../../src/parts/format.js";
-import { daemonText } from "../../src/pages/status/daemonText.js";
+import { daemonText, lastFrameText } from "../../src/pages/status/daemonText.js";
 
 test.each([
   ["started_at", 1_790_000_000_000_000, formatMoment(1_790_000_000)],
@@ -17,4 +17,13 @@ test.each([
   ["started_at", "soon", undefined],
 ])("%s of %j", (key, value, text) => {
   expect(daemonText(key, value)).toBe(text);
+});
+
+test.each([
+  [{ connected: true, relayed: false, seconds_since_last_frame: 3 }, "3 s ago"],
+  [{ connected: false, relayed: true, seconds_since_last_frame: 3 }, "relayed, 3 s ago"],
+  [{ connected: false, relayed: false, seconds_since_last_frame: 3 }, "not connected"],
+  [{ connected: false }, "not connected"],
+])("the last frame of %j", (writer, text) => {
+  expect(lastFrameText(writer)).toBe(text);
 });

@@ -1,12 +1,13 @@
 /** The processes that log through the daemon, or did since it started. */
-import { formatCount, formatDuration, formatNumber } from "../../parts/format.js";
+import { formatCount, formatNumber } from "../../parts/format.js";
 import { isValueMap, type Value, type ValueMap } from "../../api/values.js";
 import { pathOf } from "../../state/routes.js";
+import { lastFrameText } from "./daemonText.js";
 
 export function DaemonWriters({ writers }: { writers: Value | undefined }) {
   const all = Array.isArray(writers) ? writers.filter((each: Value) => isValueMap(each)) : [];
   if (all.length === 0) return null;
-  const connected = all.filter((each) => each["connected"] !== false).length;
+  const connected = all.filter((each) => each["connected"] !== false || each["relayed"] === true).length;
   return (
     <section class="card" aria-label="Writers of the daemon">
       <header class="card-head">
@@ -38,7 +39,6 @@ export function DaemonWriters({ writers }: { writers: Value | undefined }) {
 
 function WriterRow({ writer }: { writer: ValueMap }) {
   const [project, runId] = [text(writer, "project"), text(writer, "run_id")];
-  const silence = writer["seconds_since_last_frame"];
   const rate = writer["points_per_second"];
   return (
     <tr title={`writer ${text(writer, "writer_id")}`}>
@@ -49,9 +49,7 @@ function WriterRow({ writer }: { writer: ValueMap }) {
       <td>{text(writer, "host")}</td>
       <td class="number">{text(writer, "pid")}</td>
       <td class="number">{typeof rate === "number" ? formatNumber(rate) : ""}</td>
-      <td class="number">
-        {writer["connected"] === false ? "not connected" : typeof silence === "number" ? `${formatDuration(silence)} ago` : ""}
-      </td>
+      <td class="number">{lastFrameText(writer)}</td>
     </tr>
   );
 }
