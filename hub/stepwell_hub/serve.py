@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -39,6 +40,7 @@ from stepwell_store.queries import Limits
 from stepwell_wire import __version__, service_notify
 from stepwell_wire.hub_access import LOCK_FILE, STATE_FILE, HubKeyError, ensure_key
 from stepwell_wire.hub_address import bind_hub
+from stepwell_wire.watched_files import WatchedFiles
 
 logger = logging.getLogger("stepwell_hub")
 
@@ -217,6 +219,10 @@ def _run(
             )
             logger.info("ready url=%s", url)
             announce(url)
+            tls, cert, cert_key = server.config.ssl, address.cert_file, address.key_file
+            if tls is not None and cert is not None and cert_key is not None:
+                keeping = _keep_certificate(tls, cert, cert_key)
+                beating.append(asyncio.create_task(keeping, name="certificate"))
             if control is not None:
                 control.sendall(READY)
                 beating.append(asyncio.create_task(_beat(control, use, context.feeds), name="beat"))
@@ -267,6 +273,20 @@ async def _beat(control: socket.socket, use: _Use, feeds: Feeds) -> None:
         in_use = use.take() or feeds.listener_count > 0
         with suppress(OSError):  # The thread below notices that the owner ended.
             control.sendall(IN_USE if in_use else IDLE)
+
+
+async def _keep_certificate(context: ssl.SSLContext, cert: Path, key: Path) -> None:
+    """Load changed files into ``context``: they are valid from the next connection on."""
+
+    def load() -> None:
+        # First into another context: a key that does not fit would spoil this one.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key)
+        context.load_cert_chain(cert, key)
+
+    files = WatchedFiles((cert, key), load, what="the page's TLS", invalid=OSError, logger=logger)
+    while True:
+        await asyncio.sleep(_BEAT_SECONDS)
+        files.current()
 
 
 def _end_with_owner(control: socket.socket, server: uvicorn.Server) -> None:

@@ -204,6 +204,25 @@ def test_with_a_certificate_it_speaks_tls_and_its_cookie_is_for_tls_alone(folder
         assert "Secure" in answer.headers["set-cookie"]
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(link, timeout=300)
+
+    def is_accepted(context: ssl.SSLContext) -> bool:
+        try:
+            urllib.request.urlopen(f"{address}/healthz", timeout=300, context=context).close()
+        except urllib.error.URLError:
+            return False
+        return True
+
+    # New files are used without a restart; while only one of them is new, the former ones are.
+    address = link.partition("/?")[0]
+    second = make_authority(folder / "certs-2")
+    new_cert, new_key = make_certificate(second, "hub")
+    newly = ssl.create_default_context(cafile=str(second))
+    new_cert.replace(cert)
+    time.sleep(3)
+    assert is_accepted(trusted)
+    new_key.replace(key)
+    wait_until(lambda: is_accepted(newly), "the new certificate")
+    assert not is_accepted(trusted)
     assert hub.stop() == 0
 
 

@@ -8,7 +8,7 @@ import grpc.aio
 
 from stepwell_daemon.errors import DaemonConfigError
 from stepwell_daemon.gateway.relay import Relay
-from stepwell_daemon.gateway.secrets import WatchedFiles, read_secret
+from stepwell_daemon.gateway.secrets import read_secret, watched
 from stepwell_daemon.gateway.settings import ListenSettings, split_address
 from stepwell_wire.hub_address import bind
 from stepwell_wire.limits import RELAY_BATCH_BYTES_MAX
@@ -109,7 +109,7 @@ def _credentials(settings: ListenSettings) -> grpc.ServerCredentials | None:
         return grpc.ssl_server_certificate_configuration([(read_secret(key), chain)], roots)
 
     paths = (cert, key) if authority is None else (cert, key, authority)
-    files = WatchedFiles(paths, load)
+    files = watched(paths, load, what="gateway_listen")
     # Called at every handshake: a changed certificate is valid from the next one on.
     return grpc.dynamic_ssl_server_credentials(
         files.current(), files.current, require_client_authentication=authority is not None

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from stepwell_daemon.errors import DaemonConfigError
-from stepwell_daemon.gateway.secrets import WatchedFiles, read_secret
+from stepwell_daemon.gateway.secrets import read_secret, watched
+from stepwell_wire.watched_files import WatchedFiles
 
 HEADER: Final = "authorization"
 ACCEPTED: Final = ("stepwell-relay", "1")
@@ -66,7 +67,7 @@ class Tokens:
         """
         self._file: WatchedFiles[dict[bytes, str]] | None = None
         if path is not None:
-            self._file = WatchedFiles((path,), lambda: _load(path))
+            self._file = watched((path,), lambda: _load(path), what="gateway_tokens_file")
 
     def caller(self, metadata: Iterable[tuple[str, Any]]) -> Caller | None:
         """Return the caller; None if the token is missing or unknown."""
