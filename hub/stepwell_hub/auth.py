@@ -33,11 +33,16 @@ class Rules:
         name = host_name(headers.get("host", ""))
         if name and (is_loopback(name) or name in self._names()):
             return None
+        is_address = _is_address(name)
+        # DNS rebinding needs a name: the origin of an address is the machine with that address.
+        if is_address and self.address.host in _EVERYWHERE:
+            return None
+        what = "an address" if is_address else "a name"
         return Failure(
             400,
             "host_unknown",
-            f"{name or 'nothing'!r} is not a name of this hub; use one of its addresses, or "
-            "set url (hub_url of a daemon) to the name that browsers use",
+            f"{name or 'nothing'!r} is not {what} of this hub; set url (hub_url of a daemon) to "
+            "the address that browsers use",
         )
 
     def peer_failure(self, peer: str) -> Failure | None:
@@ -127,6 +132,14 @@ class Rules:
             if (parts.scheme, parts.netloc.lower()) == (own.scheme, own.netloc.lower()):
                 return True
         return parts.netloc.lower() == headers.get("host", "").lower() != ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def has_bearer(headers: Mapping[str, str]) -> bool:

@@ -14,6 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from stepwell_hub.access import Access
 from stepwell_hub.api import ENDPOINTS
+from stepwell_hub.auth import Rules
 from stepwell_hub.endpoints import PREFIX, Endpoint
 from stepwell_hub.health import Health
 from stepwell_hub.key_file import KeyFile
@@ -224,6 +225,20 @@ def test_a_foreign_host_name_is_refused_everywhere(hub: Hub, host: str, path: st
     answer = hub.program.get(path, headers={"Host": host})
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "host_unknown"
+
+
+@pytest.mark.parametrize("listens", ["0.0.0.0", "::"])
+@pytest.mark.parametrize("host", ["10.1.2.3:8470", "[fd00::2]:8470"])
+def test_addresses_are_known_if_the_hub_listens_on_all(listens: str, host: str) -> None:
+    rules = Rules("key", HubAddress(host=listens))
+    assert rules.host_failure({"host": host}) is None
+    own = {"host": host, "origin": f"https://{host}"}
+    assert rules.origin_failure("POST", own) is None
+    assert rules.origin_failure("POST", {**own, "origin": "https://10.9.9.9:8470"}) is not None
+    refused = rules.host_failure({"host": "10.1.2.3.evil.example"})
+    assert refused is not None
+    assert "hub_url" in str(refused)
+    assert Rules("key", HubAddress(host="10.0.0.1")).host_failure({"host": host}) is not None
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:9000", "127.0.0.1:1", "[::1]:8470"])
