@@ -94,7 +94,7 @@ def test_the_command_line_saves_lists_and_exports(
     assert "cli  Loss curves" in capsys.readouterr().out
     monkeypatch.setenv("STEPWELL_PROJECT", "cli")
     assert main(["report", "ls", "--json"]) == 0
-    assert [each["id"] for each in json.loads(capsys.readouterr().out)] == [told["id"]]
+    assert [json.loads(line)["id"] for line in capsys.readouterr().out.splitlines()] == [told["id"]]
     assert main(["report", "ls", "--project", "nope"]) == 4
     assert "no project 'nope'" in capsys.readouterr().err
     assert main(["report", "export", told["id"], "-o", "out.html"]) == 0

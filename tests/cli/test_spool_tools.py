@@ -19,6 +19,7 @@ from stepwell_store import EmbeddedStore
 from tests.cli.conftest import Call
 from tests.cli.poisoned import POISON, poisoned
 from tests.daemon.made import append, new_writer, row, schema_event, spool_running
+from tests.fake_daemon import FakeDaemon
 
 FRAMES = 40
 
@@ -55,6 +56,23 @@ def test_a_whole_spool_is_verified_and_counted(call: Call, data: Path) -> None:
         ("w1", FRAMES + 1)
     ]
     assert "whole" in call("spool", "verify", "--data", data).out
+
+
+@pytest.mark.parametrize("action", ["verify", "dump", "repair"])
+def test_the_spool_of_the_daemon_that_answers_is_read(
+    call: Call, data: Path, place: Path, action: str
+) -> None:
+    daemon = FakeDaemon(place / "s.sock", data)
+    try:
+        told = call("spool", action)
+        assert f"reading the data of the daemon on {place / 's.sock'}, in {data}" in told.err
+        named = call("spool", action, "--data", data)
+        assert (told.code, told.out) == (named.code, named.out)
+        other = call("spool", action, "--data", place)
+        assert other.code == 3
+        assert f"no spool in {place}" in other.err
+    finally:
+        daemon.stop()
 
 
 @pytest.mark.holds("spool-damage-is-told")

@@ -243,6 +243,11 @@ def test_a_member_of_the_group_learns_who_may_read_and_how(folder: Path, daemon:
             assert f"`sudo -u '{owner}' stepwell …`" in error
             assert f"STEPWELL_HUB={url}" in error
 
+        for action in ("verify", "dump"):
+            code, _, error = call("spool", action)
+            assert code == 1
+            assert f"`sudo -u '{owner}' stepwell spool {action} …`" in error
+
         code, out, _ = call("doctor")
         assert f"{data} belongs to user {owner}, who runs the daemon" in out
         assert "change its owner" not in out

@@ -150,12 +150,12 @@ def check_is_readable(data: Path, socket: Path) -> None:
     )
 
 
-def closed_by(data: Path) -> str:
-    """Return the other user who alone may read the store of ``data``; "" without one."""
+def closed_by(data: Path, part: str = "store") -> str:
+    """Return the other user who alone may read that part of ``data``; "" without one."""
     try:
-        os.scandir(data / "store").close()
+        os.scandir(data / part).close()
     except PermissionError:
-        return foreign_owner(data / "store")
+        return foreign_owner(data / part)
     except OSError:
         pass
     return ""
@@ -295,12 +295,8 @@ def settled_data_dir(
                 return places.data
             if stored_in_servers and not kind.startswith(_SERVER_KIND):
                 return places.data  # Another daemon: its spool has no rows of these servers.
-            if not stored_in_servers and places.data_variable and not _same(found, places.data):
-                print(
-                    f"stepwell: reading the data of the daemon on {places.socket}, in "
-                    f"{found}; to read {places.data} instead, give it with --data",
-                    file=sys.stderr,
-                )
+            if not stored_in_servers:
+                _print_other(places, found)
             stored, pending_bytes = daemon.flush(FLUSH_SECONDS)
     except CommandError as error:  # The store can be read without it.
         print(f"stepwell: {error}; the newest points may be missing", file=sys.stderr)
@@ -317,6 +313,34 @@ def settled_data_dir(
             "the newest points are missing here",
             file=sys.stderr,
         )
+    return found
+
+
+def _print_other(places: Places, found: Path) -> None:
+    """Print a line if the daemon's folder is read instead of the one of the environment."""
+    if places.data_variable and not _same(found, places.data):
+        print(
+            f"stepwell: reading the data of the daemon on {places.socket}, in {found}; to read "
+            f"{places.data} instead, give it with --data",
+            file=sys.stderr,
+        )
+
+
+def present_data_dir(places: Places) -> Path:
+    """Return the data folder to read as it is now: without a request to store the spool.
+
+    Raises:
+        CommandError: No daemon answers on a named socket, and the folder of its data is unknown.
+    """
+    places = by_configuration(places)
+    if places.data_named:
+        return places.data
+    status = status_of(places.socket)
+    if status is None:
+        check_data_is_known(places)
+        return places.data
+    found = Path(str(status["data_dir"]))
+    _print_other(places, found)
     return found
 
 

@@ -63,15 +63,15 @@ def _ls(options: argparse.Namespace) -> int:
     found = list(_listed(hub, project))
     if project and not found:
         check_project(hub, project)
-    if options.json:
-        print(json.dumps(found))
-        return OK
     for each in found:
+        if options.json:
+            print(json.dumps(each))
+            continue
         saved = datetime.fromtimestamp(each["updated_at"]).strftime("%Y-%m-%d %H:%M")
         where = "" if project else f"{each['project']}  "
         line = f"{each['id']}  {saved}  version {each['version']:<4}  {where}{each['title']}"
         print(plain(line))
-    if not found:
+    if not found and not options.json:
         where = f" in project {project!r}" if project else ""
         print(plain(f"no reports{where}; `stepwell report put` saves one"), file=sys.stderr)
     return OK

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from stepwell.cli.errors import FAILED, NOT_FOUND, OK, UNREACHABLE, USAGE, CommandError
 from stepwell.cli.extras import require_store
-from stepwell.cli.options import add_config, add_data, add_json, add_socket, count, places
-from stepwell.cli.reading import configuration, reading
+from stepwell.cli.options import add_json, add_store, count, places
+from stepwell.cli.reading import closed_by, configuration, present_data_dir, reading
 from stepwell.cli.text import bytes_text, counted, json_text, plain
+from stepwell_wire.owners import command_as
 
 if TYPE_CHECKING:
     from stepwell_daemon.blobs.inspection import BlobReport
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     verify = actions.add_parser("verify", help="read and check every byte; changes nothing")
-    add_data(verify)
+    add_store(verify)
     add_json(verify)
     dump = actions.add_parser("dump", help="print every record as a line of JSON")
-    add_data(dump)
+    add_store(dump)
     dump.add_argument("--run", help="only records of this run id")
     dump.add_argument("--writer", help="only records of this writer id")
     dump.add_argument("--segment", type=int, help="only records of this segment")
@@ -33,14 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     repair = actions.add_parser(
         "repair", help="quarantine damaged bytes, as the start of a daemon does"
     )
-    add_data(repair)
+    add_store(repair)
     repair.add_argument(
         "--yes", action="store_true", help="repair; without it, only print what would change"
     )
     replay = actions.add_parser("replay", help="send dead letters to the store again")
-    add_data(replay)
-    add_socket(replay)
-    add_config(replay)
+    add_store(replay)
     replay.add_argument("files", nargs="*", type=Path, metavar="FILE")
     replay.add_argument("--all", action="store_true", help="replay every dead letter")
     replay.add_argument(
@@ -55,7 +54,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _folder(options: argparse.Namespace) -> Path:
-    folder = places(options).data / "spool"
+    folder = present_data_dir(places(options)) / "spool"
+    if owner := closed_by(folder.parent, folder.name):
+        command = command_as(owner, f"stepwell spool {options.action} …")
+        raise CommandError(f"{folder} belongs to user {owner}; run `{command}`")
     if not folder.is_dir():
         raise CommandError(
             f"no spool in {folder.parent}; name the daemon's data folder with --data or "
