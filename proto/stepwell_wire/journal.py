@@ -299,6 +299,7 @@ class JournalReader:
                 info.run_id,
                 self.next_step(),
                 began_us=info.created_at,
+                user=self._folder.owner,
             )
 
     def remove(self) -> None:

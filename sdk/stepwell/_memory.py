@@ -4,7 +4,8 @@ The notes of each run are where ``stepwell_wire.run_notes`` says; beside them:
 
     <journals>/.runs/<project>/auto            run id for resume="auto"; gone after a good end
 
-A convenience: nothing here is needed to keep data, and no failure here is an error.
+A convenience: nothing here is needed to keep data, and no failure here is an error. The run prints
+a line if its first notes cannot be written.
 """
 
 import contextlib
@@ -12,7 +13,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,15 +23,7 @@ from stepwell_wire.errors import JournalError
 from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import find_journals
 from stepwell_wire.limits import STEP_MAX
-from stepwell_wire.run_notes import (
-    notes_folder,
-    peers_note,
-    raise_step,
-    read_step,
-    removed_us,
-    run_note,
-    step_note,
-)
+from stepwell_wire.run_notes import notes_folder, raise_step, read_step, removed_us
 
 _AUTO = "auto"
 _PEERS_SECONDS = 2.0
@@ -109,11 +102,16 @@ class Peers(NamedTuple):
 
 
 class Memory:
-    """The runs of one project in one journals folder."""
+    """The runs of one project in one journals folder, as far as they are this user's.
+
+    Attributes:
+        failure: where and why a note could not be written; "" if all were.
+    """
 
     def __init__(self, journals_dir: Path, project: str) -> None:
         self._journals_dir, self._project = journals_dir, project
-        self._folder = notes_folder(journals_dir, project)
+        self.failure = ""
+        self._settled: Path | None = None
         self._step_descriptor = -1
         self._peers_descriptor = -1
         self._notes_begun = 0
@@ -121,7 +119,9 @@ class Memory:
 
     def knows(self, run_id: str) -> bool:
         """Return whether a run of this machine has this id."""
-        return self._path(run_id).exists()
+        with contextlib.suppress(OSError):
+            return self._path(run_id).exists()
+        return False
 
     def recall(self, run_id: str) -> Remembered | None:
         """Return what is known of ``run_id``, from memory and from journals; None for nothing."""
@@ -175,7 +175,7 @@ class Memory:
         try:
             self._make_folder()
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-            path = peers_note(self._journals_dir, self._project, run_id)
+            path = self._folder / f"{run_id}.peers"
             self._peers_descriptor = os.open(path, flags, 0o600)
             is_known, next_step = self._begin_among_peers(run_id, launch, label)
         except OSError:  # Without such a file, or without locks in this folder.
@@ -251,7 +251,7 @@ class Memory:
             "trackers": remembered.trackers,
             "definitions": remembered.definitions,
         }
-        with contextlib.suppress(OSError, ValueError, TypeError):
+        with contextlib.suppress(OSError, ValueError, TypeError), self._noting():
             self._make_folder()
             path = self._path(remembered.run_id)
             if self._has_noted and (not path.exists() or self._is_deleted()):
@@ -267,7 +267,8 @@ class Memory:
                 if self._is_deleted():  # Between the check and this.
                     path.unlink()
             except OSError:  # A full disk: not one more file with each try.
-                fresh.unlink()
+                fresh.unlink(missing_ok=True)
+                raise
 
     def hold(self, run_id: str) -> bool:
         """Be the one process here that logs into the run without a label, until `close`.
@@ -287,7 +288,7 @@ class Memory:
 
     def note_step(self, run_id: str, next_step: int) -> None:
         """Keep the step after the last one; a process that began the run again lowers none."""
-        with contextlib.suppress(OSError, OverflowError):
+        with contextlib.suppress(OSError, OverflowError), self._noting():
             self._open_step(run_id)
             raise_step(self._step_descriptor, next_step)
 
@@ -341,16 +342,39 @@ class Memory:
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
             self._step_descriptor = os.open(self._step_path(run_id), flags, 0o600)
 
+    @contextlib.contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Keep why a note could not be written."""
+        try:
+            yield
+        except OSError as error:
+            place = error.filename or self._journals_dir
+            self.failure = self.failure or f"{place}: {error.strerror or error}"
+            raise
+
+    @property
+    def _folder(self) -> Path:
+        """The folder of this user's notes about the project; it may be missing."""
+        if self._settled is not None:
+            return self._settled
+        folder = notes_folder(self._journals_dir, self._project)
+        if folder.parent.is_dir():  # Else another user may make it first.
+            self._settled = folder
+        return folder
+
     def _make_folder(self) -> None:
         """Create the folder of notes for its owner only: the notes contain the config."""
-        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        for _ in range(2):  # Another user may make the first one at this moment.
+            self._folder.parent.mkdir(parents=True, exist_ok=True)
+            if self._settled is not None:
+                break
         self._folder.mkdir(mode=0o700, exist_ok=True)
 
     def _path(self, run_id: str) -> Path:
-        return run_note(self._journals_dir, self._project, run_id)
+        return self._folder / f"{run_id}.json"
 
     def _step_path(self, run_id: str) -> Path:
-        return step_note(self._journals_dir, self._project, run_id)
+        return self._folder / f"{run_id}.step"
 
     def _next_step_in(self, path: Path, run_id: str, *, after_us: int) -> int | None:
         """Return the step after the last one in a journal of ``run_id``, else None.

@@ -21,7 +21,7 @@ from stepwell._progress import Progress
 from stepwell._recording import Recording, child_label
 from stepwell._settings import Settings, as_dict, read_settings
 from stepwell._summary import Summary
-from stepwell._terminal import Voice
+from stepwell._terminal import OF_ALL, Voice
 from stepwell.errors import RunFinishedError, SettingsError
 from stepwell_wire.exit_note import Ending
 from stepwell_wire.records import CONFIG, DEFINE_METRIC, RUN, SUMMARY
@@ -385,6 +385,13 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         if self._recording.primary and not self.disabled:
             self._memory.note_step(self._id, self._starting_step)
             self._memory.note(self._remembered(self._summary_before, self._runtime_before))
+            if failure := self._memory.failure:
+                self._voice.warn_once(
+                    OF_ALL + "notes",
+                    f"init: {failure}; so this run cannot be resumed "
+                    "on this machine. Its points are kept. Make the folder writable for your user "
+                    "or set STEPWELL_DIR to another folder",
+                )
         self._recording.ensure_daemon()
         self._recording.begin_sending()
 

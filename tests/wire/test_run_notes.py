@@ -115,3 +115,14 @@ def test_the_note_of_a_deletion_belongs_to_the_owner_of_the_folder(tmp_path: Pat
     found = (notes_folder(tmp_path, "p") / "r.removed").stat()
     assert (found.st_uid, found.st_mode & 0o777) == (65_534, 0o600)
     assert removed_us(tmp_path, "p", "r") == 20 * SECOND
+
+
+def test_a_file_system_with_one_owner_of_all_files_has_one_folder_of_notes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As mounts of some containers and of sshfs: a new file is not the process's user's."""
+    make_notes(tmp_path)
+    monkeypatch.setattr(os, "geteuid", lambda: 4242)
+    assert notes_folder(tmp_path, "p") == tmp_path / ".runs" / "p"
+    assert notes_folder(tmp_path, "p", user=4242) == tmp_path / ".runs-4242" / "p"
+    assert [each.name for each in tmp_path.iterdir()] == [".runs"]

@@ -78,6 +78,7 @@ def examine(where: Places) -> Iterator[Finding]:
     if not owner and (stores_here or os.path.isdir(data / "store")):
         yield from _guarded("store", stored.store(data))
     yield from _guarded("journals", stored.journals(where.journals))
+    yield from _guarded("resume", stored.notes(where.journals))
     fallback = found_fallback_journals()
     if fallback is not None and fallback != where.journals:
         yield from _guarded("journals", stored.journals(fallback, fallback_of=where.socket))

@@ -100,7 +100,7 @@ def _journals_of(where: Places, whole: str) -> Iterator[Path]:
         for journal in journals:
             with contextlib.suppress(OSError, ValueError):
                 info = WriterFile.from_json((journal / WRITER_FILE).read_text("utf-8"))
-                if not whole or whole in _names(folder, info.project, info.run_id):
+                if not whole or whole in _names(journal, info.project, info.run_id):
                     yield journal
 
 
@@ -118,8 +118,9 @@ def _how_it_waits(journal: Path) -> str:
     return ""
 
 
-def _names(folder: Path, project: str, run_id: str) -> set[str]:
+def _names(journal: Path, project: str, run_id: str) -> set[str]:
     found = {run_id}
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        found.add(str(json.loads(run_note(folder, project, run_id).read_text("utf-8"))["name"]))
+        note = run_note(journal.parent, project, run_id, user=journal.stat().st_uid)
+        found.add(str(json.loads(note.read_text("utf-8"))["name"]))
     return {project, *found, *(f"{project}/{each}" for each in found)}

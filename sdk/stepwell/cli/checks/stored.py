@@ -15,6 +15,7 @@ from stepwell_wire.errors import JournalError
 from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import OFFLINE, find_journals, find_remains
 from stepwell_wire.places import is_fallback_imported
+from stepwell_wire.run_notes import unwritable_notes
 from stepwell_wire.staged import staged_bytes
 
 _FUTURE_SECONDS_MAX: Final = 60.0
@@ -124,6 +125,17 @@ def journals(folder: Path, *, fallback_of: Path | None = None) -> Iterator[Findi
     if not problems:
         yield Finding(
             "journals", Level.OK, f"{counted(live, 'writer')} running, no journal waits in {folder}"
+        )
+
+
+def notes(folder: Path) -> Iterator[Finding]:
+    """Yield folders below ``folder`` in which runs of this user cannot be noted for `resume`."""
+    for path, reason in unwritable_notes(folder):
+        yield Finding(
+            "resume",
+            Level.WARN,
+            f"{path}: {reason}, so your runs cannot be resumed on this machine",
+            "make it yours with chown, or move it away",
         )
 
 
