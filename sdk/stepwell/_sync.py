@@ -4,13 +4,14 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from stepwell._blob_delivery import BlobDelivery, staged_in
 from stepwell._delivery import JournalDelivery, ReaderSource
 from stepwell._identity import CLIENT
+from stepwell._other_users import journals_of_others, without_others
 from stepwell._spawn import daemon_answers
 from stepwell.errors import DaemonUnreachableError, RefusedError, StepwellError, SyncError
 from stepwell_wire.errors import JournalError
@@ -62,6 +63,7 @@ class SyncReport:
         sent_bytes: acknowledged by the daemon.
         unverified_bytes: lost to a crash of the machine or quarantined, see
             docs/formats/records.md.
+        others: folders in a searched folder that only their owners, other users, or root can send.
     """
 
     sent: tuple[str, ...]
@@ -69,6 +71,7 @@ class SyncReport:
     failed: tuple[tuple[Path, str], ...]
     sent_bytes: int
     unverified_bytes: int
+    others: tuple[Path, ...] = ()
 
 
 def sync(
@@ -120,7 +123,8 @@ def sync_with(
     """
     named = [Path(path).absolute() for path in paths]
     run = _Sync(socket, progress or (lambda _: None), ensure_daemon, keep=keep)
-    return run.all(_find(named), _ownerless(named))
+    report = run.all(_find(named), _ownerless(named))
+    return replace(report, others=_of_others(named))
 
 
 class _Sync:
@@ -283,12 +287,19 @@ def _find(paths: list[Path]) -> list[Path]:
         if (path / WRITER_FILE).exists():
             found[path.absolute()] = None
         elif path.is_dir():
-            found.update((each.absolute(), None) for each in find_journals(path))
+            ours = without_others(find_journals(path))
+            found.update((each.absolute(), None) for each in ours)
         elif path == default_journals_dir().absolute():
             continue  # Nothing was ever logged here.
         else:
             raise SyncError(f"{path}: no such folder; name a journal or a folder of journals")
     return list(found)
+
+
+def _of_others(paths: list[Path]) -> tuple[Path, ...]:
+    """Return the journals of other users in ``paths``; one that is named itself is not left out."""
+    searched = [path for path in paths if not (path / WRITER_FILE).exists()]
+    return tuple(dict.fromkeys(each for path in searched for each in journals_of_others(path)))
 
 
 def _ownerless(paths: list[Path]) -> list[tuple[Path, str]]:
@@ -297,5 +308,6 @@ def _ownerless(paths: list[Path]) -> list[tuple[Path, str]]:
     for path in paths:
         if (path / WRITER_FILE).exists():
             continue
-        found += [path] if any(path.glob(f"*{SEGMENT_SUFFIX}")) else find_remains(path)[0]
+        is_one = any(path.glob(f"*{SEGMENT_SUFFIX}"))
+        found += [path] if is_one else without_others(find_remains(path)[0])
     return [(each, unknown_run_text(each)) for each in found]

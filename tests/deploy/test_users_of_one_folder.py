@@ -9,6 +9,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
+from stepwell.testing import RecordingDaemon
 from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import find_journals
 from stepwell_wire.run_notes import forget_runs, run_note, step_note
@@ -140,6 +141,43 @@ def test_notes_are_not_taken_from_a_folder_that_another_user_made(
     assert f"{planted.parent}: it belongs to user 0" in done.stderr
     assert "this run cannot be resumed on this machine" in done.stderr
     assert list(planted.iterdir()) == [planted / "r.json"]
+
+
+def test_journals_of_other_users_are_counted_and_are_no_failure(
+    trains: As, folder: Path, journals: Path
+) -> None:
+    for user in (*USERS, *USERS, TRAINER_ID):
+        trains(user, "allow", ID=f"run-{user}")
+    hidden = journals / "run-hidden"
+    hidden.mkdir(mode=0o700)
+    theirs = find_journals(journals)
+    theirs = [each for each in theirs if each.stat().st_uid == TRAINER_ID]
+    environ = {"STEPWELL_DIR": str(journals), "STEPWELL_SOCKET": str(folder / "s.sock")}
+    stepwell = [python_of_all(), "-m", "stepwell"]
+
+    def call(*words: object) -> CompletedProcess[str]:
+        return run_as(OUTSIDER_ID, [*stepwell, *map(str, words)], environ, groups=[GROUP])
+
+    told = call("doctor", "--data", folder / "data").stdout
+    assert f"4 journals of other users are not checked in {journals}" in told
+    assert "Permission denied" not in told
+    assert "2 offline writers left" in told
+    verified = call("journal", "verify")
+    assert (verified.returncode, verified.stdout.splitlines()[-1]) == (0, "2 journals, 0 damaged")
+    assert f"4 journals of other users are not read in {journals}" in verified.stderr
+    with RecordingDaemon(folder / "s.sock") as daemon:
+        (folder / "s.sock").chmod(0o666)
+        for count, text in ((60, "sent "), (60, "nothing to send")):
+            done = call("sync")
+            assert done.returncode == 0, done
+            assert done.stdout.startswith(text)
+            others = "4 journals of other users are not sent; they or root send them"
+            assert done.stdout.splitlines()[-1] == others
+            assert len(daemon.points("x")) == count
+        named = call("sync", theirs[0])
+        assert named.returncode == 1, "it was named, so it is no journal to pass over"
+        assert "Permission denied" in named.stdout
+    assert set(find_journals(journals)) == set(theirs)
 
 
 def test_a_user_who_cannot_write_notes_gets_a_line(trains: As, journals: Path) -> None:

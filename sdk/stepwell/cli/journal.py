@@ -1,17 +1,19 @@
 """`stepwell journal …`: shows and repairs the journals of writers."""
 
 import argparse
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
+from stepwell._other_users import journals_of_others, without_others
 from stepwell.cli import journal_repair
 from stepwell.cli.errors import FAILED, OK, UNREACHABLE, CommandError
 from stepwell.cli.extras import missing_modules, require_numpy
 from stepwell.cli.journal_repair import UNVERIFIED
 from stepwell.cli.options import add_data, add_json, count, places
-from stepwell.cli.text import bytes_text, counted, json_text, plain
+from stepwell.cli.text import bytes_text, counted, json_text, of_others_text, plain
 from stepwell_wire.errors import JournalError, MalformedRecordsError, WireError
 from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import (
@@ -80,8 +82,13 @@ def _journals_in(folder: Path) -> tuple[list[Path], list[Path]]:
         )
     if (folder / WRITER_FILE).exists() or any(folder.glob("*.seg*")):
         return [folder], []
-    ownerless, doubtful = find_remains(folder)
-    return [*find_journals(folder), *ownerless], doubtful
+    ownerless, doubtful = map(without_others, find_remains(folder))
+    if others := len(journals_of_others(folder)):
+        print(
+            f"stepwell: {of_others_text(others)} not read in {folder}; they or root can read them",
+            file=sys.stderr,
+        )
+    return [*without_others(find_journals(folder)), *ownerless], doubtful
 
 
 def _verify(options: argparse.Namespace, folders: list[Path], unverified: list[Path]) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from stepwell.cli import daemon_process
 from stepwell.cli.errors import FAILED, NOT_FOUND, OK, UNREACHABLE, CommandError
 from stepwell.cli.options import Places, add_data, add_json, add_socket, places
-from stepwell.cli.text import bytes_text, count_text, counted, json_text, plain
+from stepwell.cli.text import bytes_text, count_text, counted, json_text, of_others_text, plain
 from stepwell.cli.unsent import journals_folders
 
 if TYPE_CHECKING:
@@ -137,6 +137,8 @@ def report_text(report: "SyncReport") -> str:
             "the machine and are quarantined; `stepwell journal repair --unverified` keeps "
             "the readable part of them"
         )
+    if report.others:
+        lines.append(f"{of_others_text(len(report.others))} not sent; they or root send them")
     for path, reason in report.failed:
         where = "" if reason.startswith(str(path)) else f"{plain(path)}: "
         lines.append(f"not sent: {where}{plain(reason)}")
@@ -150,4 +152,5 @@ def _as_json(report: "SyncReport") -> dict[str, object]:
         "live": [str(path) for path in report.live],
         "failed": [{"journal": str(path), "reason": why} for path, why in report.failed],
         "unverified_bytes": report.unverified_bytes,
+        "others": [str(path) for path in report.others],
     }

@@ -42,6 +42,15 @@ def counted(count: float, one: str, several: str = "") -> str:
     return f"{count_text(count)} {one if count == 1 else several or f'{one}s'}"
 
 
+def of_others_text(count: int) -> str:
+    """Return ``2 journals of other users are``, for journals that this user has no rights to."""
+    return (
+        "1 journal of another user is"
+        if count == 1
+        else f"{count_text(count)} journals of other users are"
+    )
+
+
 def seconds_text(seconds: float | None) -> str:
     """Return e.g. ``40ms``, ``4.2s``, ``3m05s``, ``2h07m``, ``5d03h``."""
     if seconds is None:

@@ -7,10 +7,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from stepwell._other_users import journals_of_others, without_others
 from stepwell.cli.checks.finding import Finding, Level
 from stepwell.cli.errors import CommandError
 from stepwell.cli.extras import require_store
-from stepwell.cli.text import bytes_text, count_text, counted, moment_text
+from stepwell.cli.text import bytes_text, count_text, counted, moment_text, of_others_text
 from stepwell_wire.errors import JournalError
 from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import OFFLINE, find_journals, find_remains
@@ -102,7 +103,7 @@ def journals(folder: Path, *, fallback_of: Path | None = None) -> Iterator[Findi
     live = 0
     unsent: dict[int, list[int]] = {kind: [] for kind in _UNSENT}
     problems: list[Finding] = []
-    for path in find_journals(folder):
+    for path in without_others(find_journals(folder)):
         try:
             with closing(JournalReader(path)) as reader:
                 if reader.writer_is_alive() and not reader.is_imported():
@@ -122,9 +123,19 @@ def journals(folder: Path, *, fallback_of: Path | None = None) -> Iterator[Findi
             left = f"{counted(len(sizes), what)} left {bytes_text(sum(sizes))} unsent"
             problems.append(Finding("journals", Level.WARN, f"{left} in {folder}", remedy))
     yield from problems
+    others = len(journals_of_others(folder))
     if not problems:
+        whose = " of yours" if others else ""
         yield Finding(
-            "journals", Level.OK, f"{counted(live, 'writer')} running, no journal waits in {folder}"
+            "journals",
+            Level.OK,
+            f"{counted(live, 'writer')}{whose} running, no journal{whose} waits in {folder}",
+        )
+    if others:
+        yield Finding(
+            "journals",
+            Level.OK,
+            f"{of_others_text(others)} not checked in {folder}; they or root can check them",
         )
 
 
@@ -163,7 +174,7 @@ def _in_doubt(reader: JournalReader) -> Finding:
 
 
 def _remains(folder: Path) -> Iterator[Finding]:
-    ownerless, doubtful = find_remains(folder)
+    ownerless, doubtful = map(without_others, find_remains(folder))
     for path in ownerless:
         yield Finding(
             "journals",

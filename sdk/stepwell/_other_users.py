@@ -1,0 +1,40 @@
+"""Journals that only another user, or root, can send: users may share a folder of journals."""
+
+import contextlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+_TO_ENTER: Final = os.R_OK | os.W_OK | os.X_OK
+_TO_SEND: Final = os.R_OK | os.W_OK
+
+
+def without_others(journals: Iterable[Path]) -> list[Path]:
+    """Return those of ``journals`` that this user can send."""
+    return [each for each in journals if not _is_closed(each)]
+
+
+def journals_of_others(folder: Path) -> list[Path]:
+    """Return the journals in ``folder`` that this user cannot send.
+
+    A folder that cannot be entered counts as a journal of its owner.
+    """
+    found = []
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
+                found.append(Path(folder) / entry.name)
+    return sorted(each for each in found if _is_closed(each))
+
+
+def _is_closed(journal: Path) -> bool:
+    """Return whether it belongs to another user and this one may not read or change it."""
+    try:
+        if os.lstat(journal).st_uid == os.geteuid():
+            return False
+        if not os.access(journal, _TO_ENTER):
+            return True
+        return any(not os.access(each, _TO_SEND) for each in journal.iterdir())
+    except FileNotFoundError:
+        return False
