@@ -107,6 +107,7 @@ def status(facts: Facts) -> dict[str, Any]:
         "uptime_seconds": time.monotonic() - facts.started,
         "socket": str(config.socket),
         "data_dir": str(config.data),
+        "journals_dir": str(config.journals),
         "page_url": facts.hub.url if facts.hub is not None else "",
         "hub_folder": facts.hub.folder if facts.hub is not None else "",
         "hub_ready": facts.hub is not None and facts.hub.is_ready,

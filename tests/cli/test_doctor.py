@@ -159,3 +159,53 @@ def test_a_folder_that_is_no_journal_is_kept_and_said(place: Path) -> None:
     assert found.level is Level.WARN
     assert "writer.json" in found.message
     assert (broken / "writer.json").exists()
+
+
+def test_the_daemons_folder_of_journals_is_looked_at_too(
+    call: Call, daemon: FakeDaemon, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The caller's own folder has a default that a daemon for several users does not share."""
+    ours, shared = Path(os.environ["STEPWELL_DATA"]) / "journals", place / "shared"
+    make_journal(shared, "w1", schema_event() + row(1), mode="offline")
+    daemon.status["journals_dir"] = str(shared)
+    assert str(shared) not in call("doctor").out, "STEPWELL_DIR names another one"
+    monkeypatch.delenv("STEPWELL_DIR")
+    told = call("doctor").out
+    assert "1 offline writer left" in told
+    assert f"unsent in {shared}" in told
+    assert str(ours) not in told
+    del daemon.status["journals_dir"]  # A daemon of an older release.
+    assert f"no journal waits in {ours}" in call("doctor").out
+
+
+def test_sync_names_the_folders_that_it_searched(
+    call: Call, daemon: FakeDaemon, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(place))  # It has no fallback folder.
+    assert call("sync").out == f"nothing to send in {place / 'journals'}\n"
+    monkeypatch.delenv("STEPWELL_DIR")
+    monkeypatch.setenv("STEPWELL_DATA", str(place))
+    daemon.status["journals_dir"] = str(place / "shared")
+    for name in ("journals", "shared"):
+        (place / name).mkdir()
+    searched = f"{place / 'journals'} and {place / 'shared'}"
+    assert call("sync").out == f"nothing to send in {searched}\n"
+
+
+def test_the_configuration_names_the_places_that_are_checked(
+    call: Call, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("STEPWELL_DATA", "STEPWELL_DIR"):
+        monkeypatch.delenv(name)
+    config = place / "daemon.toml"
+    config.write_text(
+        f"socket = '{place}/own.sock'\ndata = '{place}/own'\njournals = '{place}/shared'\n"
+    )
+    make_journal(place / "shared", "w1", schema_event() + row(1), mode="offline")
+    told = call("doctor", "--config", config).out
+    assert f"no daemon on {place / 'own.sock'}" in told
+    assert f"unsent in {place / 'shared'}" in told
+    config.write_text("nonsense = 1\n")
+    wrong = call("doctor", "--config", config)
+    assert wrong.code == 1
+    assert "fail  config     " in wrong.out

@@ -21,21 +21,27 @@ from stepwell.cli.checks import (
     stored,
 )
 from stepwell.cli.checks.sink import sink, sink_name
-from stepwell.cli.errors import FAILED, OK
-from stepwell.cli.options import Places, add_data, add_json, add_socket, places
-from stepwell.cli.reading import beside_data, closed_by, is_guessed
+from stepwell.cli.errors import FAILED, OK, CommandError
+from stepwell.cli.options import Places, add_json, add_store, places
+from stepwell.cli.reading import (
+    beside_data,
+    by_configuration,
+    closed_by,
+    configuration,
+    is_guessed,
+)
 from stepwell.cli.text import json_text, plain
+from stepwell.cli.unsent import daemons_journals
 from stepwell_wire.places import found_fallback_journals
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_data(parser)
-    add_socket(parser)
+    add_store(parser)
     add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    findings = list(examine(beside_data(places(options))))
+    findings = list(_examine_places(places(options)))
     if options.json:
         print(json_text({"findings": [each.as_json() for each in findings]}))
     else:
@@ -43,8 +49,23 @@ def run(options: argparse.Namespace) -> int:
     return FAILED if any(each.level is Level.FAIL for each in findings) else OK
 
 
-def examine(where: Places) -> Iterator[Finding]:
-    """Yield every finding; causes come before their effects."""
+def _examine_places(where: Places) -> Iterator[Finding]:
+    """Yield every finding; places that a configuration names count."""
+    sink = "embedded"
+    try:
+        if config := configuration(where):
+            where, sink = by_configuration(where), config.sink
+    except CommandError as error:
+        yield Finding("config", Level.FAIL, str(error), "fix it; the defaults are checked here")
+    yield from examine(beside_data(where), configured_sink=sink)
+
+
+def examine(where: Places, *, configured_sink: str = "embedded") -> Iterator[Finding]:
+    """Yield every finding; causes come before their effects.
+
+    Args:
+        configured_sink: where the daemon is to store, while none answers.
+    """
     yield from environment.versions()
     yield from _guarded("clock", environment.clock(where.data))
     status, findings = node.daemon(where)
@@ -74,13 +95,16 @@ def examine(where: Places) -> Iterator[Finding]:
         yield from _guarded("blobs", blobs.queue(data, None if status is None else status.fields))
     if status is not None:
         yield from artifacts.failed(status.fields)
-    stores_here = status is None or sink_name(status.fields) == "embedded"
+    stores_here = (configured_sink if status is None else sink_name(status.fields)) == "embedded"
     if not owner and (stores_here or os.path.isdir(data / "store")):
         yield from _guarded("store", stored.store(data))
-    yield from _guarded("journals", stored.journals(where.journals))
-    yield from _guarded("resume", stored.notes(where.journals))
+    daemons = daemons_journals(where, None if status is None else status.fields)
+    for folder in dict.fromkeys((daemons or where.journals, where.journals)):
+        if folder == daemons or daemons is None or os.path.isdir(folder):
+            yield from _guarded("journals", stored.journals(folder))
+            yield from _guarded("resume", stored.notes(folder))
     fallback = found_fallback_journals()
-    if fallback is not None and fallback != where.journals:
+    if fallback is not None and fallback not in (daemons, where.journals):
         yield from _guarded("journals", stored.journals(fallback, fallback_of=where.socket))
 
 

@@ -31,6 +31,7 @@ class Places(NamedTuple):
         data_variable: the environment names the data folder.
         config: the daemon's configuration, if the user named one.
         socket_option: the user named the socket on the command line.
+        journals_named: the user named the folder of journals.
     """
 
     socket: Path
@@ -41,6 +42,7 @@ class Places(NamedTuple):
     socket_named: bool = False
     data_variable: bool = False
     socket_option: bool = False
+    journals_named: bool = False
 
     def environment(self) -> dict[str, str]:
         """Return our environment with these places, for a child."""
@@ -134,6 +136,7 @@ def places(options: argparse.Namespace) -> Places:
         or where == SYSTEM_SOCKET,
         data_variable=bool(os.environ.get(DATA_VARIABLE)),
         socket_option=socket is not None,
+        journals_named=bool(os.environ.get(JOURNALS_VARIABLE)),
     )
     if hasattr(options, "data") and os.path.exists(found.data) and not os.path.isdir(found.data):
         raise CommandError(

@@ -202,6 +202,8 @@ def by_configuration(places: Places) -> Places:
         return places
     if "socket" in config.named and not places.socket_option:
         places = places._replace(socket=config.socket, socket_named=True)
+    if "journals" in config.named:
+        places = places._replace(journals=config.journals, journals_named=True)
     if places.data_named:
         return places
     if "data" in config.named:

@@ -5,6 +5,7 @@ import contextlib
 import functools
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         type=Path,
         metavar="DIR",
-        help="a journal or a folder of journals; default: STEPWELL_DIR",
+        help="a journal or a folder of journals; default: STEPWELL_DIR, and the daemon's",
     )
     parser.add_argument("--keep", action="store_true", help="do not delete journals that were sent")
     parser.add_argument("--no-daemon", action="store_true", help="start no personal daemon")
@@ -42,7 +43,8 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json_text(_as_json(report)))
     else:
-        print(report_text(report))
+        searched = options.folders or dict.fromkeys([where.journals, *folders])
+        print(report_text(report, searched))
     if report.sent:
         print_waiting(where.socket)
     return FAILED if report.failed else OK
@@ -114,8 +116,12 @@ def progress_text(progress: "SyncProgress") -> str:
     ).rstrip()
 
 
-def report_text(report: "SyncReport") -> str:
-    """Return the result: the journals sent, and those not sent, with reasons."""
+def report_text(report: "SyncReport", searched: Iterable[Path]) -> str:
+    """Return the result: the journals sent, and those not sent, with reasons.
+
+    Args:
+        searched: where journals were looked for.
+    """
     lines = []
     if report.sent:
         names = ", ".join(map(plain, report.sent[:10])) + (", …" if report.sent[10:] else "")
@@ -123,7 +129,7 @@ def report_text(report: "SyncReport") -> str:
         runs = counted(count, "run")
         lines.append(f"sent {bytes_text(report.sent_bytes)} of {runs}: {names}")
     elif not report.failed:
-        lines.append("nothing to send")
+        lines.append(f"nothing to send in {plain(' and '.join(map(str, searched)))}")
     if report.live:
         count = len(report.live)
         processes = "another process has it" if count == 1 else "other processes have them"

@@ -2,12 +2,15 @@
 
 import contextlib
 import json
+import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from stepwell.cli.daemon_client import status_of
+from stepwell.cli.errors import CommandError
 from stepwell.cli.options import Places
 from stepwell.cli.text import counted
 from stepwell_wire.errors import JournalError
@@ -23,9 +26,29 @@ _IMPORTED: Final = "the daemon imports {them}, see `stepwell status`"
 
 
 def journals_folders(where: Places) -> list[Path]:
-    """Return the folders of journals: the usual one, and the one used where that was read-only."""
-    folders = [where.journals, found_fallback_journals()]
-    return [each for each in dict.fromkeys(folders) if each is not None and each.is_dir()]
+    """Return the folders of journals that exist.
+
+    They are the usual one, that of the daemon, and the one used where the usual one was read-only.
+    """
+    status = None
+    if not where.journals_named:
+        with contextlib.suppress(CommandError):  # The command itself reports it, if it needs one.
+            status = status_of(where.socket)
+    folders = [where.journals, daemons_journals(where, status), found_fallback_journals()]
+    return [each for each in dict.fromkeys(folders) if each is not None and os.path.isdir(each)]
+
+
+def daemons_journals(where: Places, status: Mapping[str, Any] | None) -> Path | None:
+    """Return the folder from which the daemon of ``status`` imports journals.
+
+    None if it is unknown, or if the user named a folder of journals or other data.
+    """
+    if status is None or where.journals_named:
+        return None
+    if where.data_named and where.data.resolve() != Path(status["data_dir"]).resolve():
+        return None
+    folder = str(status.get("journals_dir") or "")  # A daemon of an older release reports none.
+    return Path(folder) if folder else None
 
 
 def unsent_hint(where: Places, reference: str = "") -> str:

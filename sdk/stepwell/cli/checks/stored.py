@@ -100,6 +100,13 @@ def journals(folder: Path, *, fallback_of: Path | None = None) -> Iterator[Findi
     Args:
         fallback_of: ``folder`` is the fallback folder, and this the daemon's socket.
     """
+    if os.path.isdir(folder) and not os.access(folder, os.R_OK | os.X_OK):
+        yield Finding(
+            "journals",
+            Level.OK,
+            f"not checked in {folder}: no permission to read it; its owner or root can check it",
+        )
+        return
     live = 0
     unsent: dict[int, list[int]] = {kind: [] for kind in _UNSENT}
     problems: list[Finding] = []
