@@ -2,12 +2,18 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from stepwell_wire.journal_files import WRITER_FILE
+from stepwell_wire.segment import SEGMENT_SUFFIX
+
 _TO_ENTER: Final = os.R_OK | os.W_OK | os.X_OK
 _TO_SEND: Final = os.R_OK | os.W_OK
+_JOURNAL_NAME: Final = re.compile(r"-[0-9a-f]{32}\Z")
+"""A run's id is before it; the digits are the writer's id."""
 
 
 def without_others(journals: Iterable[Path]) -> list[Path]:
@@ -18,14 +24,22 @@ def without_others(journals: Iterable[Path]) -> list[Path]:
 def journals_of_others(folder: Path) -> list[Path]:
     """Return the journals in ``folder`` that this user cannot send.
 
-    A folder that cannot be entered counts as a journal of its owner.
+    A folder that cannot be looked into counts if it has the name of a journal.
     """
     found = []
     with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
         for entry in entries:
             if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
                 found.append(Path(folder) / entry.name)
-    return sorted(each for each in found if _is_closed(each))
+    return sorted(each for each in found if _may_be_journal(each) and _is_closed(each))
+
+
+def _may_be_journal(folder: Path) -> bool:
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return _JOURNAL_NAME.search(folder.name) is not None
+    return any(name == WRITER_FILE or SEGMENT_SUFFIX in name for name in names)
 
 
 def _is_closed(journal: Path) -> bool:

@@ -13,6 +13,7 @@ from stepwell._delivery import JournalDelivery, ReaderSource
 from stepwell._identity import CLIENT
 from stepwell._other_users import journals_of_others, without_others
 from stepwell._spawn import daemon_answers
+from stepwell._tracker_files import has_journals, no_journal_text
 from stepwell.errors import DaemonUnreachableError, RefusedError, StepwellError, SyncError
 from stepwell_wire.errors import JournalError
 from stepwell_wire.held_segments import NO_SEGMENTS
@@ -95,6 +96,7 @@ def sync(
         SyncError: A path that holds no journal.
         DaemonUnreachableError: No daemon answers.
     """
+    are_named = paths is not None
     if paths is None:
         paths = [default_journals_dir()]
     elif isinstance(paths, str | os.PathLike):
@@ -105,7 +107,7 @@ def sync(
         if not daemon_answers(target):
             raise DaemonUnreachableError(target, "no process listens")
 
-    return sync_with(check_daemon, paths, target, progress, keep=keep)
+    return sync_with(check_daemon, paths, target, progress, keep=keep, are_named=are_named)
 
 
 def sync_with(
@@ -115,15 +117,19 @@ def sync_with(
     progress: Callable[[SyncProgress], Any] | None,
     *,
     keep: bool,
+    are_named: bool,
 ) -> SyncReport:
     """Do as `sync` does; ``ensure_daemon`` is called if there are journals.
 
     Their locks are held by then. A daemon that is started imports journals of dead writers by
     itself, and this call could not report them.
+
+    Args:
+        are_named: the user gave these paths, so one without a journal is a mistake.
     """
     named = [Path(path).absolute() for path in paths]
     run = _Sync(socket, progress or (lambda _: None), ensure_daemon, keep=keep)
-    report = run.all(_find(named), _ownerless(named))
+    report = run.all(_find(named, are_named=are_named), _ownerless(named))
     return replace(report, others=_of_others(named))
 
 
@@ -276,21 +282,26 @@ class _Sync:
         )
 
 
-def _find(paths: list[Path]) -> list[Path]:
+def _find(paths: list[Path], *, are_named: bool) -> list[Path]:
     """Return the journals named by ``paths``, each once.
 
     Raises:
-        SyncError: A path that is no folder.
+        SyncError: A path that is no folder, or that the user named and that has no journal.
     """
+    usual = default_journals_dir().absolute()
     found: dict[Path, None] = {}
     for path in paths:
         if (path / WRITER_FILE).exists():
             found[path.absolute()] = None
         elif path.is_dir():
+            if are_named and path != usual and not has_journals(path):
+                raise SyncError(no_journal_text(path))
             ours = without_others(find_journals(path))
             found.update((each.absolute(), None) for each in ours)
-        elif path == default_journals_dir().absolute():
+        elif path == usual:
             continue  # Nothing was ever logged here.
+        elif path.exists():
+            raise SyncError(no_journal_text(path))
         else:
             raise SyncError(f"{path}: no such folder; name a journal or a folder of journals")
     return list(found)

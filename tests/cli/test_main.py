@@ -138,3 +138,10 @@ def test_a_file_may_have_a_name_that_is_not_utf8(call: Call, tmp_path: Path) -> 
     told = call("report", "put", tmp_path / "a\udcff.md", "--project", "p")
     assert told.code == 1
     assert "No such file" in told.err
+
+
+def test_an_import_of_other_trackers_files_is_said_to_be_missing(call: Call) -> None:
+    told = call("import", "mlruns")
+    assert told.code == 2
+    assert "cannot read files of other trackers" in told.err
+    assert "report" not in told.err

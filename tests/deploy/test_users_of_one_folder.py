@@ -148,8 +148,8 @@ def test_journals_of_other_users_are_counted_and_are_no_failure(
 ) -> None:
     for user in (*USERS, *USERS, TRAINER_ID):
         trains(user, "allow", ID=f"run-{user}")
-    hidden = journals / "run-hidden"
-    hidden.mkdir(mode=0o700)
+    for name in (f"run-{'0f' * 16}", "no-journal", "damaged"):
+        (journals / name).mkdir(mode=0o700)
     theirs = find_journals(journals)
     theirs = [each for each in theirs if each.stat().st_uid == TRAINER_ID]
     environ = {"STEPWELL_DIR": str(journals), "STEPWELL_SOCKET": str(folder / "s.sock")}
@@ -178,6 +178,7 @@ def test_journals_of_other_users_are_counted_and_are_no_failure(
         assert named.returncode == 1, "it was named, so it is no journal to pass over"
         assert "Permission denied" in named.stdout
     assert set(find_journals(journals)) == set(theirs)
+    assert call("sync", "/etc").returncode == 4, "it has folders that this user may not enter"
 
 
 def test_a_user_who_cannot_write_notes_gets_a_line(trains: As, journals: Path) -> None:

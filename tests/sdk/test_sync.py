@@ -208,3 +208,41 @@ def test_a_refused_journal_is_kept_and_the_others_are_sent(
     assert report.sent == ("test/two",)
     assert {path.name.split("-")[0] for path, _ in report.failed} == {"one", "broken"}
     assert stepwell.sync(folder / "journals").sent == ("test/one",)
+
+
+@pytest.mark.parametrize(
+    ("name", "tracker"),
+    [
+        ("offline-run-1/run-1.wandb", "Weights & Biases"),
+        ("0/meta.yaml", "MLflow"),
+        ("logs/events.out.tfevents.1.host", "TensorBoard"),
+        ("notes.txt", ""),
+        ("other/meta.yaml", ""),
+    ],
+)
+def test_a_folder_without_a_journal_is_an_error_that_names_the_tracker_of_its_files(
+    tmp_path: Path, name: str, tracker: str
+) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    is_of_mlflow = tracker == "MLflow"
+    path.write_text("experiment_id: '0'\nartifact_location: mlruns/0\n" if is_of_mlflow else "x: 1")
+    text = "stepwell cannot read the files of " + tracker if tracker else "name a journal"
+    named = [tmp_path, path] if tracker and not is_of_mlflow else [tmp_path]
+    for each in named:
+        with pytest.raises(SyncError, match=f"^no journal of stepwell in {each}; {text}"):
+            stepwell.sync(each)
+
+
+def test_a_folder_whose_journals_are_all_sent_is_no_error(
+    offline: Start, daemon: RecordingDaemon, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_offline(offline, "one")
+    journals = folder / "journals"
+    monkeypatch.delenv("STEPWELL_DIR")  # So it is not the usual folder.
+    assert stepwell.sync(journals).sent == ("test/one",)
+    assert stepwell.sync(journals).sent == ()
+    empty = folder / "empty"
+    empty.mkdir()
+    with pytest.raises(SyncError, match="no journal of stepwell"):
+        stepwell.sync(empty)

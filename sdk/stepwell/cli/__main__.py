@@ -50,8 +50,10 @@ _ELSEWHERE: Final = {
     "online": "online is the default; `stepwell run -- wandb online` undoes `wandb offline`",
     "login": "no login is needed",
     "init": "`stepwell.init(project=…)` names the project",
+    "import": "stepwell cannot read files of other trackers, such as *.wandb, mlruns and "
+    "TensorBoard's event files",
 }
-"""Commands of wandb that are not needed here."""
+"""Commands that other trackers have, and that are not needed or not possible here."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from stepwell._other_users import journals_of_others, without_others
+from stepwell._tracker_files import has_journals, no_journal_text
 from stepwell.cli import journal_repair
-from stepwell.cli.errors import FAILED, OK, UNREACHABLE, CommandError
+from stepwell.cli.errors import FAILED, NOT_FOUND, OK, UNREACHABLE, CommandError
 from stepwell.cli.extras import missing_modules, require_numpy
 from stepwell.cli.journal_repair import UNVERIFIED
 from stepwell.cli.options import add_data, add_json, count, places
@@ -63,6 +64,8 @@ def run(options: argparse.Namespace) -> int:
     folders: list[Path] = []
     unverified: list[Path] = []
     for named in options.folders or [places(options).journals]:
+        if options.folders and named.is_dir() and not has_journals(named):
+            raise CommandError(no_journal_text(named), NOT_FOUND)
         found, doubtful = _journals_in(named)
         folders += found
         unverified += doubtful

@@ -39,7 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     where = places(options)
     folders = options.folders or journals_folders(where)
-    report = _send(where, folders, may_start=not options.no_daemon, keep=options.keep)
+    report = _send(
+        where,
+        folders,
+        may_start=not options.no_daemon,
+        keep=options.keep,
+        are_named=bool(options.folders),
+    )
     if options.json:
         print(json_text(_as_json(report)))
     else:
@@ -79,7 +85,9 @@ def _ensure_daemon(where: Places, *, may_start: bool) -> None:
         )
 
 
-def _send(where: Places, folders: list[Path], *, may_start: bool, keep: bool) -> "SyncReport":
+def _send(
+    where: Places, folders: list[Path], *, may_start: bool, keep: bool, are_named: bool
+) -> "SyncReport":
     from stepwell._sync import sync_with
     from stepwell.errors import SyncError
 
@@ -87,7 +95,12 @@ def _send(where: Places, folders: list[Path], *, may_start: bool, keep: bool) ->
     ensure_daemon = functools.partial(_ensure_daemon, where, may_start=may_start)
     try:
         return sync_with(
-            ensure_daemon, folders, str(where.socket), _draw if shows else None, keep=keep
+            ensure_daemon,
+            folders,
+            str(where.socket),
+            _draw if shows else None,
+            keep=keep,
+            are_named=are_named,
         )
     except SyncError as error:
         raise CommandError(str(error), NOT_FOUND) from error
