@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from stepwell_daemon.errors import AlreadyRunningError, DaemonConfigError, DataHeldError
+from stepwell_wire.commands import command_text, shell_word
 from stepwell_wire.lock_notes import (
     DATA_LOCK,
     SERVICE,
@@ -50,8 +51,9 @@ class Instance:
                 if other.more and os.path.realpath(other.more) != os.path.realpath(socket_path):
                     raise DataHeldError(
                         f"the data folder {data} is in use by the daemon on {other.more} "
-                        f"(pid {other.pid}); use it with STEPWELL_SOCKET={other.more}, stop "
-                        f"it with `stepwell down --socket {other.more}`, or choose another "
+                        f"(pid {other.pid}); use it with STEPWELL_SOCKET="
+                        f"{shell_word(other.more)}, stop it with "
+                        f"{command_text('down', '--socket', other.more)}, or choose another "
                         "folder with STEPWELL_DATA or --data"
                     )
                 raise AlreadyRunningError(_taken(f"the data folder {data}", other))

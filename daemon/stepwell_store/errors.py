@@ -5,9 +5,10 @@ rows again later, never again, or report to a person.
 """
 
 import re
-import shlex
 from pathlib import Path
 from typing import Final
+
+from stepwell_wire.commands import command_text
 
 
 class StoreError(Exception):
@@ -127,7 +128,7 @@ class RunNotFoundError(StoreError):
         remedy = "`stepwell runs` lists all"
         if is_project:
             hint = "it is a project; "
-            remedy = f"`stepwell runs --project {shlex.quote(reference)}` lists its runs"
+            remedy = f"{command_text('runs', '--project', reference)} lists its runs"
         super().__init__(f"there is no run {reference!r}; {hint}{remedy}")
         self.reference = reference
         self.nearest = nearest

@@ -26,6 +26,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
+from stepwell_wire.commands import shell_word
+
 KEY_FILE: Final = "key"
 STATE_FILE: Final = "hub.json"
 LOCK_FILE: Final = "hub.lock"
@@ -99,7 +101,7 @@ def read_key(folder: Path) -> str:
         raise HubKeyError(
             f"{path}: other users may read or change it (mode {stat.S_IMODE(mode):04o}); "
             f"{_NEW_KEY}; or, if no other user has read it, run "
-            f"chmod 600 {path} and restart"
+            f"chmod 600 {shell_word(path)} and restart"
         )
     if not _KEY.fullmatch(text):
         raise HubKeyError(f"{path}: expected 43 letters, digits, - and _; {_NEW_KEY}")

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from stepwell_wire.commands import command_text
 from stepwell_wire.errors import JournalError, MalformedRecordsError
 from stepwell_wire.exit_note import Ending, read_ending
 from stepwell_wire.folder import JournalFolder
@@ -46,15 +47,15 @@ def _no_journal(path: Path, *, has_records: bool = False) -> JournalError:
     return JournalError(f"{path}: no {WRITER_FILE}, so not a journal of stepwell")
 
 
-def _repair_command(path: Path) -> str:
-    return f"`stepwell journal repair {path} --unverified --project … --run …`"
+def assigning_command(path: Path) -> str:
+    return command_text("journal", "repair", path, rest="--unverified --project … --run …")
 
 
 def unknown_run_text(path: Path) -> str:
     """Return the message for a folder of records whose run is unknown."""
     return (
         f"contains records but no {WRITER_FILE}, so their run is unknown; assign them with "
-        f"{_repair_command(path)}"
+        f"{assigning_command(path)}"
     )
 
 
@@ -107,7 +108,7 @@ class JournalReader:
         except (OSError, ValueError) as error:
             raise JournalError(
                 f"{self.path / WRITER_FILE}: {error}; the run of these records is unknown: "
-                f"assign them with {_repair_command(self.path)}, or move the folder away"
+                f"assign them with {assigning_command(self.path)}, or move the folder away"
             ) from error
 
     # ------------------------------------------------------------------ who holds it

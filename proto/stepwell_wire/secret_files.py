@@ -4,6 +4,8 @@ import os
 import stat
 from pathlib import Path
 
+from stepwell_wire.commands import shell_word
+
 
 class SecretFileError(Exception):
     """A secret cannot be read, or is not secret."""
@@ -21,8 +23,8 @@ def read_secret(path: Path) -> bytes:
             if mode & (stat.S_IROTH | stat.S_IWOTH | stat.S_IWGRP):
                 raise SecretFileError(
                     f"{path}: other users may read or change it (mode "
-                    f"{stat.S_IMODE(mode):04o}); run chmod 600 {path}, or chmod 640 with a "
-                    "group of its own"
+                    f"{stat.S_IMODE(mode):04o}); run chmod 600 {shell_word(path)}, or chmod "
+                    "640 with a group of its own"
                 )
             return file.read()
     except OSError as error:

@@ -7,6 +7,7 @@ from stepwell import _spawn
 from stepwell._sender import Sender
 from stepwell._settings import Settings
 from stepwell._terminal import OF_ALL, Voice
+from stepwell_wire.commands import command_text
 from stepwell_wire.lock_notes import has_other_data, other_data_text
 from stepwell_wire.page_file import noted_page
 from stepwell_wire.places import (
@@ -47,7 +48,7 @@ def ensure_daemon(
         folder = settings.journals_dir if journal_folder is None else journal_folder.parent
         voice.say(
             f"{called}: {why} {settings.socket}; logged rows stay in {journal_folder} until "
-            f"a daemon runs or `stepwell sync {folder}` sends them"
+            f"a daemon runs or {command_text('sync', folder)} sends them"
         )
     return page
 

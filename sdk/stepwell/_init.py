@@ -16,6 +16,7 @@ from stepwell._run import Run
 from stepwell._settings import VARIABLES, Default, Settings, read_settings
 from stepwell._terminal import OF_ALL, Voice
 from stepwell.errors import ResumeError, SettingsError
+from stepwell_wire.commands import command_text
 from stepwell_wire.limits import STEP_MAX
 
 
@@ -95,8 +96,8 @@ def start_run(
             "run exists",
             f"init: run {run_id} of project {wanted.project} exists, new rows are added to "
             'it from step 0 on; pass resume="allow" to continue after its last step, pass '
-            "another id for a new run, or delete it first with stepwell rm "
-            f"{wanted.project}/{run_id}",
+            "another id for a new run, or delete it first with "
+            + command_text("rm", f"{wanted.project}/{run_id}"),
         )
     if wanted.resume == "auto" and wanted.mode != "disabled":
         memory.set_auto_run_id(run_id)

@@ -11,6 +11,7 @@ from stepwell._run_blobs import RunBlobs
 from stepwell._sender import Sender
 from stepwell._settings import Settings
 from stepwell._terminal import Voice
+from stepwell_wire.commands import command_text
 from stepwell_wire.places import is_fallback_imported
 
 _PROGRESS_SECONDS: Final = 1.0
@@ -53,25 +54,28 @@ def deliver_rest(
     if blobs is not None and journal.durable:
         with contextlib.suppress(OSError):
             blobs.stager.sync()
+    sync = command_text("sync", journal.folder)
     if settings.mode == "offline":
         if not settings.quiet:
-            voice.say(f"kept in {journal.folder}; `stepwell sync {journal.folder}` sends it")
+            voice.say(f"kept in {journal.folder}; {sync} sends it")
         return False
     staged_bytes = blobs.stager.staged_bytes if blobs is not None else 0
     missing = _size(journal.committed - journal.acked + staged_bytes)
-    sync = f"`stepwell sync {journal.folder}` sends them"
     if obstacle := sender.attempts.last_obstacle:
         # A daemon that cannot be reached may not see this journal either.
         why = "the reason is above" if sender.attempts.was_reported(obstacle) else obstacle
         voice.say(
             f"{missing} are not delivered to the daemon yet ({why}), but kept on disk; after "
-            f"fixing this, {sync}"
+            f"fixing this, {sync} sends them"
         )
         return False
     fetches = "a daemon on this host will fetch them, or "
     if not _is_seen(journal, settings):
         fetches = ""
-    voice.say(f"{missing} are not delivered to the daemon yet, but kept on disk; {fetches}{sync}")
+    voice.say(
+        f"{missing} are not delivered to the daemon yet, but kept on disk; {fetches}{sync} sends "
+        "them"
+    )
     return False
 
 

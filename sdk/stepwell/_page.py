@@ -2,6 +2,7 @@
 
 import time
 
+from stepwell_wire.commands import command_text
 from stepwell_wire.hub_access import HubKeyError, login_link, page_path, read_key
 
 
@@ -27,7 +28,8 @@ def how_to_look(
 
     address = page_address(page_url, project, run_id)
     if address is None:  # Of a daemon without a hub, or behind a gateway.
-        return f"see it with `stepwell show {project}/{run_id}` on the machine that has the store"
+        show = command_text("show", f"{project}/{run_id}")
+        return f"see it with {show} on the machine that has the store"
     if not is_terminal:
         return f"see it at {address} (`stepwell open` logs a browser in)"
     if hub_folder:

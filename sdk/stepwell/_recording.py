@@ -27,6 +27,7 @@ from stepwell._sender import Sender
 from stepwell._settings import Settings
 from stepwell._terminal import Voice, is_terminal
 from stepwell._writer import Writer
+from stepwell_wire.commands import command_text
 from stepwell_wire.exit_note import Ending
 from stepwell_wire.journal_files import WriterFile
 from stepwell_wire.records import ENVIRONMENT, START
@@ -306,7 +307,7 @@ class Recording:
         if journal is not None:
             self._hand_over(journal, has_ended=ending is not None)
         if dropped := writer.losses.text():
-            listed = f"see the gaps and their reasons with `stepwell show {self.run_id}`"
+            listed = f"see the gaps and their reasons with {command_text('show', self.run_id)}"
             self.voice.say(
                 f"dropped: {dropped}; "
                 + (listed if journal is not None else "no journal could be created")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from stepwell._hub_client import path_of
 from stepwell.errors import ArtifactPathError, NotFoundError
 from stepwell_wire.artifact_names import LATEST, check_alias, check_name, version_number
+from stepwell_wire.commands import command_text
 from stepwell_wire.errors import ArtifactNameError
 
 if TYPE_CHECKING:
@@ -139,8 +140,9 @@ def find_version(hub: "Hub", path: ArtifactPath, *, kind: str | None = None) -> 
         raise not_found(hub, path, error) from error
     if answer["state"] != COMMITTED:
         raise NotFoundError(
-            f"{path.project}/{path.name}:{path.asked} was deleted; `stepwell artifact ls "
-            f"{path.project}/{path.name}` lists the existing versions",
+            f"{path.project}/{path.name}:{path.asked} was deleted; "
+            f"{command_text('artifact', 'ls', f'{path.project}/{path.name}')} lists the existing "
+            "versions",
             code="not_found",
             status=404,
         )

@@ -10,6 +10,7 @@ from stepwell._hub import new_key
 from stepwell._hub_client import Hub
 from stepwell._sweeps.trial import Trial
 from stepwell.errors import HubError
+from stepwell_wire.commands import command_text
 
 FINISHED: Final = "finished"
 FAILED: Final = "failed"
@@ -123,8 +124,8 @@ class AgentLink:
         was_paused, self._is_paused = self._is_paused, "paused" in reason
         if self._is_paused and not was_paused:
             self._say(
-                f"{reason}; this agent waits; resume the sweep with `stepwell sweep --resume "
-                f"{self._sweep['id']}`"
+                f"{reason}; this agent waits; resume the sweep with "
+                + command_text("sweep", "--resume", self._sweep["id"])
             )
 
     def end(self, trial: Trial, state: str, exit_code: int | None = None) -> bool:

@@ -15,6 +15,7 @@ from typing import Final
 
 from stepwell.cli.errors import INTERRUPTED, OK, PIPE_CLOSED, USAGE, CommandError, EndedBySignal
 from stepwell_wire.arguments import OneLineParser
+from stepwell_wire.commands import command_text
 
 COMMANDS: Final = {
     "up": "start a daemon with an embedded store, in the foreground",
@@ -162,7 +163,9 @@ def _unknown(name: str) -> str:
     if name in _ELSEWHERE:
         return f"{name!r} is not a command of stepwell; {_ELSEWHERE[name]}"
     nearest = difflib.get_close_matches(name, COMMANDS, n=1)
-    hint = f"did you mean `stepwell {nearest[0]}`?" if nearest else "`stepwell --help` lists them"
+    hint = (
+        f"did you mean {command_text(nearest[0])}?" if nearest else "`stepwell --help` lists them"
+    )
     return f"{name!r} is not a command; {hint}"
 
 

@@ -13,6 +13,7 @@ from stepwell.cli.errors import FAILED, NOT_FOUND, OK, USAGE, CommandError
 from stepwell.cli.hub_answers import hub_errors
 from stepwell.cli.options import add_json
 from stepwell.cli.text import bytes_text, counted, plain
+from stepwell_wire.commands import command_text
 
 if TYPE_CHECKING:
     from stepwell import Artifact
@@ -158,10 +159,8 @@ def _get(options: argparse.Namespace) -> int:
     artifact = _api().artifact(options.name, options.type)
     prefix, name = options.prefix, artifact.qualified_name
     if prefix and not any(path.startswith(prefix) for path in artifact.manifest.entries):
-        raise CommandError(
-            f"no file of {name} begins with {prefix!r}; `stepwell artifact ls {name}` lists them",
-            NOT_FOUND,
-        )
+        ls = command_text("artifact", "ls", name)
+        raise CommandError(f"no file of {name} begins with {prefix!r}; {ls} lists them", NOT_FOUND)
     folder = artifact.download(
         options.root,
         allow_missing_references=options.without_references,

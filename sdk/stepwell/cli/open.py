@@ -7,7 +7,6 @@ as `stepwell run` does; that daemon ends by itself some minutes after the last u
 import argparse
 import json
 import os
-import shlex
 import sys
 import tempfile
 import time
@@ -30,6 +29,7 @@ from stepwell.cli.page import (
     why_unchecked,
 )
 from stepwell.cli.reading import by_configuration, check_data_is_known, check_is_readable, reading
+from stepwell_wire.commands import command_text
 from stepwell_wire.hub_access import KEY_FILE as KEY_NAME
 from stepwell_wire.hub_access import HubKeyError, hub_dir, login_link, page_path, read_key
 from stepwell_wire.installation import install_command
@@ -87,8 +87,7 @@ def run(options: argparse.Namespace) -> int:
     if was_started:
         print(
             f"a daemon was started for the page; it ends {IDLE_MINUTES} minutes after the "
-            "last use of the page, or with `stepwell down --data "
-            f"{shlex.quote(str(where.data))}`",
+            f"last use of the page, or with {command_text('down', '--data', where.data)}",
             file=sys.stderr,
         )
     if options.no_browser or not open_browser(link):

@@ -8,7 +8,6 @@ the exit code need no forwarding.
 
 import argparse
 import os
-import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ from stepwell._spawn import daemon_answers, is_forbidden
 from stepwell.cli import daemon_process, shadowing
 from stepwell.cli.errors import USAGE, CommandError
 from stepwell.cli.options import Places, add_data, add_socket, places
+from stepwell_wire.commands import command_text
 from stepwell_wire.lock_notes import has_other_data, other_data_text
 from stepwell_wire.places import SOCKET_VARIABLE
 
@@ -90,7 +90,7 @@ def _script_hint(words: list[str]) -> str:
     script = Path(words[0])
     if script.suffix != ".py" or not script.is_file():
         return ""
-    return f"; run a script with its Python: `stepwell run -- python {shlex.join(words)}`"
+    return f"; run a script with its Python: {command_text('run', '--', 'python', *words)}"
 
 
 def _environment(options: argparse.Namespace, where: Places) -> dict[str, str]:

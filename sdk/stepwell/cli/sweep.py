@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from stepwell.cli.errors import OK, USAGE, CommandError
 from stepwell.cli.hub_answers import check_project, hub_errors
 from stepwell.cli.options import add_json
+from stepwell_wire.commands import command_text, shell_word
 
 if TYPE_CHECKING:
     from stepwell._hub_client import Hub
@@ -64,8 +65,8 @@ def _missing_argument(options: argparse.Namespace) -> str:
     for name in _STATES:
         if getattr(options, name):
             return (
-                f"no sweep given; expected, for example, `stepwell sweep --{name} ID`; "
-                "`stepwell sweep ls` prints the ids"
+                "no sweep given; expected, for example, "
+                f"{command_text('sweep', f'--{name}', 'ID')}; `stepwell sweep ls` prints the ids"
             )
     return (
         "no file given; expected, for example, `stepwell sweep sweep.yaml`; `stepwell sweep ls` "
@@ -82,7 +83,7 @@ def _create(options: argparse.Namespace) -> int:
         return OK
     print(made["id"])
     print(f"Sweep URL: {made['url']}", file=sys.stderr)
-    print(f"Run agents with: stepwell agent {made['id']}", file=sys.stderr)
+    print(f"Run agents with: stepwell agent {shell_word(made['id'])}", file=sys.stderr)
     return OK
 
 

@@ -14,6 +14,7 @@ from stepwell.cli.extras import require_store
 from stepwell.cli.options import Places
 from stepwell.cli.status import spool_text, waiting_bytes
 from stepwell.cli.text import bytes_text, counted, seconds_text
+from stepwell_wire.commands import shell_word
 from stepwell_wire.owners import command_as, foreign_owner
 from stepwell_wire.places import SOCKET_VARIABLE
 from stepwell_wire.trusted_socket import OWNER_VARIABLE
@@ -157,7 +158,7 @@ def permissions(path: Path) -> Finding:
             "socket",
             Level.WARN,
             f"{path}: every user of this machine may write to it (mode {mode:04o})",
-            f"chmod o-rwx {path}, if this is not intended",
+            f"chmod o-rwx {shell_word(path)}, if this is not intended",
         )
     return Finding("socket", Level.OK, f"{path} (mode {mode:04o})")
 

@@ -12,8 +12,9 @@ from stepwell.cli.checks.finding import Finding, Level
 from stepwell.cli.errors import CommandError
 from stepwell.cli.extras import require_store
 from stepwell.cli.text import bytes_text, count_text, counted, moment_text, of_others_text
+from stepwell_wire.commands import command_text
 from stepwell_wire.errors import JournalError
-from stepwell_wire.journal import JournalReader
+from stepwell_wire.journal import JournalReader, assigning_command
 from stepwell_wire.journal_files import OFFLINE, find_journals, find_remains
 from stepwell_wire.places import is_fallback_imported
 from stepwell_wire.run_notes import unwritable_notes
@@ -187,13 +188,13 @@ def _remains(folder: Path) -> Iterator[Finding]:
             "journals",
             Level.WARN,
             f"{path} contains records but no writer.json: its run is unknown, so it is not sent",
-            f"assign it to its run: `stepwell journal repair {path} --unverified --project … "
-            "--run …`",
+            f"assign it to its run: {assigning_command(path)}",
         )
     for path in doubtful:
         yield Finding(
             "journals",
             Level.WARN,
             f"{path} contains unverified bytes from before a restart of the machine",
-            f"`stepwell journal repair --unverified {path}` sends the readable rest; or delete it",
+            f"{command_text('journal', 'repair', '--unverified', path)} sends the readable rest; "
+            "or delete it",
         )
