@@ -2,8 +2,9 @@
 
 import os
 import pwd
-import shlex
 from pathlib import Path
+
+from stepwell_wire.commands import shell_word
 
 
 def foreign_owner(path: Path) -> str:
@@ -28,4 +29,4 @@ def foreign_owner(path: Path) -> str:
 
 def command_as(owner: str, command: str) -> str:
     """Return the shell command that runs ``command`` as that user."""
-    return f"sudo -u {shlex.quote(owner)} {command}"
+    return f"sudo -u {shell_word(owner)} {command}"

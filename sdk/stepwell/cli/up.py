@@ -5,7 +5,6 @@ SIGHUP            the daemon reads its configuration again
 """
 
 import argparse
-import shlex
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from stepwell.cli.errors import OK, UNREACHABLE, USAGE, CommandError
 from stepwell.cli.extras import require_daemon
 from stepwell.cli.options import Places, add_data, add_socket, places, port
 from stepwell.cli.page import link_to
+from stepwell_wire.commands import command_text
 from stepwell_wire.places import default_socket
 
 _POLL_SECONDS: Final = 0.1
@@ -134,10 +134,10 @@ def _announce(where: Places, process: subprocess.Popen[bytes]) -> None:
     for name, text in lines:
         print(f"{name:<8} {text}")
     # Other commands find the daemon on the default socket only.
-    here = "" if where.socket == default_socket() else f" --socket {shlex.quote(str(where.socket))}"
+    here = () if where.socket == default_socket() else ("--socket", where.socket)
     print(
-        f"Ctrl-C or `stepwell down{here}` stops it; list the runs with `stepwell runs{here}` in "
-        "another terminal",
+        f"Ctrl-C or {command_text('down', *here)} stops it; list the runs with "
+        f"{command_text('runs', *here)} in another terminal",
         flush=True,
     )
 
