@@ -157,9 +157,9 @@ class Image(Media):
 
 
 def image_of(value: Any) -> Image | None:
-    """Return a PIL picture or a matplotlib figure as an image; None for other values."""
+    """Return a picture of PIL, or a figure, axes or pyplot, as an image; None for other values."""
     try:
-        return Image(value) if is_pil(value) or figure_of(value) is value else None
+        return Image(value) if is_pil(value) or figure_of(value) is not None else None
     except Exception:  # Any class may raise; it is described then.
         return None
 

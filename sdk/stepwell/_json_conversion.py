@@ -7,6 +7,7 @@ of its own, and one that fails becomes a text that says so.
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set, Sized
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwell._fields import Unreadable, fields_of, items_of
@@ -100,7 +101,8 @@ class Conversion:
         media = sys.modules.get("stepwell._media")  # Imported if there is an image of ours.
         if media is not None and isinstance(value, media.Media):
             return value
-        if self._make_media is None or type(value).__module__.partition(".")[0] not in _OF_MEDIA:
+        where = value.__name__ if isinstance(value, ModuleType) else type(value).__module__
+        if self._make_media is None or where.partition(".")[0] not in _OF_MEDIA:
             return None
         return self._make_media(value, self._stage)
 
@@ -251,9 +253,10 @@ class Conversion:
 
     def _described(self, value: Any) -> str:
         kind = f"{type(value).__module__}.{type(value).__qualname__}"
+        what = f"{valid_text(self._name)[:100]!r}: a {kind}" if self._name else f"a {kind}"
         self._warn(
             f"type {kind}",
-            f"a {kind} is not a number or a JSON-like value; its repr is kept as text",
+            f"{what} is not a number or a JSON-like value; its repr is kept as text",
         )
         return self._text(text_of(value, repr)[:REPR_CHARACTERS_MAX])
 

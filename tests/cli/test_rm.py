@@ -33,6 +33,9 @@ def test_rm_says_what_it_can_delete(call: Call) -> None:
         wrong = call("rm", *words, "--yes")
         assert wrong.code == 2
         assert "--orphans" in wrong.err
+    wrong = call("rm", "run-a", "--project", "my project", "--yes")
+    assert wrong.code == 2
+    assert "for one run of it give 'my project/run-a'" in wrong.err
 
 
 def test_rm_deletes_a_project_and_not_the_next(call: Call, store: EmbeddedStore) -> None:

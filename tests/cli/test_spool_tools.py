@@ -294,5 +294,7 @@ def test_a_damaged_journal_is_named(call: Call, journal: Path) -> None:
 
 
 def test_a_folder_without_journals_is_told(call: Call, tmp_path: Path) -> None:
-    assert "0 journals" in call("journal", "verify", tmp_path).out
+    outcome = call("journal", "verify", tmp_path)
+    assert (outcome.code, outcome.out) == (4, "")
+    assert f"no journal of stepwell in {tmp_path}" in outcome.err
     assert call("journal", "verify", tmp_path / "nowhere").code == 3

@@ -1,8 +1,9 @@
 """Images: what each kind of value becomes, and what is refused at once."""
 
-from pathlib import Path
+from pathlib import importlib
 from typing import Any
 
+import Path
 import pytest
 
 from stepwell import Html, Image, Table, Video
@@ -252,6 +253,26 @@ def test_pictures_and_figures_in_a_row_are_images_by_themselves() -> None:
     assert found["pictures"]["_type"] == "images/separated"
     assert found["pictures"]["items"][0]["width"] == 3
     assert [about["shape"] for _, about, _ in stage.kept] == [[20, 20, 4], [2, 3, 1]]
+
+
+def test_pyplot_and_axes_in_a_row_are_images_of_their_figure() -> None:
+    from stepwell._json_values import as_json
+
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("agg")
+    plt = importlib.import_module("matplotlib.pyplot")
+    figure = plt.figure(figsize=(1, 1), dpi=20)
+    axes = figure.subplots()
+    said: list[str] = []
+    stage = Kept()
+    row = {"plt": plt, "axes": axes, "colors": plt.get_cmap("viridis"), "module": importlib}
+    found = as_json(row, lambda kind, text: said.append(text), stage, name="chart")
+    plt.close(figure)
+    assert [found[name]["_type"] for name in ("plt", "axes")] == ["image-file"] * 2
+    assert [about["shape"] for _, about, _ in stage.kept] == [[20, 20, 4]] * 2
+    assert isinstance(found["colors"], str)
+    assert isinstance(found["module"], str)
+    assert all(line.startswith("'chart': a ") for line in said), said
 
 
 class KeptTables(Kept):

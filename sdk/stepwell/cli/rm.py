@@ -17,6 +17,7 @@ from stepwell.cli.projects import no_project
 from stepwell.cli.reading import by_configuration, configuration, reading
 from stepwell.cli.text import count_text, counted
 from stepwell.cli.unsent import print_returning
+from stepwell_wire.commands import shell_word
 from stepwell_wire.hub_access import STATE_FILE, hub_dir
 from stepwell_wire.run_holds import runs_held
 from stepwell_wire.run_notes import forget_runs
@@ -58,6 +59,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     if not options.references and not options.project and not options.orphans:
         raise CommandError("no runs given; expected RUN, --project or --orphans", USAGE)
+    if options.references and options.project:
+        project, reference = options.project[0], options.references[0]
+        raise CommandError(
+            f"--project {project} deletes the whole project, so it cannot be combined with runs; "
+            f"for one run of it give {shell_word(f'{project}/{reference}')}",
+            USAGE,
+        )
     if options.orphans and (options.references or options.project):
         raise CommandError(
             "--orphans cannot be combined with runs or --project; delete those first", USAGE
