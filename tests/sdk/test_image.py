@@ -1,9 +1,9 @@
 """Images: what each kind of value becomes, and what is refused at once."""
 
-from pathlib import importlib
+import importlib
+from pathlib import Path
 from typing import Any
 
-import Path
 import pytest
 
 from stepwell import Html, Image, Table, Video
