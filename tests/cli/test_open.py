@@ -18,10 +18,10 @@ from stepwell.cli.page import link_to, open_browser, running_hub
 from stepwell_store import EmbeddedStore
 from stepwell_wire.hub_access import check_login_code, ensure_key, hub_dir, read_key
 from stepwell_wire.lock_notes import DATA_LOCK, read_lock_note
+from tests.certificates import make_authority, make_certificate
 from tests.cli.conftest import Call, made
 from tests.daemon.client import status_of
 from tests.daemon.conftest import Process, process
-from tests.daemon.gateways import make_authority, make_certificate
 from tests.node import free_port
 from tests.waiting import wait_until
 

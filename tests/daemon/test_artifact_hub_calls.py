@@ -11,7 +11,7 @@ import pytest
 
 from stepwell_daemon.artifacts.hub_calls import HubAwayError, HubCalls, HubPlace
 from stepwell_daemon.hub_commands import ControlPlace, HubSilentError, ask_hub
-from tests.daemon.gateways import make_authority, make_certificate
+from tests.certificates import make_authority, make_certificate
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.certificates import make_authority, make_certificate
 from tests.daemon.client import Client, flush, status_of
 from tests.daemon.conftest import Process, made_process
-from tests.daemon.gateways import TOKEN, make_authority, make_certificate, write_secret
+from tests.daemon.gateways import TOKEN, write_secret
 from tests.daemon.made import row, schema_event
 from tests.waiting import wait_until
 

@@ -20,11 +20,10 @@ from stepwell_daemon.spool.spool import Spool
 from stepwell_wire.hub_address import is_loopback
 from stepwell_wire.ingest_pb2 import RelayReply
 from stepwell_wire.service import RELAY, STATUS, STREAM
+from tests.certificates import make_authority, make_certificate
 from tests.daemon.gateways import (
     TOKEN,
     gateway_running,
-    make_authority,
-    make_certificate,
     relay_all,
     relaying,
     write_secret,

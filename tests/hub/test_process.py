@@ -25,9 +25,9 @@ from stepwell_hub.serve import listen
 from stepwell_store.server.settings import ServerSettings, parse_endpoints
 from stepwell_store.server.store import open_server
 from stepwell_wire.hub_access import hub_dir, login_link, read_key
+from tests.certificates import make_authority, make_certificate
 from tests.daemon.client import Client, flush
 from tests.daemon.conftest import Process, process
-from tests.daemon.gateways import make_authority, make_certificate
 from tests.daemon.hubs import ON, ask, state_of
 from tests.daemon.made import hello, row, schema_event
 from tests.hub.made import make_run

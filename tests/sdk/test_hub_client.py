@@ -13,7 +13,7 @@ import pytest
 
 from stepwell._hub_client import Hub
 from stepwell.errors import HubError, HubUnreachableError, NotFoundError
-from tests.daemon.gateways import make_authority, make_certificate
+from tests.certificates import make_authority, make_certificate
 
 
 class Server(ThreadingHTTPServer):

@@ -15,7 +15,7 @@ from stepwell_daemon.sink_errors import kind_of
 from stepwell_store import SchemaTooNewError, StoreUnavailableError
 from stepwell_store.server.settings import ServerEndpoint, ServerSettings, parse_endpoints
 from stepwell_store.server.store import ServerStore, open_server
-from tests.daemon.gateways import make_authority, make_certificate
+from tests.certificates import make_authority, make_certificate
 from tests.node import free_port
 from tests.servers.clickhouse import PASSWORD, ClickHouseServer
 from tests.store.made import fresh_project, log, writer
