@@ -3,6 +3,8 @@
 The file `exit` in a journal's folder, empty at first:
 
     offset 0                     b"exit:" and the exit status, one byte
+    offset 64                    b"stop": an agent of a sweep ends the process with a signal,
+                                 because its trial was stopped
     offset NUMBER * 128 KiB      a traceback, written by signal NUMBER before it ended the process
 
 The offset names the signal, because its handler can write nothing but a traceback (see
@@ -18,6 +20,8 @@ from stepwell_wire.folder import JournalFolder
 
 EXIT_FILE: Final = "exit"
 STATUS: Final = b"exit:"
+STOP: Final = b"stop"
+STOP_OFFSET: Final = 64
 REGION_BYTES: Final = 128 * 1024
 """More than a traceback of the 100 frames that are written at most."""
 NOTED_SIGNALS: Final = (
@@ -56,6 +60,7 @@ class Ending(NamedTuple):
 
 
 CRASHED: Final = Ending("crashed", UNKNOWN_EXIT_CODE)
+FINISHED: Final = Ending("finished", 0)
 KNOWN_STATES: Final = frozenset({"finished", "failed", "killed", "crashed"})
 
 
@@ -78,20 +83,25 @@ def signal_of(exit_code: int) -> str:
 
 
 def read_ending(folder: JournalFolder) -> Ending | None:
-    """Return the end from the note in ``folder``; None if it is empty or missing."""
+    """Return the end from the note in ``folder``; None if it is empty or missing.
+
+    A process that was ended because its trial was stopped is finished, as after `TrialStopped`.
+    """
     try:
         descriptor = folder.open(EXIT_FILE, os.O_RDONLY)
     except OSError:
         return None
     try:
+        was_stopped = os.pread(descriptor, len(STOP), STOP_OFFSET) == STOP
         for number in NOTED_SIGNALS:
             if os.pread(descriptor, 1, number * REGION_BYTES).strip(b"\0"):
-                return ending_of_signal(number)
+                is_the_stop = was_stopped and number == signal.SIGTERM
+                return FINISHED if is_the_stop else ending_of_signal(number)
         noted = os.pread(descriptor, len(STATUS) + 1, 0)
     except OSError:
         return None
     finally:
         os.close(descriptor)
     if len(noted) <= len(STATUS) or not noted.startswith(STATUS):
-        return None
+        return FINISHED if was_stopped else None  # SIGKILL leaves no note.
     return ending_of_status(noted[-1])

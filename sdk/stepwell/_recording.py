@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stepwell import _exit_note, _import_gate
+from stepwell import _exit_note, _import_gate, _stop_notes
 from stepwell._command import Command
 from stepwell._daemon_at_start import ensure_daemon
 from stepwell._gpu_environment import gpu_environment
@@ -134,6 +134,7 @@ class Recording:
         journal = self.writer.journal
         if journal is not None:
             _exit_note.watch(journal.folder)
+            _stop_notes.register(journal.folder)
             self.sender.attach(self.writer, journal)
             self._blobs = RunBlobs(journal, self.sender, self.settings, self.voice)
             self.writer.stager = self._blobs.stager

@@ -17,6 +17,8 @@ from types import FrameType
 from typing import Any, Final
 
 from stepwell import wandb_compat
+from stepwell._stop_notes import VARIABLE as STOP_NOTES
+from stepwell._stop_notes import StopNotes
 from stepwell._sweeps import link
 from stepwell._sweeps.failures import Failures
 from stepwell._sweeps.function_mode import announce
@@ -26,6 +28,8 @@ from stepwell._sweeps.trial import Trial, variables_of, write_params
 
 KILL_SECONDS: Final = 30.0
 """Time after which a child that was asked to end is killed."""
+_GRACE_SECONDS: Final = 5.0
+"""Time in which the ``log`` of a stopped trial can end it before a signal does."""
 _POLL_SECONDS: Final = 0.1
 _NOT_STARTED: Final = 127
 
@@ -34,7 +38,10 @@ class CommandAgent:
     """Runs trials of one sweep as processes, one at a time.
 
     Ctrl-C is passed on to the child, and the agent waits for its end; a second one ends the child
-    as a stop does. SIGTERM ends it at once as a stop does. In both cases the trial is given back.
+    as a stop does. SIGTERM ends it at once. In both cases the trial is given back.
+
+    A stopped trial gets SIGTERM only after a grace: the daemon has informed its runs, and their
+    ``log`` raises `TrialStopped`. A program without a run gets it at once.
 
     Args:
         keeps_wandb: programs import the `wandb` that is installed, not stepwell's.
@@ -138,6 +145,7 @@ class CommandAgent:
             write_params(params_file, trial.params)
             plain_file = Path(folder) / "args.json"
             plain_file.write_text(json.dumps(trial.params))
+            notes = StopNotes(Path(folder) / "runs")
             command = build_command(
                 self._words,
                 trial.params,
@@ -149,34 +157,41 @@ class CommandAgent:
             try:
                 child = subprocess.Popen(
                     command,
-                    env=self._environment(trial, params_file),
+                    env=self._environment(trial, params_file, notes),
                     stdin=subprocess.DEVNULL,
                     process_group=0,
                 )
             except OSError as error:
                 self._say(f"{command[0]}: {error.strerror or error}")
                 return _NOT_STARTED
-            return self._watch(child)
+            return self._watch(child, notes)
 
-    def _environment(self, trial: Trial, params_file: Path) -> dict[str, str]:
+    def _environment(self, trial: Trial, params_file: Path, notes: StopNotes) -> dict[str, str]:
         environ = {**os.environ, **variables_of(trial, params_file)}
+        environ[STOP_NOTES] = str(notes.path)
         if self._keeps_wandb:
             wandb_compat.remove(environ)
         else:
             wandb_compat.put_in_front(environ)
         return environ
 
-    def _watch(self, child: "subprocess.Popen[bytes]") -> int:
+    def _watch(self, child: "subprocess.Popen[bytes]", notes: StopNotes) -> int:
         """Wait for the child's end; end the child if the trial, or this agent, must end."""
         forwarded = 0
+        stop_at: float | None = None
         kill_at: float | None = None
         is_killed = False
         while (code := child.poll()) is None:
             if forwarded < self._interrupts and kill_at is None:
                 forwarded = self._interrupts
                 _signal_group(child, signal.SIGINT)
-            must_end = self._stop_reason or self._terminates or self._interrupts > 1
+            if self._stop_reason and stop_at is None:
+                stop_at = self._clock() + (_GRACE_SECONDS if notes.has_runs else 0.0)
+            is_stopped = stop_at is not None and self._clock() >= stop_at
+            must_end = is_stopped or self._terminates or self._interrupts > 1
             if must_end and kill_at is None:
+                if self._stop_reason:
+                    notes.mark()
                 _signal_group(child, signal.SIGTERM)
                 kill_at = self._clock() + self._kill_seconds
             if kill_at is not None and not is_killed and self._clock() >= kill_at:
