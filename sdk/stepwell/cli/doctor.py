@@ -31,7 +31,7 @@ from stepwell.cli.reading import (
     is_guessed,
 )
 from stepwell.cli.text import json_text, plain
-from stepwell.cli.unsent import daemons_journals
+from stepwell.cli.unsent import daemons_journals, journals_folders
 from stepwell_wire.places import found_fallback_journals
 
 
@@ -106,6 +106,8 @@ def examine(where: Places, *, configured_sink: str = "embedded") -> Iterator[Fin
     fallback = found_fallback_journals()
     if fallback is not None and fallback not in (daemons, where.journals):
         yield from _guarded("journals", stored.journals(fallback, fallback_of=where.socket))
+    if status is None and not owner:
+        yield from _guarded("journals", stored.ended(data, journals_folders(where)))
 
 
 def _guarded(check: str, findings: Iterator[Finding]) -> Iterator[Finding]:

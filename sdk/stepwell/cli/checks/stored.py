@@ -2,13 +2,14 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 from stepwell._other_users import journals_of_others, without_others
 from stepwell.cli.checks.finding import Finding, Level
+from stepwell.cli.ended import CORRECTED, RUNNING, RunPath, ended_runs, ended_text
 from stepwell.cli.errors import CommandError
 from stepwell.cli.extras import require_store
 from stepwell.cli.text import bytes_text, count_text, counted, moment_text, of_others_text
@@ -92,6 +93,40 @@ def store(data: Path, *, clock: Callable[[], float] = time.time) -> Iterator[Fin
             Level.WARN,
             f"the store holds points from the future, up to {moment_text(totals.last_seen)}",
             "the clock of a machine is ahead: run NTP on all of them",
+        )
+
+
+def ended(data: Path, folders: Collection[Path]) -> Iterator[Finding]:
+    """Yield the runs that the store of ``data`` has as running, but whose processes have ended.
+
+    Without a daemon only: a daemon corrects them itself.
+
+    Args:
+        folders: of journals.
+    """
+    found = ended_runs(folders)
+    if not found or not (data / "store").is_dir():
+        return
+    try:
+        require_store()
+    except CommandError:
+        return  # `store` reports it.
+    from stepwell_store import StoreError, connect_embedded
+    from stepwell_store.queries import run_states
+
+    shown: set[RunPath] = set()
+    try:
+        with closing(connect_embedded(data)) as opened:
+            for project in sorted({project for project, _ in found}):
+                asked = [run_id for other, run_id in found if other == project]
+                states = run_states(opened, project, asked)
+                shown |= {(project, each) for each in states if states[each][0] == RUNNING}
+    except StoreError:
+        return  # `store` reports it.
+    if shown:
+        them = "it" if len(shown) == 1 else "them"
+        yield Finding(
+            "journals", Level.WARN, ended_text(shown), f"{CORRECTED} {them}: `stepwell up`"
         )
 
 

@@ -1,0 +1,78 @@
+"""Runs that the store has as running although their processes here have ended.
+
+A daemon sees the end of a process. If both end at once, as when the machine loses power, the next
+daemon stores the end of the run.
+"""
+
+import contextlib
+import sys
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Final
+
+from stepwell.cli.daemon_client import is_answered
+from stepwell.cli.options import Places
+from stepwell.cli.unsent import journals_folders
+from stepwell_wire.errors import JournalError
+from stepwell_wire.journal import JournalReader
+from stepwell_wire.journal_files import WRITER_FILE, WriterFile, find_journals
+from stepwell_wire.staged import staged_bytes
+
+RunPath = tuple[str, str]
+"""Project and run id."""
+CORRECTED: Final = "the next daemon corrects"
+RUNNING: Final = "running"
+_NAMES_MAX: Final = 3
+
+
+def print_ended(where: Places, running: Collection[RunPath]) -> None:
+    """Print a line if processes of runs that are shown as ``running`` have ended.
+
+    Without a daemon only: a daemon corrects them itself.
+    """
+    if not running or is_answered(where.socket):
+        return
+    ended = ended_runs(journals_folders(where), running)
+    if ended:
+        them = "it" if len(ended) == 1 else "them"
+        print(f"stepwell: {ended_text(ended)}; {CORRECTED} {them}", file=sys.stderr)
+
+
+def ended_text(ended: Collection[RunPath]) -> str:
+    names = ["/".join(each) for each in sorted(ended)]
+    if len(names) == 1:
+        return f"{names[0]} is shown as running, but its process has ended"
+    more = f" and {len(names) - _NAMES_MAX} more" if len(names) > _NAMES_MAX else ""
+    return (
+        f"{len(names)} runs are shown as running, but their processes have ended: "
+        f"{', '.join(names[:_NAMES_MAX])}{more}"
+    )
+
+
+def ended_runs(folders: Iterable[Path], asked: Collection[RunPath] | None = None) -> set[RunPath]:
+    """Return the runs of ended processes whose journals in ``folders`` are fully acknowledged.
+
+    Runs with a running process, or with data that waits, are left out.
+
+    Args:
+        asked: look at these runs only; None: at all.
+    """
+    ended: set[RunPath] = set()
+    others: set[RunPath] = set()
+    for folder in folders:
+        journals: list[Path] = []
+        with contextlib.suppress(OSError):
+            journals = find_journals(folder)
+        for journal in journals:
+            with contextlib.suppress(OSError, ValueError, JournalError):
+                info = WriterFile.from_json((journal / WRITER_FILE).read_text("utf-8"))
+                run = (info.project, info.run_id)
+                if asked is None or run in asked:
+                    (ended if _is_ended(journal) else others).add(run)
+    return ended - others
+
+
+def _is_ended(journal: Path) -> bool:
+    with contextlib.closing(JournalReader(journal)) as reader:
+        waits = reader.committed > reader.acked or staged_bytes(journal)
+        return not waits and not reader.writer_is_alive()
