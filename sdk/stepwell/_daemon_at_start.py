@@ -25,18 +25,19 @@ def ensure_daemon(
     journal_folder: Path | None,
     *,
     called: str,
-) -> str:
+) -> tuple[bool, str]:
     """Let the sender start a personal daemon if none listens, or say where the data stays.
 
     Args:
         called: the name of the run in a line.
 
     Returns:
-        The address of the page that a running daemon has noted; "" where that is not known.
+        Whether a daemon answers, and the address of the page that it has noted; "" where that is
+        not known.
     """
     look = _spawn.look_at(settings.socket)
     if look.obstacle and not look.answers:
-        return ""  # The sender says it: the daemon may end before that.
+        return False, ""  # The sender says it: the daemon may end before that.
     if look.answers:
         _warn_other_data(settings, voice)
     page = noted_page(Path(settings.socket)) if look.answers else ""
@@ -50,7 +51,7 @@ def ensure_daemon(
             f"{called}: {why} {settings.socket}; logged rows stay in {journal_folder} until "
             f"a daemon runs or {command_text('sync', folder)} sends them"
         )
-    return page
+    return look.answers, page
 
 
 def _warn_other_data(settings: Settings, voice: Voice) -> None:

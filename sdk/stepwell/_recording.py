@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stepwell import _exit_note, _import_gate, _stop_notes
+from stepwell import _exit_note, _import_gate, _notebook, _stop_notes
 from stepwell._command import Command
 from stepwell._daemon_at_start import ensure_daemon
 from stepwell._gpu_environment import gpu_environment
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS = 5.0
 _LOOK_SHARE = 100  # At most this part of the time is spent on comparing nested values.
+_PAGE_SECONDS = 0.5
+"""Wait of `init` in a notebook for a daemon that answers but has noted no page."""
 
 
 class Recording:
@@ -78,6 +80,10 @@ class Recording:
         self._pid = os.getpid()
         self._forked = False  # In a child that has not logged yet.
         self._finishing = False
+        self._daemon_answers = False  # At the start.
+        self._has_begun = False  # `init` returns.
+        self._page_line = ""  # How to look at the run, as it was printed.
+        self._page_is_in_cell = False  # It was printed while `init` or `finish` was called.
         self._noted_page = ""  # From the note of a running daemon; the welcome gives it, too.
         self._kept: list[object] = []
         self._blobs: RunBlobs | None = None
@@ -153,14 +159,20 @@ class Recording:
         if self.settings.console and not self._forked:
             self.console.start()
         self.sender.start()
+        if self._daemon_answers and self._prints_messages and _notebook.is_kernel():
+            self.sender.wait_page(_PAGE_SECONDS)  # Its thread prints in this cell, not in a later.
+        self._has_begun = True
 
     def ensure_daemon(self) -> None:
         """Start a personal daemon if none listens, or say where the data stays."""
         folder = self.journal_folder
         if self.sender.online:
-            self._noted_page = ensure_daemon(
+            self._daemon_answers, self._noted_page = ensure_daemon(
                 self.settings, self.sender, self.voice, folder, called=self._called
             )
+            if self._noted_page and _notebook.is_kernel():
+                self._say_page(self._noted_page, "")
+                self.sender.page_is_printed(self._noted_page)
         elif self._prints_messages and folder is not None:
             self.voice.say(f"{self._called} is offline: its data is kept in {folder}")
 
@@ -184,7 +196,7 @@ class Recording:
         )
 
     def _say_page(self, page_url: str, hub_folder: str) -> None:
-        """Say which run this is and how to look at it; on the sender's thread."""
+        """Say which run this is and how to look at it; on the sender's thread, if it connects."""
         if not self._prints_messages:
             return
         with _import_gate.importing:
@@ -197,7 +209,18 @@ class Recording:
             run_id=self.run_id,
             is_terminal=is_terminal(),
         )
-        self.voice.say(f"{self._called}: {how}")
+        self._page_line = f"{self._called}: {how}"
+        self._page_is_in_cell = self._finishing or not self._has_begun
+        self.voice.say(self._page_line)
+
+    def _repeat_page(self) -> None:
+        """Print in this cell how to look at the run, if a thread printed it in another or in none.
+
+        Notebooks show the output of a thread in the cell that is executed then, if any.
+        """
+        if self._page_line and not self._page_is_in_cell and _notebook.is_kernel():
+            self._page_is_in_cell = True
+            self.voice.say(self._page_line)
 
     @property
     def _prints_messages(self) -> bool:
@@ -307,6 +330,7 @@ class Recording:
         journal = writer.journal
         if journal is not None:
             self._hand_over(journal, has_ended=ending is not None)
+            self._repeat_page()
         if dropped := writer.losses.text():
             listed = f"see the gaps and their reasons with {command_text('show', self.run_id)}"
             self.voice.say(

@@ -87,6 +87,7 @@ class Sender:
         self._note_page = note_page
         self._sweep_id, self._on_command = sweep_id, on_command
         self._noted_page: str | None = None  # The address printed last, "" for no page.
+        self._page_is_known = threading.Event()
         self._is_pending = is_pending
         self._relay = relay
         self._woken = Wake()
@@ -118,6 +119,16 @@ class Sender:
             self._thread.start()
         except RuntimeError:  # No more threads: the journal still keeps everything.
             self._thread = None
+
+    def page_is_printed(self, page_url: str) -> None:
+        """Print the page's address only if it is another one; before `start`."""
+        self._noted_page = page_url
+        self._page_is_known.set()
+
+    def wait_page(self, timeout_seconds: float) -> None:
+        """Wait until this thread has printed where the page is."""
+        if self.is_alive:
+            self._page_is_known.wait(timeout_seconds)
 
     def wake(self) -> None:
         """Called by `log`, from any thread and any signal handler."""
@@ -289,6 +300,7 @@ class Sender:
         if self._noted_page is None or page_url not in ("", self._noted_page):
             self._noted_page = page_url
             self._note_page(page_url, hub_folder)
+        self._page_is_known.set()
 
     def _on_failure(self, error: Exception) -> None:
         delivery = self._delivery

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stepwell import _notebook
 from stepwell._page import how_to_look, page_address
 from stepwell.testing import RecordingDaemon
 from stepwell_wire.hub_access import check_login_code, ensure_key
@@ -70,6 +71,47 @@ def test_the_line_is_printed_once_and_logs_nobody_in_from_a_file(
     said = capfd.readouterr().err.splitlines()
     # A slow daemon may be waited for at the end, which is said as well.
     assert [each for each in said if run.name in each or "login=" in each] == [line]
+
+
+@pytest.mark.parametrize("is_noted", [True, False])
+def test_a_notebook_has_the_line_in_the_cell_of_init(
+    start: Start,
+    daemon: RecordingDaemon,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    is_noted: bool,
+) -> None:
+    """A notebook shows the output of a thread in another cell, or nowhere."""
+    monkeypatch.setattr(_notebook, "is_kernel", lambda: True)
+    monkeypatch.setattr("stepwell._recording._PAGE_SECONDS", 30.0)
+    daemon.page_url = PAGE
+    if is_noted:
+        note_page(Path(daemon.socket), PAGE)
+    for run_id in ("run-1", "run-2"):
+        run = start(project="p", id=run_id)
+        assert capfd.readouterr().err.count(f"see it at {PAGE}/p/p/runs/{run_id} ") == 1
+        run.log({"x": 1.0})
+        run.finish()
+        assert "see it at" not in capfd.readouterr().err
+
+
+def test_a_notebook_whose_daemon_starts_later_has_the_line_in_the_cell_of_finish(
+    start: Start,
+    daemon: RecordingDaemon,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_notebook, "is_kernel", lambda: True)
+    daemon.page_url = PAGE
+    daemon.stop()
+    run = start(project="p", id="run-1")
+    assert "see it at" not in capfd.readouterr().err
+    daemon.start()
+    run.log({"x": 1.0})
+    assert run.flush(timeout=30)
+    run.finish()
+    first, last = re.findall(r"run-1\): see it at (\S+)", capfd.readouterr().err)
+    assert first == last == f"{PAGE}/p/p/runs/run-1"
 
 
 def test_without_a_page_the_line_names_the_command_that_shows_the_run(
