@@ -176,7 +176,7 @@ class EmbeddedStore:
         statement: str,
         *,
         output_format: str,
-        settings: Mapping[str, int],
+        settings: Mapping[str, int | str],
         timeout_seconds: float,
     ) -> bytes:
         """Return the result of a user's statement, which may only read.
@@ -185,7 +185,7 @@ class EmbeddedStore:
         any more.
 
         Args:
-            settings: of the output.
+            settings: of the output; a text is a literal of SQL.
 
         Raises:
             StatementError: The statement does not only read.

@@ -1,5 +1,6 @@
 """runs, show, sql and rm on a real store."""
 
+import argparse
 import errno
 import io
 import json
@@ -10,10 +11,11 @@ import sys
 import threading
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from stepwell.cli import sql
 from stepwell.cli.runs import runs_text
 from stepwell_store import EmbeddedStore, migrations
 from stepwell_wire.control_pb2 import FlushReply
@@ -417,6 +419,28 @@ def test_without_a_store_it_says_where_it_looked(call: Call, place: Path) -> Non
 def test_sql_answers_in_the_format_asked_for(call: Call, format_name: str, out: str) -> None:
     statement = "SELECT number::Int64 AS step, 1 / (number + 1) AS value FROM numbers(2);"
     assert call("sql", statement, "--format", format_name).out == out
+
+
+def test_a_null_in_csv_is_empty_and_an_empty_text_is_quoted(call: Call) -> None:
+    statement = "SELECT NULL AS a, '' AS b, CAST(NULL AS Nullable(String)) AS c, 2 AS d"
+    assert call("sql", statement, "--format", "csv").out == '"a","b","c","d"\n,"",,2\n'
+    assert call("sql", f"{statement} FORMAT CSV").out == ',"",,2\n'
+
+
+def test_a_null_alone_in_its_line_of_csv_is_no_empty_line(call: Call) -> None:
+    statement = "SELECT arrayJoin([NULL, NULL, 'a\n\nb', NULL]) AS x"
+    out = call("sql", statement, "--format", "csv").out
+    assert out == '"x"\n""\n""\n"a\n\nb"\n""\n'
+
+
+def test_csv_of_a_store_in_servers_is_written_as_the_embedded_engine_writes_it() -> None:
+    class Store:
+        def read(self, statement: str, *, timeout_seconds: float) -> tuple[list[str], list[Any]]:
+            return ["a", "b,c"], [{"a": None, "b,c": ""}, {"a": 'x"y', "b,c": 1.5}]
+
+    options = argparse.Namespace(format="csv", timeout=1.0)
+    written = sql._ask_server(cast("Any", Store()), "SELECT", options)
+    assert written == b'a,"b,c"\n,""\n"x""y",1.5\n'
 
 
 def test_a_format_in_the_statement_counts_and_two_are_refused(call: Call) -> None:

@@ -147,6 +147,16 @@ def test_downloads_have_the_own_names(hub: Hub, tmp_path: Path) -> None:
     assert found.column("text").to_pylist() == [row[1] for row in ROWS]
 
 
+def test_a_null_in_csv_is_empty_and_an_empty_text_is_quoted(hub: Hub, tmp_path: Path) -> None:
+    rows: list[list[Any]] = [[None, None, 1], ["", 0.5, None], ["\\N", None, None]]
+    url = put(hub, tmp_path, ["text", "number", "mixed"], rows)
+    lines = hub.program.get(f"{url}/download?format=csv").text.splitlines()
+    assert lines[1:] == [",,1", '"",0.5,', '"\\N",,']
+    alone = put(hub, tmp_path, ["number"], [[1.5], [None], [2.5]])
+    text = hub.program.get(f"{alone}/download?format=csv").text
+    assert list(csv.reader(io.StringIO(text))) == [["number"], ["1.5"], [""], ["2.5"]]
+
+
 def test_an_empty_table_and_one_without_columns(hub: Hub, tmp_path: Path) -> None:
     url = put(hub, tmp_path, ["a"], [])
     assert ask(hub, url) == {"matching": 0, "columns": [0], "rows": []}

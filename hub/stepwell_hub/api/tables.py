@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from stepwell_hub.api.media import with_url
 from stepwell_hub.endpoints import Call, Form, endpoint
 from stepwell_hub.errors import ApiError
-from stepwell_hub.tables.sql import Condition, Order, TableSql
+from stepwell_hub.tables.sql import Condition, Order, TableSql, quoted
 from stepwell_hub.tables.workers import TableWorkers
 from stepwell_store import queries
 from stepwell_wire.staged import is_digest
@@ -205,10 +205,16 @@ async def get_table_statistics(call: Call) -> Any:
 
 @endpoint("GET", _PATH + "/download", query=DownloadForm, media="*/*")
 async def download_table(call: Call) -> Response:
-    """Download a table as CSV or Parquet, with its own column names."""
+    """Download a table as CSV or Parquet, with its own column names.
+
+    In CSV a null is empty and an empty text is ``""``.
+    """
     table, form = await _opened(call), call.query
     engine_format, media_type = _FORMATS[form.format]
     sql = table.sql.export("1", (), range(len(table.facts.columns)))
+    # Readers skip empty lines, so a null that is alone in its line is written as "".
+    null = '""' if len(table.facts.columns) == 1 else ""
+    sql += f" SETTINGS format_csv_null_representation = {quoted(null)}"
     name = await asyncio.to_thread(_scratch_file)
     try:
         found = await table.workers.ask(op="export", sql=sql, format=engine_format, target=name)

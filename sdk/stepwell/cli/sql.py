@@ -5,12 +5,12 @@ Two guards: its tokens are checked (`stepwell_store.statement`), and the engine 
 """
 
 import argparse
-import csv
-import io
 import json
+import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from stepwell.cli.errors import OK, USAGE, CommandError
 from stepwell.cli.options import add_store, places, seconds
@@ -30,10 +30,12 @@ FORMATS: Final = {
     "parquet": "Parquet",
 }
 _FILE_FORMATS: Final = tuple(name for name in FORMATS if name != "table")
-_TABLE_SETTINGS: Final = {
+_SETTINGS: Final = {
     "output_format_pretty_color": 0,
     "output_format_pretty_row_numbers": 0,
+    "format_csv_null_representation": "''",
 }
+_QUOTED: Final = re.compile(r'[",\r\n]')
 _READONLY_CODE: Final = 164
 _CHANGES: Final = (
     "the statement changes data or a setting, or reads outside of the store; `stepwell sql` "
@@ -74,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
                 result = store.read_bytes(
                     statement,
                     output_format=FORMATS[options.format],
-                    settings=_TABLE_SETTINGS,
+                    settings=_SETTINGS,
                     timeout_seconds=options.timeout,
                 )
             else:
@@ -94,6 +96,8 @@ def run(options: argparse.Namespace) -> int:
     print_unsent(where)
     if options.format == "json":
         result = b"[" + b",\n".join(result.splitlines()) + b"]\n"
+    if options.format == "csv":
+        result = _without_empty_lines(result)
     if options.output == "-":
         binary_stdout().write(result)
     else:
@@ -164,14 +168,34 @@ def _ask_server(store: "ServerStore", statement: str, options: argparse.Namespac
         case "json" | "jsonl":
             return "".join(f"{json.dumps(row, default=str)}\n" for row in rows).encode()
         case "csv":
-            text = io.StringIO()
-            writer = csv.writer(text, lineterminator="\n")
-            writer.writerow(names)
-            writer.writerows(row.values() for row in rows)
-            return text.getvalue().encode()
+            return b"".join(map(_csv_line, (names, *(row.values() for row in rows))))
         case "table":
             cells = [[str(value) for value in row.values()] for row in rows]
             return f"{table_text(names, cells)}\n".encode()
     raise CommandError(
         "parquet is not supported for a store in servers; use csv, or `stepwell export`", USAGE
     )
+
+
+def _csv_line(values: Iterable[Any]) -> bytes:
+    """Return a line as the embedded engine writes it: null is empty, an empty text is ``""``."""
+    return f"{','.join(map(_csv_cell, values))}\n".encode()
+
+
+def _csv_cell(value: Any) -> str:
+    if value is None:
+        return ""
+    text = str(value)
+    if text and not _QUOTED.search(text):
+        return text
+    escaped = text.replace('"', '""')
+    return f'"{escaped}"'
+
+
+def _without_empty_lines(text: bytes) -> bytes:
+    """Write ``""`` for a null that is alone in its line, because readers skip empty lines."""
+    if b"\n\n" not in text:
+        return text
+    parts = text.split(b'"')  # Every second part is inside quotes.
+    parts[::2] = [re.sub(rb"\n(?=\n)", b'\n""', part) for part in parts[::2]]
+    return b'"'.join(parts)
