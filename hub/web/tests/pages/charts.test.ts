@@ -29,7 +29,7 @@ import {
   zoomChange,
   zoomValue,
 } from "../../src/pages/charts/view.js";
-import { tableRows } from "../../src/parts/ChartTable.js";
+import { tableNote, tableRows } from "../../src/parts/ChartTable.js";
 import { readQuery, writeQuery } from "../../src/state/query.js";
 import { random } from "../engine/encode.js";
 import { bucketed, steps } from "../engine/series.js";
@@ -395,16 +395,29 @@ it("a table has the rows of the longest series, thinned, and holes where another
     color: "#000000",
     data: bucketed(steps(Array.from({ length: count }, (_, i) => i)), 0, id),
   });
-  const rows = tableRows([series("a", 3), series("b", 5)], null);
-  expect(rows.map(({ x, values }) => [x, ...values])).toEqual([
+  const found = tableRows([series("a", 3), series("b", 5)], null);
+  expect([found.every, found.count]).toEqual([1, 5]);
+  expect(found.rows.map(({ x, values }) => [x, ...values])).toEqual([
     [0, 0, 0],
     [1, 1, 1],
     [2, 2, 2],
     [3, 2, 3],
     [4, null, 4],
   ]);
-  expect(tableRows([series("a", 1000)], [100, 899]).length).toBeLessThanOrEqual(201);
-  expect(tableRows([], null)).toEqual([]);
+  expect(tableRows([series("a", 1000)], [100, 899]).rows).toHaveLength(800);
+  const twenty = tableRows(Array.from({ length: 20 }, (_, i) => series(`${i}`, 935)), null);
+  expect([twenty.every, twenty.count, twenty.rows.length]).toEqual([5, 935, 188]);
+  expect(twenty.rows.at(-1)!.x).toBe(934);
+  expect(tableRows([], null)).toEqual({ rows: [], every: 1, count: 0 });
+});
+
+it("a table says which rows it leaves out, and that its values are not smoothed", () => {
+  const note = (every: number, isSmoothed = false) => tableNote({ every, count: 1935, isSmoothed });
+  expect(note(1)).toBe("");
+  expect(note(5)).toBe("every 5th of 1,935 rows; zoom in to see all");
+  expect([2, 3, 11, 21].map((every) => note(every).split(" ")[1])).toEqual(["2nd", "3rd", "11th", "21st"]);
+  expect(note(1, true)).toBe("values are not smoothed");
+  expect(note(2, true)).toBe("every 2nd of 1,935 rows; zoom in to see all · values are not smoothed");
 });
 
 it("a table and the corner of a panel say which infinity a value is", () => {
@@ -417,7 +430,7 @@ it("a table and the corner of a panel say which infinity a value is", () => {
     data: bucketed(steps(values), level, "a"),
   });
   const column = (values: number[], level: number) =>
-    tableRows([series(values, level)], null).map((row) => row.values[0]);
+    tableRows([series(values, level)], null).rows.map((row) => row.values[0]);
   expect(column([0, nan, high, low], 0)).toEqual([0, nan, high, low]);
   // The store has no order of the points in a bucket, and a mean of finite points alone.
   expect(column([high, high, high, low, high, nan, 4, low], 1)).toEqual([high, nan, nan, 4]);

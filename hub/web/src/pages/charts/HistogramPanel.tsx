@@ -181,13 +181,7 @@ function OddCounts({ matrix }: { matrix: HistogramMatrix }) {
   return <span class="panel-warning">{`${formatCount(count)} not finite`}</span>;
 }
 
-const TABLE_ROWS_MAX = 200;
-
 function HistogramTable({ matrix }: { matrix: HistogramMatrix }) {
-  const every = Math.ceil(matrix.length / TABLE_ROWS_MAX);
-  const shown = [...matrix.step.keys()].filter(
-    (at) => at % every === 0 || at === matrix.length - 1,
-  );
   return (
     <div class="chart-table" tabIndex={0} role="group" aria-label="Histograms">
       <table class="rows">
@@ -202,7 +196,7 @@ function HistogramTable({ matrix }: { matrix: HistogramMatrix }) {
           </tr>
         </thead>
         <tbody>
-          {shown.map((at) => (
+          {[...matrix.step.keys()].map((at) => (
             <tr key={at}>
               <th scope="row">{formatX(matrix.step[at]!, "number")}</th>
               <td class="number">{Math.round(matrix.total[at]!)}</td>

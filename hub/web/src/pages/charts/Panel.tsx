@@ -104,7 +104,13 @@ export function Panel({ board, metric, isVisible, hasChart, isFull = false }: Pa
       </header>
       <div class="panel-body">
         {isTable.value && (
-          <ChartTable series={series} xUnit={axes.xUnit} xName={axes.xName} zoom={axes.zoom} />
+          <ChartTable
+            series={series}
+            xUnit={axes.xUnit}
+            xName={axes.xName}
+            zoom={axes.zoom}
+            isSmoothed={sm > 0}
+          />
         )}
         {!isTable.value && hasChart && series.length > 0 && (
           <Chart
@@ -146,7 +152,7 @@ export function Panel({ board, metric, isVisible, hasChart, isFull = false }: Pa
           {honesty(series, {
             bands: b === "on",
             technique: techniqueFor(series.length),
-            smoothing: sm,
+            smoothing: isTable.value ? 0 : sm,
             zoom: axes.zoom,
           })}
         </span>
