@@ -95,10 +95,11 @@ class HeldTrial(Form):
 
 
 class BeatForm(Form):
-    """``trials`` are the attempts that the agent runs now."""
+    """``trials`` are the attempts that the agent runs now; ``is_ending``: the agent ends."""
 
     agent: _Id
     trials: Annotated[tuple[HeldTrial, ...], Meta(max_length=1000)] = ()
+    is_ending: bool = False
 
 
 class EndForm(Form):
@@ -252,6 +253,7 @@ async def beat(call: Call) -> Any:
         _id(call),
         agent_id=form.agent,
         held=[(each.number, each.fencing) for each in form.trials],
+        is_ending=form.is_ending,
     )
 
 

@@ -92,7 +92,11 @@ class Sweep(Base):
 
 
 class SweepAgent(Base):
-    """A process that asks a sweep for trials."""
+    """A process that asks a sweep for trials.
+
+    Attributes:
+        ended_at: when it said that it ends; null if it runs, or disappeared.
+    """
 
     __tablename__ = "sweep_agents"
 
@@ -103,6 +107,7 @@ class SweepAgent(Base):
     kind: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[float] = mapped_column(Double)
     seen_at: Mapped[float] = mapped_column(Double)
+    ended_at: Mapped[float | None] = mapped_column(Double)
 
 
 class Trial(Base):

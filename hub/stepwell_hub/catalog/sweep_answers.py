@@ -250,7 +250,8 @@ def _agents(session: Session, ids: Sequence[str], alive_at: float) -> dict[str, 
                 kind,
                 row.created_at,
                 row.seen_at,
-                row.seen_at > alive_at,
+                row.ended_at is None and row.seen_at > alive_at,
+                row.ended_at,
             )
         )
     return found

@@ -33,6 +33,7 @@ def beat(
     *,
     agent_id: str,
     held: list[tuple[int, int]],
+    is_ending: bool = False,
     now: float,
     lease_seconds: float,
 ) -> Beat:
@@ -40,6 +41,7 @@ def beat(
 
     Args:
         held: number and fencing of each attempt that the agent runs.
+        is_ending: this is the agent's last request.
         lease_seconds: how long they are held from now on.
 
     Raises:
@@ -47,7 +49,10 @@ def beat(
     """
     with catalog.changing() as session:
         sweep = locked(session, sweep_id)
-        agent_of(session, sweep_id, agent_id).seen_at = now
+        agent = agent_of(session, sweep_id, agent_id)
+        agent.seen_at = now
+        if is_ending:
+            agent.ended_at = now
         stops = []
         for number, fencing in held:
             trial = session.get(Trial, (sweep_id, number))

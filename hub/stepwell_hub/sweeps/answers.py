@@ -47,7 +47,11 @@ class Best:
 
 @dataclass(frozen=True, slots=True)
 class AgentAnswer:
-    """An agent; ``is_alive``: its last request is not older than a lease."""
+    """An agent.
+
+    ``is_alive``: it did not say that it ends, and its last request is not older than a lease.
+    ``ended_at``: when it said that it ends.
+    """
 
     id: str
     host: str
@@ -56,6 +60,7 @@ class AgentAnswer:
     created_at: float
     seen_at: float
     is_alive: bool
+    ended_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

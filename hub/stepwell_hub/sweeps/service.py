@@ -216,7 +216,14 @@ class Sweeps:
         if order.trial is not None and order.trial.fencing > 1:
             self.control.ring()  # The run of the previous attempt must stop.
 
-    async def beat(self, sweep_id: str, *, agent_id: str, held: list[tuple[int, int]]) -> Beat:
+    async def beat(
+        self,
+        sweep_id: str,
+        *,
+        agent_id: str,
+        held: list[tuple[int, int]],
+        is_ending: bool = False,
+    ) -> Beat:
         """Renew an agent's leases; see `catalog.trials.beat`."""
         from stepwell_hub.catalog import trials
 
@@ -227,6 +234,7 @@ class Sweeps:
                 sweep_id=sweep_id,
                 agent_id=agent_id,
                 held=held,
+                is_ending=is_ending,
                 now=self.clock(),
                 lease_seconds=self.lease_seconds,
             )

@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from stepwell._hub import new_key
@@ -20,6 +21,7 @@ PREEMPTED: Final = "preempted"
 _ASK_PATIENCE_SECONDS: Final = 600.0
 _END_PATIENCE_SECONDS: Final = 600.0
 _BEAT_PATIENCE_SECONDS: Final = 0.0
+_CLOSE_SECONDS: Final = 3.0
 _WAIT_SECONDS: Final = (0.1, 60.0)
 
 
@@ -85,10 +87,10 @@ class AgentLink:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop sending heartbeats."""
+        """Stop sending heartbeats, and say to the hub that the agent ends."""
         self._closing.set()
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
-            self._thread.join(1.0)
+            self._thread.join(_CLOSE_SECONDS)
 
     def ask(self) -> Trial | Wait | Exit:
         """Return the next trial, which this agent then holds; without one, `Wait` or `Exit`.
@@ -187,3 +189,7 @@ class AgentLink:
     def _run(self) -> None:
         while not self._closing.wait(self._beat_seconds):
             self.beat()
+        body = {"agent": self._agent, "trials": [], "is_ending": True}
+        # Without it the hub notices the end when the lease is over. An older hub refuses it.
+        with suppress(HubError):
+            self._hub.post(f"{self._path}/beat", body, patience_seconds=_BEAT_PATIENCE_SECONDS)

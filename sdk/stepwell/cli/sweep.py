@@ -21,7 +21,7 @@ _STATES: Final = {
     "cancel": ("canceled", "start no new trials; running trials are stopped"),
 }
 _PAGE: Final = 200
-_COUNTED: Final = ("running", "finished", "failed", "crashed", "stopped")
+_COUNTED: Final = ("running", "waiting", "finished", "failed", "crashed", "stopped")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -322,6 +322,18 @@ def test_after_a_start_of_the_hub_agents_have_time_to_renew(
         assert (again["number"], again["fencing"]) == (1, 2)
 
 
+def test_an_agent_that_ends_is_not_alive(hub: Hub, clock: Clock) -> None:
+    sweep = make_sweep(hub, RANDOM)
+    ending, silent = Agent(hub, sweep), Agent(hub, sweep)
+    agents = {each["id"]: each for each in get(hub, f"/sweeps/{sweep['id']}")["agents"]}
+    assert [(each["is_alive"], each["ended_at"]) for each in agents.values()] == [(True, None)] * 2
+    post(hub, f"{ending.path}/beat", agent=ending.id, is_ending=True)
+    agents = {each["id"]: each for each in get(hub, f"/sweeps/{sweep['id']}")["agents"]}
+    assert agents[ending.id]["is_alive"] is False
+    assert agents[ending.id]["ended_at"] == agents[ending.id]["seen_at"]
+    assert (agents[silent.id]["is_alive"], agents[silent.id]["ended_at"]) == (True, None)
+
+
 def test_a_trial_whose_agents_all_vanish_is_crashed_in_the_end(hub: Hub, clock: Clock) -> None:
     sweep = make_sweep(hub, RANDOM | {"run_cap": 1})
     agent = Agent(hub, sweep)

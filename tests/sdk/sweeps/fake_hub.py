@@ -17,6 +17,7 @@ class FakeHub:
     Attributes:
         drop: calls whose answer is lost after they were done: the path's last word to a count.
         stop_at_beat: the reason that the next heartbeats give for the held trial to stop.
+        waiting: number of trials that wait to be handed out again.
         unsettled_reads: so many lists of trials come before the values of ended ones are known.
         refuse: code, message and field of the error that `POST /sweeps` answers.
     """
@@ -36,6 +37,7 @@ class FakeHub:
         self.steps: list[int] = []
         self.unsettled_reads = 0
         self.waits = 0
+        self.waiting = 0
         self.wait_reason = ""
         self.stop_at_beat = ""
         self.counted = True
@@ -111,7 +113,7 @@ class FakeHub:
             "name": "",
             "state": "running",
             "config": self.config,
-            "counts": {"running": 0, "finished": len(self.ends)},
+            "counts": {"running": 0, "waiting": self.waiting, "finished": len(self.ends)},
             "best": None,
             "metric": self.metric,
         }

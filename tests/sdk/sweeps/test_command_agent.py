@@ -251,6 +251,10 @@ def test_sweeps_are_listed_with_their_page_a_missing_metric_and_a_mistyped_proje
 
     assert main(["sweep", "ls", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["url"] == f"{hub.url}/p/p/sweeps/abcd1234"
+    hub.waiting = 1
+    assert main(["sweep", "ls"]) == 0
+    assert capsys.readouterr().out == "p/abcd1234: running; 1 waiting\n"
+    hub.waiting = 0
     hub.metric, hub.ends = {"name": "loss", "goal": "minimize"}, [{}]
     assert main(["sweep", "ls"]) == 0
     assert capsys.readouterr().out == "p/abcd1234: running; 1 finished; no value of loss\n"

@@ -239,6 +239,8 @@ def test_heartbeats_name_the_trial_that_runs_and_go_on_between_trials(hub: FakeH
 
     stepwell.agent("abcd1234", train)
     assert {"agent": "a1", "trials": [{"number": 1, "fencing": 1}]} in hub.beats
+    assert hub.beats[-1] == {"agent": "a1", "trials": [], "is_ending": True}
+    assert sum("is_ending" in each for each in hub.beats) == 1
     assert not [each for each in threading.enumerate() if each.name == "stepwell-beat"]
 
 

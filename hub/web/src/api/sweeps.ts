@@ -36,8 +36,10 @@ export interface SweepAgent {
   created_at: number;
   /** When it was heard of last. */
   seen_at: number;
-  /** It was heard of within its lease. */
+  /** It was heard of within its lease, and did not say that it ends. */
   is_alive: boolean;
+  /** When it said that it ends. */
+  ended_at: number | null;
 }
 
 export interface Trial {

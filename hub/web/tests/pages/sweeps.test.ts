@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 
 import type { Sweep, Trial } from "../../src/api/sweeps.js";
 import type { ValueMap } from "../../src/api/values.js";
+import { stateOf } from "../../src/pages/sweeps/Agents.js";
 import { markOf } from "../../src/pages/sweeps/marks.js";
 import { shellWord } from "../../src/pages/sweeps/snippets.js";
 import { bestSoFar, isActive, paramNames, settledCount, sortAfter, sortTrials, trialStateText, withNews } from "../../src/pages/sweeps/trials.js";
@@ -73,6 +74,15 @@ test.each([
   ["crashed", null, "failed"],
 ] as const)("a trial that is %s with value %j is marked as %s", (state, value, mark) => {
   expect(markOf({ ...trial(1, value), state })).toBe(mark);
+});
+
+test("an agent that reported its end is ended, another without heartbeats is gone or silent", () => {
+  const agent = { id: "a", host: "h", pid: 1, kind: "command", created_at: 1, seen_at: 2 } as const;
+  const word = (is_alive: boolean, ended_at: number | null, hasTrial: boolean) =>
+    stateOf({ ...agent, is_alive, ended_at }, hasTrial)[1];
+  expect([word(true, null, true), word(true, null, false)]).toEqual(["runs a trial", "waits"]);
+  expect([word(false, null, true), word(false, null, false)]).toEqual(["silent", "gone"]);
+  expect(word(false, 2, false)).toBe("ended");
 });
 
 test("nested parameters are columns by their paths, each once", () => {

@@ -74,13 +74,14 @@ function AgentRow({ sweep, agent, trial }: { sweep: Sweep; agent: SweepAgent; tr
   );
 }
 
-function stateOf(agent: SweepAgent, hasTrial: boolean): [kind: string, word: string, title: string] {
+export function stateOf(agent: SweepAgent, hasTrial: boolean): [kind: string, word: string, title: string] {
   if (agent.is_alive) {
     return hasTrial
       ? ["live", "runs a trial", "Its heartbeats arrive"]
       : ["done", "waits", "It sent a heartbeat in the last 30 seconds and has no trial"];
   }
+  if (agent.ended_at !== null) return ["done", "ended", "It reported its end"];
   return hasTrial
     ? ["stale", "silent", "No heartbeat for 30 seconds: the next agent gets its trial"]
-    : ["done", "gone", "It ended, or sent no heartbeat for 30 seconds"];
+    : ["done", "gone", "No heartbeat for 30 seconds"];
 }
