@@ -31,6 +31,7 @@ from stepwell_hub.reports.words import (
     cut_text,
     empty_html,
     least,
+    medium_state_text,
     most,
     not_positive_text,
     pattern_of,
@@ -360,7 +361,7 @@ class _Exporter:
         caption = f"<figcaption>{escape(item.caption)}</figcaption>" if item.caption else ""
         if item.state != "ready":
             return (
-                f'<figure><p class="fact">{escape(item.reason or item.state)}</p>{caption}</figure>'
+                f'<figure><p class="fact">{escape(medium_state_text(item))}</p>{caption}</figure>'
             )
         content = await asyncio.to_thread(self._picture, item.digest)
         if content is None:
@@ -395,7 +396,7 @@ class _Exporter:
                 continue
             [item, *_] = value.items
             if item.state != "ready":
-                return empty_html(item.reason or item.state)
+                return empty_html(medium_state_text(item))
             columns, rows, count = await first_rows(self._call, item.digest, fields["rows"])
             head = "".join(f"<th>{escape(name)}</th>" for name in columns)
             lines = [

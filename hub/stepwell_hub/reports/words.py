@@ -29,6 +29,17 @@ _OPERATIONS: Final = frozenset({"min", "max", "mean", "first", "last", "best"})
 _CELL_CHARACTERS_MAX: Final = 500
 
 
+def medium_state_text(item: Any) -> str:
+    """Return why a medium has no bytes, in the words of the page."""
+    match item.state:
+        case "uploading":
+            return "Uploading"
+        case "none":
+            return "This release does not store media of this type"
+    what = "Dropped" if item.id is None else "Failed"
+    return f"{what}: {item.reason or 'no reason reported'}"
+
+
 def shown_value(run: Any, column: str) -> Any:
     """Return the value of ``column``; of one operation of define_metric, {"min": 1}, its number."""
     value = run.columns.get(column)

@@ -224,6 +224,26 @@ def test_pictures_and_tables_are_in_the_file(hub: Hub, tmp_path: Path) -> None:
     assert HOSTILE in parts.text
 
 
+def test_media_without_bytes_say_why(hub: Hub) -> None:
+    make_run(hub.context.store, "bytesless", "run", steps=0)
+    logged = {
+        "video": {"_type": "video-file", "caption": "the film"},
+        "late": {"_type": "image-file", "blob": "a" * 32},
+        "lost": {"_type": "image-file", "failed": "no room"},
+        "broken": {"_type": "table-file", "blob": "b" * 32},
+    }
+    events = [event("values", {"values": logged}, step=3, time_us=10**15)]
+    events.append(event("blob", {"id": "b" * 32, "state": "failed", "reason": "bad file"}))
+    tell(hub.context.store, writer("bytesless", "run"), *events)
+    text = "".join(panel(panel="media", metric=name) for name in ("video", "late", "lost"))
+    text += panel(panel="table", metric="broken")
+    _, parts = exported(hub, text, project="bytesless")
+    assert "This release does not store media of this type" in parts.text
+    assert "Uploading" in parts.text
+    assert "Dropped: no room" in parts.text
+    assert "Failed: bad file" in parts.text
+
+
 def test_a_file_has_a_name_of_the_title(hub: Hub) -> None:
     for title, name in (("A/b: ü c..", "A-b-c"), ("ü", "report")):
         body = {"key": f"name-{name}", "title": title}

@@ -23,6 +23,7 @@ export interface CutText {
 /** What a cell says of a medium. */
 export interface MediumCell {
   readonly type: string;
+  readonly id: string | null;
   readonly state: "uploading" | "ready" | "failed" | "none";
   readonly media_type: string;
   readonly width: number;

@@ -9,6 +9,7 @@ import { Skeleton } from "../../parts/Skeleton.js";
 import { TypedInput } from "../../parts/TypedInput.js";
 import { VirtualTable } from "../../parts/VirtualTable.js";
 import { makeResource } from "../../state/resource.js";
+import { stateText } from "../media/items.js";
 import { ColumnHead } from "./ColumnHead.js";
 import "./datatable.css";
 import { makeTableRows } from "./rows.js";
@@ -194,7 +195,7 @@ function CellView({ cell, type, onOpen }: CellProps) {
 
 function Medium({ cell, onOpen }: { cell: MediumCell; onOpen(medium: MediumCell): void }) {
   const name = cell.caption || cell.type;
-  if (cell.state !== "ready") return <span title={cell.reason}>{cell.state}</span>;
+  if (cell.state !== "ready") return <span title={stateText(cell)}>{stateText(cell)}</span>;
   return (
     <button type="button" class="datatable-medium" aria-label={`Open ${name}`} onClick={() => onOpen(cell)}>
       {cell.media_type.startsWith("image/") ? <img src={cell.url} alt="" loading="lazy" decoding="async" /> : name}

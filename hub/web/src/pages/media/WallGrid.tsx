@@ -141,7 +141,7 @@ function Cell({ project, metric, run, board, style, onOpen }: CellProps) {
           </p>
         </>
       )}
-      {values?.length === 0 && <p class="fact">{step === null ? "none" : "none at this step or before it"}</p>}
+      {values?.length === 0 && <p class="fact">{step === null ? "No value" : "No value at this step or before it"}</p>}
     </div>
   );
 }

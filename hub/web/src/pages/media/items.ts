@@ -19,8 +19,8 @@ export function isTiny({ width, height }: Pick<MediaItem, "width" | "height">): 
   return width > 0 && height > 0 && Math.max(width, height) <= TINY_PIXELS;
 }
 
-/** Why there are no bytes; "" where there are. */
-export function stateText(item: MediaItem): string {
+/** Why there are no bytes; "" where there are. An exported report has the same words. */
+export function stateText(item: Pick<MediaItem, "state" | "id" | "reason">): string {
   switch (item.state) {
     case "ready":
       return "";
