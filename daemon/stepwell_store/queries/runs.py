@@ -13,11 +13,11 @@ from stepwell_store.errors import FilterError, QueryError
 from stepwell_store.queries.columns import PageColumns
 from stepwell_store.queries.conditions import Conditions, float_literal
 from stepwell_store.queries.facts import RunFacts, read_facts
-from stepwell_store.queries.filter import compares_of, parse_filter
+from stepwell_store.queries.filter import Expression, compares_of, parse_filter
 from stepwell_store.queries.limits import DEFAULT, Limits, Question
 from stepwell_store.queries.overview import RunOverview, RunRef, overview_of
 from stepwell_store.queries.page import Page, check_limit, decode_cursor, encode_cursor
-from stepwell_store.queries.paths import Path, parse_path
+from stepwell_store.queries.paths import Kind, Path, parse_path
 from stepwell_store.queries.regexp import CANNOT_COMPILE, regexp
 from stepwell_store.queries.slot_rows import RUN_SLOT, Parameters
 from stepwell_store.queries.slots import RunSlots, ValueColumns
@@ -51,7 +51,8 @@ def list_runs(
         sort: paths, the most important first; ``-`` before one reverses its order. Runs without the
             value always come last, texts after numbers.
         columns: paths whose values come with the runs.
-        archived: include archived runs, which are left out by default.
+        archived: include archived runs, which are left out by default. A filter that names
+            ``archived`` includes them, too.
         as_compared: columns have the values that filters and sorts compare: of a metric with
             operations of define_metric the first one, not a dict of all.
         now: the reference time for ``7d`` and the like; default the clock's.
@@ -92,6 +93,14 @@ def runs_by_id(
     return {each.run_id: each for each in found}
 
 
+def names_archived(expression: Expression | None) -> bool:
+    """Return whether a filter compares whether runs are archived."""
+    return any(
+        path.kind is Kind.RUN and path.name == "archived"
+        for path in (parse_path(each.path) for each in compares_of(expression))
+    )
+
+
 class _Search:
     """The query that finds a page's runs."""
 
@@ -117,6 +126,7 @@ class _Search:
             raise FilterError(
                 "an empty sort key; expected a path, with - before it to reverse the order"
             )
+        self._names_archived = names_archived(self._expression)
         compares = [compare.path for compare in compares_of(self._expression)]
         named = [*compares, *(path for path, _ in self._order), *columns]
         asked = list(map(parse_path, dict.fromkeys(named)))
@@ -134,7 +144,7 @@ class _Search:
         if cursor is not None:
             after = decode_cursor(self._asked, cursor, [*types, str, str])
         conditions = []
-        if not with_archived and self._slots.archived:
+        if not (with_archived or self._names_archived) and self._slots.archived:
             conditions.append(f"NOT {self._slots.archived}")
         if self._expression is not None:
             resolve = lambda text: self.facts.resolved[parse_path(text)]  # noqa: E731

@@ -58,7 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--limit", type=count, default=50, metavar="N", help="list at most N; default 50; 0: all"
     )
     parser.add_argument("--cursor", metavar="C", help="continue a list that printed this cursor")
-    parser.add_argument("--archived", action="store_true", help="include archived runs")
+    parser.add_argument(
+        "--archived",
+        action="store_true",
+        help="include archived runs; a filter that names archived does so too",
+    )
     add_json(parser)
     add_store(parser)
 
@@ -193,8 +197,11 @@ def _check_shared(store: "Store", project: str | None, shared: Sequence[str]) ->
 def _hint_filter(store: "Store", options: argparse.Namespace) -> None:
     """Print that the filter finds none of the runs, and its names that no run has."""
     from stepwell_store.queries import filter_hints, list_runs
+    from stepwell_store.queries.filter import parse_filter
+    from stepwell_store.queries.runs import names_archived
 
-    page = list_runs(store, options.project, archived=options.archived, limit=_PAGE_RUNS)
+    archived = options.archived or names_archived(parse_filter(options.filter))
+    page = list_runs(store, options.project, archived=archived, limit=_PAGE_RUNS)
     count = len(page.items) if page.total is None else page.total
     at_least = "at least " * (page.total is None and page.next_cursor is not None)
     noun = "run" if count == 1 else "runs"

@@ -285,6 +285,16 @@ def test_archived_runs_are_left_out_unless_asked_for(store: Store):
     assert ids(store, project, "archived:true", archived=True) == ["b"]
 
 
+def test_a_filter_that_names_archived_searches_archived_runs_too(store: Store):
+    project = fresh_project()
+    make_run(store, project, "a")
+    make_run(store, project, "b", run_event(archived=True), config={"archived": 1})
+    assert ids(store, project, "archived:true") == ["b"]
+    assert ids(store, project, "archived:false") == ["a"]
+    assert ids(store, project, "id:b | -archived:true") == ["a", "b"]
+    assert ids(store, project, "config.archived:1") == []
+
+
 def test_runs_of_every_project_can_be_listed(store: Store):
     one, other = fresh_project(), fresh_project()
     make_run(store, one, "same", config={"only": one})
