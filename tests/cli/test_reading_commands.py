@@ -439,7 +439,8 @@ def test_csv_of_a_store_in_servers_is_written_as_the_embedded_engine_writes_it()
             return ["a", "b,c"], [{"a": None, "b,c": ""}, {"a": 'x"y', "b,c": 1.5}]
 
     options = argparse.Namespace(format="csv", timeout=1.0)
-    written = sql._ask_server(cast("Any", Store()), "SELECT", options)
+    written, has_rows = sql._ask_server(cast("Any", Store()), "SELECT", options)
+    assert has_rows
     assert written == b'a,"b,c"\n,""\n"x""y",1.5\n'
 
 
@@ -473,6 +474,15 @@ def test_a_statement_from_stdin_that_is_not_utf8_is_reported(
 
 def test_sql_without_rows_is_an_empty_list(call: Call) -> None:
     assert json.loads(call("sql", "SELECT 1 WHERE 0", "--format", "json").out) == []
+
+
+def test_sql_without_rows_draws_the_header(call: Call) -> None:
+    done = call("sql", "SELECT 1 AS a, 'x' AS `two words` WHERE 0")
+    assert (done.code, done.out) == (0, "┌─a─┬─two words─┐\n└───┴───────────┘\n")
+    assert done.err == "stepwell: 0 rows\n"
+    assert call("sql", "SHOW TABLES LIKE 'none'").out.startswith("┌─name")
+    assert call("sql", "SELECT 1 AS a WHERE 0", "--format", "csv").out == '"a"\n'
+    assert call("sql", "SELECT 1 AS a WHERE 0 FORMAT TSV").out == ""
 
 
 def test_sql_writes_parquet_that_others_read(call: Call, tmp_path: Path) -> None:

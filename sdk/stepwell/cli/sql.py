@@ -16,10 +16,11 @@ from stepwell.cli.errors import OK, USAGE, CommandError
 from stepwell.cli.options import add_store, places, seconds
 from stepwell.cli.output import binary_stdout, format_by_ending, replaced_file
 from stepwell.cli.reading import reading
-from stepwell.cli.text import table_text
+from stepwell.cli.text import plain, table_text, text_width
 from stepwell.cli.unsent import print_unsent
 
 if TYPE_CHECKING:
+    from stepwell_store import EmbeddedStore
     from stepwell_store.server.store import ServerStore
 
 FORMATS: Final = {
@@ -30,7 +31,7 @@ FORMATS: Final = {
     "parquet": "Parquet",
 }
 _FILE_FORMATS: Final = tuple(name for name in FORMATS if name != "table")
-_SETTINGS: Final = {
+_SETTINGS: Final[dict[str, int | str]] = {
     "output_format_pretty_color": 0,
     "output_format_pretty_row_numbers": 0,
     "format_csv_null_representation": "''",
@@ -71,17 +72,16 @@ def run(options: argparse.Namespace) -> int:
         from stepwell_store import EmbeddedStore, StoreError, TableMissingError
         from stepwell_store.statement import StatementError
 
+        has_rows = True
         try:
             if isinstance(store, EmbeddedStore):
-                result = store.read_bytes(
-                    statement,
-                    output_format=FORMATS[options.format],
-                    settings=_SETTINGS,
-                    timeout_seconds=options.timeout,
-                )
+                result = _ask_embedded(store, statement, options)
+                if not result and options.format == "table" and not named:
+                    result = _ask_header(store, statement, options)
+                    has_rows = False
             else:
                 _refuse_format(named)
-                result = _ask_server(cast("ServerStore", store), statement, options)
+                result, has_rows = _ask_server(cast("ServerStore", store), statement, options)
         except StatementError as error:
             raise CommandError(str(error), USAGE) from error
         except TableMissingError as error:  # The user named a table that does not exist.
@@ -94,6 +94,8 @@ def run(options: argparse.Namespace) -> int:
                 raise CommandError(_CHANGES, USAGE) from error
             raise
     print_unsent(where)
+    if options.format == "table" and not has_rows:
+        print("stepwell: 0 rows", file=sys.stderr)
     if options.format == "json":
         result = b"[" + b",\n".join(result.splitlines()) + b"]\n"
     if options.format == "csv":
@@ -161,10 +163,36 @@ def _refuse_format(named: str) -> None:
         )
 
 
-def _ask_server(store: "ServerStore", statement: str, options: argparse.Namespace) -> bytes:
-    """Return the result; servers answer in blocks of columns, so the text is made here."""
+def _ask_embedded(store: "EmbeddedStore", statement: str, options: argparse.Namespace) -> bytes:
+    return store.read_bytes(
+        statement,
+        output_format=FORMATS[options.format],
+        settings=_SETTINGS,
+        timeout_seconds=options.timeout,
+    )
+
+
+def _ask_header(store: "EmbeddedStore", statement: str, options: argparse.Namespace) -> bytes:
+    """Return the table of a statement without rows, for which the engine draws nothing."""
+    answer = store.read_bytes(
+        statement, output_format="JSONCompact", settings=_SETTINGS, timeout_seconds=options.timeout
+    )
+    names = [f"─{plain(column['name'])}─" for column in json.loads(answer)["meta"]]
+    lines = ["─" * text_width(name) for name in names]
+    return f"┌{'┬'.join(names)}┐\n└{'┴'.join(lines)}┘\n".encode()
+
+
+def _ask_server(
+    store: "ServerStore", statement: str, options: argparse.Namespace
+) -> tuple[bytes, bool]:
+    """Return the result, and whether it has rows."""
     names, rows = store.read(statement, timeout_seconds=options.timeout)
-    match options.format:
+    return _server_text(names, rows, options.format), bool(rows)
+
+
+def _server_text(names: list[str], rows: list[dict[str, Any]], format_name: str) -> bytes:
+    """Return the result; servers answer in blocks of columns, so the text is made here."""
+    match format_name:
         case "json" | "jsonl":
             return "".join(f"{json.dumps(row, default=str)}\n" for row in rows).encode()
         case "csv":

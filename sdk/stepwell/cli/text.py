@@ -123,12 +123,12 @@ def table_text(
     """
     lines = [list(headers), *(list(row) for row in rows)]
     widths = [
-        min(max(_width(line[column]) for line in lines), _CELL_COLUMNS_MAX)
+        min(max(text_width(line[column]) for line in lines), _CELL_COLUMNS_MAX)
         for column in range(len(headers))
     ]
 
     def cell(text: str, column: int) -> str:
-        space = " " * (widths[column] - _width(text))
+        space = " " * (widths[column] - text_width(text))
         return space + text if column in right else text + space
 
     return "\n".join(
@@ -138,13 +138,13 @@ def table_text(
 
 def pairs_text(pairs: Sequence[tuple[str, str]], indent: str = "  ") -> str:
     """Return a line ``name  value`` for each, aligned."""
-    width = max((min(_width(name), _NAME_COLUMNS_MAX) for name, _ in pairs), default=0)
+    width = max((min(text_width(name), _NAME_COLUMNS_MAX) for name, _ in pairs), default=0)
     return "\n".join(
-        f"{indent}{name}{' ' * (width - _width(name))}  {text}".rstrip() for name, text in pairs
+        f"{indent}{name}{' ' * (width - text_width(name))}  {text}".rstrip() for name, text in pairs
     )
 
 
-def _width(text: str) -> int:
+def text_width(text: str) -> int:
     """Return the terminal's columns for ``text``."""
     if text.isascii():
         return len(text)
