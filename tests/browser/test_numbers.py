@@ -31,3 +31,17 @@ def test_the_largest_and_smallest_numbers_are_drawn_on_every_scale(
         for name in ("large", "small", "both"):
             panel(page, name).scroll_into_view_if_needed()
             expect(panel(page, name)).to_have_attribute("data-ready", "true")
+
+
+def test_the_table_of_a_chart_has_all_rows_and_says_that_they_are_not_smoothed(
+    page: Page, site: Site, trainer: Trainer
+) -> None:
+    trainer.init("rows", id="rows-1").log(*({"loss": 1 / (step + 1)} for step in range(300)))
+    site.flush()
+    page.goto(f"{site.url}{site.run_path('rows', 'rows-1')}?sm=10")
+    shown = panel(page, "loss")
+    expect(shown.locator(".panel-foot")).to_contain_text("smoothed")
+    shown.get_by_role("button", name="loss as table").click()
+    expect(shown.locator("tbody tr")).to_have_count(300)
+    expect(shown.locator(".chart-table-note")).to_have_text("values are not smoothed")
+    expect(shown.locator(".panel-foot")).not_to_contain_text("smoothed")
