@@ -1,7 +1,5 @@
 /** A chart as a table: for screen readers, and to copy from. */
-import { nearestIndex } from "../engine/buckets.js";
 import { formatX, formatValue } from "../engine/format.js";
-import type { BucketSeries } from "../engine/frames.js";
 import type { ChartSeries } from "../engine/lines.js";
 import { orInfinity } from "../engine/marks.js";
 import type { AxisUnit } from "../engine/scales.js";
@@ -65,27 +63,39 @@ export interface TableRows {
 }
 
 /**
- * Means at the x of the longest series, evenly thinned; null where a series has no bucket. A bucket
- * of +Inf alone, or of -Inf alone, has that; one of NaN, or of both, has NaN.
+ * Means of the buckets that any series has, evenly thinned; null where a series has no such bucket.
+ * A bucket of +Inf alone, or of -Inf alone, has that; one of NaN, or of both, has NaN. The x of a
+ * row is that of the last point in its buckets.
  */
 export function tableRows(
   series: readonly ChartSeries[],
   zoom: readonly [number, number] | null,
 ): TableRows {
-  const longest = series.reduce<ChartSeries | null>(
-    (most, one) => (most === null || one.data.length > most.data.length ? one : most),
-    null,
-  );
-  if (longest === null) return { rows: [], every: 1, count: 0 };
-  const all = [...longest.data.lastX].filter(
-    (x) => zoom === null || (x >= zoom[0] && x <= zoom[1]),
-  );
+  const width = series.reduce((most, { data }) => Math.max(most, data.width), 0);
+  const byBucket = new Map<number, { x: number; at: number[] }>();
+  series.forEach(({ data }, column) => {
+    for (let i = 0; i < data.length; i++) {
+      // Series that were read at different levels have buckets of different widths.
+      const same = data.width === width;
+      const bucket = same ? data.bucket[i]! : Math.floor((data.bucket[i]! * data.width) / width);
+      const row = byBucket.get(bucket) ?? { x: data.lastX[i]!, at: [] };
+      row.x = Math.max(row.x, data.lastX[i]!);
+      row.at[column] = i;
+      byBucket.set(bucket, row);
+    }
+  });
+  const all = [...byBucket.values()]
+    .filter(({ x }) => zoom === null || (x >= zoom[0] && x <= zoom[1]))
+    .sort((a, b) => a.x - b.x);
   const every = Math.max(1, Math.ceil((all.length * (series.length + 1)) / CELLS_MAX));
   const rows = all
     .filter((_, at) => at % every === 0 || at === all.length - 1)
-    .map((x) => ({
+    .map(({ x, at }) => ({
       x,
-      values: series.map(({ data }) => meanNear(data, x)),
+      values: series.map(({ data }, column) => {
+        const i = at[column];
+        return i === undefined ? null : orInfinity(data.mean[i]!, data, i);
+      }),
     }));
   return { rows, every, count: all.length };
 }
@@ -104,10 +114,4 @@ function ordinal(count: number): string {
   const tens = count % 100;
   const ending = tens > 10 && tens < 14 ? "th" : (["th", "st", "nd", "rd"][count % 10] ?? "th");
   return `${count}${ending}`;
-}
-
-function meanNear(data: BucketSeries, x: number): number | null {
-  const at = nearestIndex(data.lastX, x);
-  if (at < 0 || Math.abs(data.lastX[at]! - x) > data.width) return null;
-  return orInfinity(data.mean[at]!, data, at);
 }

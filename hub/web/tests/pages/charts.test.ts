@@ -387,7 +387,7 @@ describe("lines of a panel", () => {
   });
 });
 
-it("a table has the rows of the longest series, thinned, and holes where another has no bucket", () => {
+it("a table has the rows of all series, thinned, and holes where one has no bucket", () => {
   const series = (id: string, count: number) => ({
     id,
     runId: id,
@@ -401,8 +401,24 @@ it("a table has the rows of the longest series, thinned, and holes where another
     [0, 0, 0],
     [1, 1, 1],
     [2, 2, 2],
-    [3, 2, 3],
+    [3, null, 3],
     [4, null, 4],
+  ]);
+  const every = (id: string, step: number, count: number) => {
+    const { data, ...one } = series(id, count);
+    const at = data.bucket.map((x) => x * step);
+    return { ...one, data: { ...data, bucket: at, firstX: at, lastX: at } };
+  };
+  expect(tableRows([every("a", 3, 2), every("b", 2, 3)], null).rows.map(({ x, values }) => [x, ...values])).toEqual([
+    [0, 0, 0],
+    [2, null, 1],
+    [3, 1, null],
+    [4, null, 2],
+  ]);
+  const coarse = { ...series("c", 4), data: bucketed(steps([0, 1, 2, 3]), 1, "c") };
+  expect(tableRows([coarse, series("a", 4)], null).rows.map(({ x, values }) => [x, ...values])).toEqual([
+    [1, 0.5, 1],
+    [3, 2.5, 3],
   ]);
   expect(tableRows([series("a", 1000)], [100, 899]).rows).toHaveLength(800);
   const twenty = tableRows(Array.from({ length: 20 }, (_, i) => series(`${i}`, 935)), null);
