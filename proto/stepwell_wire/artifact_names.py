@@ -8,8 +8,11 @@ from stepwell_wire.errors import ArtifactNameError
 
 NAME_CHARACTERS_MAX: Final = 128
 LATEST: Final = "latest"
+RUN_FILES_TYPE: Final = "run-files"
+"""Of the artifact of the files that `run.save` keeps."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+_NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_.-]")
 _VERSION: Final = re.compile(r"v(0|[1-9][0-9]{0,8})")
 
 
@@ -43,6 +46,16 @@ def version_number(text: str) -> int | None:
     """Return 3 for ``v3``, None for other texts."""
     found = _VERSION.fullmatch(text)
     return int(found.group(1)) if found else None
+
+
+def artifact_name(text: str) -> str:
+    """Return ``text`` as the name of an artifact."""
+    return _NOT_IN_NAMES.sub("_", text)[:NAME_CHARACTERS_MAX]
+
+
+def run_files_name(run_id: str) -> str:
+    """Return the name of the artifact of the files that `run.save` keeps."""
+    return artifact_name(f"run-{run_id}-files")
 
 
 def _check_word(what: str, text: str) -> None:

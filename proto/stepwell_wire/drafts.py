@@ -19,7 +19,13 @@ from collections.abc import Iterable
 from json.encoder import encode_basestring as encode_text
 from typing import Any, Final, NamedTuple
 
-from stepwell_wire.artifact_names import check_alias, check_name, check_type
+from stepwell_wire.artifact_names import (
+    RUN_FILES_TYPE,
+    check_alias,
+    check_name,
+    check_type,
+    run_files_name,
+)
 from stepwell_wire.errors import ArtifactNameError, DraftError
 from stepwell_wire.limits import IDENTIFIER_BYTES_MAX
 from stepwell_wire.manifest import ENTRIES_MAX
@@ -86,6 +92,15 @@ class Draft(NamedTuple):
     aliases: tuple[str, ...]
     again: str = ""
     v: int = VERSION
+
+    @property
+    def is_run_files(self) -> bool:
+        """Whether it has files that `run.save` keeps: its version gets the earlier ones, too."""
+        return (
+            not self.again
+            and self.type == RUN_FILES_TYPE
+            and self.name == run_files_name(self.run_id)
+        )
 
     def to_json(self) -> bytes:
         """

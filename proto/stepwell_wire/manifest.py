@@ -162,7 +162,7 @@ def _check_entries(entries: Mapping[str, Entry]) -> int:
     total = 0
     for path, each in entries.items():
         check_path(path)
-        for folder in _folders_of(path):
+        for folder in folders_of(path):
             if folder in entries:
                 raise ManifestError(
                     _show(path), f"{_show(folder)} is a file, so it cannot contain this path"
@@ -218,7 +218,8 @@ def _check_length(data: bytes) -> None:
         raise ManifestError("text", f"{len(data)} bytes; at most {MANIFEST_BYTES_MAX}")
 
 
-def _folders_of(path: str) -> Iterator[str]:
+def folders_of(path: str) -> Iterator[str]:
+    """Yield the folders above ``path``, the outermost first."""
     end = path.find("/")
     while end >= 0:
         yield path[:end]

@@ -10,7 +10,12 @@ from tests.daemon.staged import INFO
 
 
 def make_draft(
-    journal: Path, files: dict[str, Path], *, name: str = "data", aliases: tuple[str, ...] = ()
+    journal: Path,
+    files: dict[str, Path],
+    *,
+    name: str = "data",
+    type: str = "dataset",
+    aliases: tuple[str, ...] = (),
 ) -> Draft:
     """Put a draft of ``files``, by path in the artifact, beside a journal."""
     key = new_id()
@@ -23,7 +28,7 @@ def make_draft(
         run_id=INFO.run_id,
         writer_id=INFO.writer_id,
         name=name,
-        type="dataset",
+        type=type,
         description="",
         metadata={},
         aliases=aliases,

@@ -20,9 +20,13 @@ from stepwell_daemon.artifacts.hashing import DraftSpoiledError
 from stepwell_daemon.artifacts.hub_calls import HubAwayError, HubCalls, HubPlace, HubRefusesError
 from stepwell_daemon.artifacts.shelf import Shelf
 from stepwell_store.blob_store import FolderBlobStore
+from stepwell_wire.artifact_names import RUN_FILES_TYPE, run_files_name
 from stepwell_wire.drafts import Draft, folder_name
 from stepwell_wire.folder import JournalFolder
+from stepwell_wire.manifest import parse_manifest
+from stepwell_wire.staged import new_id
 from tests.daemon.drafts import make_draft
+from tests.daemon.staged import INFO
 from tests.hub.conftest import Hub
 
 OLD_NS = 1_600_000_000_000_000_000
@@ -137,6 +141,80 @@ def test_the_same_content_makes_no_version(bench: Bench) -> None:
     assert second["id"] == first["id"]
     third = commit(bench.job(bench.draft(a=bench.source("a", b"y"))))
     assert third["version"] == "v1"
+
+
+def run_files(bench: Bench, files: dict[str, bytes], run_id: str = INFO.run_id) -> Draft:
+    """Return a draft of files that a process of the run saved."""
+    sources = {path: bench.source(new_id(), content) for path, content in files.items()}
+    name = run_files_name(run_id)
+    draft = make_draft(bench.journal, sources, name=name, type=RUN_FILES_TYPE)
+    return draft._replace(run_id=run_id)
+
+
+def files_of(bench: Bench, version: dict[str, Any]) -> dict[str, bytes]:
+    entries = parse_manifest(bench.calls.manifest(version)).entries
+    return {path: bench.store.open(each.digest).read() for path, each in entries.items()}
+
+
+def test_a_version_of_saved_files_has_those_of_earlier_processes(bench: Bench) -> None:
+    commit(bench.job(run_files(bench, {"a": b"1", "b": b"1", "c": b"1", "d/e": b"1"})))
+    second = commit(bench.job(run_files(bench, {"b": b"2", "c/f": b"2", "d": b"2"})))
+    assert second["version"] == "v1"
+    # A file gives way to a folder of its name, and a folder to a file.
+    assert files_of(bench, second) == {"a": b"1", "b": b"2", "c/f": b"2", "d": b"2"}
+    third = commit(bench.job(run_files(bench, {"a": b"1"})))
+    assert third["id"] == second["id"]
+
+
+def test_other_artifacts_and_other_runs_have_their_own_files_only(bench: Bench) -> None:
+    commit(bench.job(bench.draft(a=bench.source("a", b"1"))))
+    other = commit(bench.job(bench.draft(b=bench.source("b", b"1"))))
+    assert files_of(bench, other) == {"b": b"1"}
+    commit(bench.job(run_files(bench, {"a": b"1"}, "a b")))
+    other = commit(bench.job(run_files(bench, {"b": b"1"}, "a_b")))
+    assert other["version"] == "v1"  # The same name.
+    assert files_of(bench, other) == {"b": b"1"}
+
+
+def test_saved_files_that_two_nodes_commit_at_once_are_all_kept(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(bench.job(run_files(bench, {"a": b"1"})))
+    rivals = [run_files(bench, {"b": b"1"}), run_files(bench, {"c": b"1"})]
+    found = bench.calls.latest
+
+    def latest(project: str, name: str) -> dict[str, Any] | None:
+        """The rivals commit between the answer and what is done with it."""
+        answer = found(project, name)
+        while rivals:
+            commit(bench.job(rivals.pop()))
+        return answer
+
+    monkeypatch.setattr(bench.calls, "latest", latest)
+    commit(bench.job(run_files(bench, {"d": b"1"})))
+    newest = found(INFO.project, run_files_name(INFO.run_id))
+    assert newest is not None
+    assert files_of(bench, newest) == dict.fromkeys("abcd", b"1")
+
+
+def test_saved_files_are_kept_if_earlier_bytes_are_missing(bench: Bench) -> None:
+    first = commit(bench.job(run_files(bench, {"a": b"1"})))
+    (digest,) = parse_manifest(bench.calls.manifest(first)).blobs()
+    assert bench.store.delete_unless_newer(digest, than=time.time() + 60)
+    assert files_of(bench, commit(bench.job(run_files(bench, {"b": b"2"})))) == {"b": b"2"}
+
+
+@pytest.mark.holds("artifacts-come-back")
+@pytest.mark.parametrize("lost", range(1, 5))
+def test_a_lost_answer_makes_no_second_version_of_saved_files(bench: Bench, lost: int) -> None:
+    commit(bench.job(run_files(bench, {"a": b"1"})))
+    draft = run_files(bench, {"b": b"1"})
+    bench.calls.cut_after = bench.calls.asked + lost
+    with pytest.raises(HubAwayError):
+        commit(bench.job(draft))
+    commit(bench.job(run_files(bench, {"c": b"1"})))  # Of another node.
+    assert sorted(files_of(bench, commit(bench.job(draft)))) == ["a", "b", "c"]
+    assert bench.calls.numbered(INFO.project, draft.name, 3) is None
 
 
 @pytest.mark.holds("artifacts-come-back")

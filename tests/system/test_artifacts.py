@@ -204,6 +204,33 @@ def test_an_offline_run_brings_its_artifacts_with_sync(shared: Node) -> None:
     assert content(shared, version) == {"o.txt": b"offline"}
 
 
+@pytest.mark.parametrize("mode", ["online", "offline"])
+def test_a_resumed_run_adds_to_its_saved_files(shared: Node, mode: str) -> None:
+    for attempt in range(2):
+        script(
+            shared,
+            """
+            attempt, mode = os.environ["ATTEMPT"], os.environ["MODE"]
+            os.chdir(folder)
+            pathlib.Path(f"k{attempt}.txt").write_text(attempt)
+            pathlib.Path("both.txt").write_text(attempt)
+            named = dict(project="saves", id=f"same-{mode}", mode=mode, resume="allow")
+            with stepwell.init(**named, settings=quiet) as run:
+                run.save(f"k{attempt}.txt")
+                run.save("both.txt")
+                run.log({"x": 1})
+            """,
+            ATTEMPT=str(attempt),
+            MODE=mode,
+        )
+    if mode == "offline":
+        done = shared.stepwell("sync")
+        assert done.returncode == 0, done.stderr
+    wait_until(lambda: no_draft_is_left(shared), "the drafts are committed")
+    newest, *_ = versions(shared, "saves", f"run-same-{mode}-files")
+    assert content(shared, newest) == {"k0.txt": b"0", "k1.txt": b"1", "both.txt": b"1"}
+
+
 # ---------------------------------------------------------------------------- kills
 
 _LOG_ONE = """

@@ -10,18 +10,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from blake3 import blake3
+
 from stepwell_daemon.artifacts.digests import Digests
 from stepwell_daemon.artifacts.draft_files import read_entries_file
 from stepwell_daemon.artifacts.hashing import Bytes, DraftSpoiledError, Hashed, release_files
-from stepwell_daemon.artifacts.hub_calls import HubAwayError, HubCalls, HubRefusesError
+from stepwell_daemon.artifacts.hub_calls import (
+    NOT_FOUND,
+    HubAwayError,
+    HubCalls,
+    HubRefusesError,
+)
+from stepwell_daemon.artifacts.run_files import commit_on_top
 from stepwell_store.blob_store import BlobStore
 from stepwell_wire.drafts import Draft, Held, Reference, parse_entries
 from stepwell_wire.errors import DraftError, ManifestError
 from stepwell_wire.manifest import Entry, Manifest
 
-_NOT_FOUND: Final = 404
 _ROUNDS_MAX: Final = 100
 """Requests for missing digests: the hub names 10,000 blobs at a time, an artifact has 200,000."""
+
+
+class _EarlierBytesMissingError(DraftSpoiledError):
+    """The blob store lacks the bytes of an earlier version, and the draft does not have them."""
 
 
 class Elsewhere(Protocol):
@@ -69,12 +80,12 @@ def commit(job: Job) -> dict[str, Any]:
         HubAwayError, OSError: Not possible now.
     """
     try:
-        by_path: dict[str, Hashed] = {}
         if job.again:
-            manifest = _manifest_again(job)
-        else:
-            manifest, by_path = _manifest_of(job)
-        return _committed(job, manifest, by_path)
+            return _committed(job, _manifest_again(job), {})
+        manifest, by_digest = _manifest_of(job)
+        if job.draft.is_run_files:
+            return _committed_on_top(job, manifest, by_digest)
+        return _committed(job, manifest.pack(), by_digest)
     except (DraftError, ManifestError) as error:
         raise DraftSpoiledError(str(error)) from error
     except HubRefusesError as error:
@@ -91,15 +102,15 @@ def _manifest_again(job: Job) -> bytes:
     try:
         return job.hub.manifest(job.hub.version(job.again))
     except HubAwayError as error:
-        if error.status != _NOT_FOUND:
+        if error.status != NOT_FOUND:
             raise
         raise DraftSpoiledError(
             "the version to log again was deleted; add the files to a new artifact"
         ) from error
 
 
-def _manifest_of(job: Job) -> tuple[bytes, dict[str, Hashed]]:
-    """Hash all files; return the packed manifest, and the hashed files by digest."""
+def _manifest_of(job: Job) -> tuple[Manifest, dict[str, Hashed]]:
+    """Hash all files; return the manifest, and the hashed files by digest."""
     descriptor = os.open(job.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         entries = parse_entries(read_entries_file(descriptor).splitlines())
@@ -131,13 +142,33 @@ def _manifest_of(job: Job) -> tuple[bytes, dict[str, Hashed]]:
         found.flush()
     finally:
         found.discard()
-    return Manifest(made).pack(), by_digest
+    return Manifest(made), by_digest
 
 
-def _committed(job: Job, manifest: bytes, by_digest: dict[str, Hashed]) -> dict[str, Any]:
+def _committed_on_top(job: Job, manifest: Manifest, by_digest: dict[str, Hashed]) -> dict[str, Any]:
+    """Commit the files of a run with those that it saved earlier; see `run_files`."""
+
+    def commit_one(packed: bytes) -> dict[str, Any]:
+        # The earlier files may differ at the next attempt, and a key is for one content.
+        key = f"{job.draft.key}-{blake3(packed).hexdigest(length=8)}"
+        return _committed(job, packed, by_digest, key)
+
+    try:
+        return commit_on_top(job.hub, job.draft, manifest, commit_one)
+    except _EarlierBytesMissingError:  # The files of this draft are kept all the same.
+        return commit_one(manifest.pack())
+
+
+def _committed(
+    job: Job, manifest: bytes, by_digest: dict[str, Hashed], key: str = ""
+) -> dict[str, Any]:
+    """
+    Args:
+        key: of the version at the hub; default the draft's.
+    """
     draft, hub = job.draft, job.hub
     facts = {
-        "key": draft.key,
+        "key": key or draft.key,
         "name": draft.name,
         "type": draft.type,
         "description": draft.description,
@@ -180,7 +211,7 @@ def _keep_missing(job: Job, digests: list[str], by_digest: dict[str, Hashed]) ->
         for digest in digests:
             hashed = by_digest.get(digest)
             if hashed is None:
-                raise DraftSpoiledError(
+                raise _EarlierBytesMissingError(
                     f"the bytes of blob {digest} of an earlier version are missing; add the file "
                     "and log the artifact again"
                 )

@@ -6,8 +6,10 @@ import ssl
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
+from stepwell_wire.artifact_names import LATEST
 from stepwell_wire.certificates import certificate_problem
 
+NOT_FOUND: Final = 404
 _SECONDS: Final = 120.0
 _ANSWER_BYTES_MAX: Final = 64 << 20
 _TRY_AGAIN: Final = (401, 403, 404, 408, 429)
@@ -83,6 +85,16 @@ class HubCalls:
     def version(self, version_id: str) -> Any:
         return self.call("GET", f"/artifact-versions/{_part(version_id)}")
 
+    def latest(self, project: str, name: str) -> dict[str, Any] | None:
+        """Return the latest version of an artifact; None without one."""
+        path = f"/projects/{_part(project)}/artifacts/{_part(name)}/versions/{LATEST}"
+        return self._found(path)
+
+    def numbered(self, project: str, name: str, number: int) -> dict[str, Any] | None:
+        """Return a version by its number; None without one."""
+        path = f"/projects/{_part(project)}/artifacts/{_part(name)}/versions/v{number}"
+        return self._found(path)
+
     def manifest(self, version: dict[str, Any]) -> bytes:
         """Return the packed manifest of a committed version."""
         names = (version["project"], version["name"], version["version"])
@@ -110,6 +122,15 @@ class HubCalls:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _found(self, path: str) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = self.call("GET", path)
+        except HubAwayError as error:
+            if error.status != NOT_FOUND:
+                raise
+            return None
+        return found
 
     def _answer(self, method: str, path: str, body: bytes | None) -> bytes:
         headers = {

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 from stepwell._names import text_of
 from stepwell._run_facts import RunFacts
 from stepwell.errors import ArtifactError, ArtifactFileError, UnavailableError
-from stepwell_wire.artifact_names import NAME_CHARACTERS_MAX
+from stepwell_wire.artifact_names import artifact_name, run_files_name
 
 if TYPE_CHECKING:
     from stepwell._artifacts.artifact import Artifact
     from stepwell._artifacts.saving import SavedFiles
 
-_NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_.-]")
 _ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -138,8 +137,9 @@ class LoggingCalls(RunFacts):
         from stepwell._artifacts.saving import SavedFiles
 
         if self._saved is None:
-            name = artifact_name(f"run-{self.id}-files")
-            self._saved = SavedFiles(name, self.log_artifact, self._voice.warn_once)
+            self._saved = SavedFiles(
+                run_files_name(self.id), self.log_artifact, self._voice.warn_once
+            )
         return self._saved.add(os.fspath(glob_str), base_path, policy, is_pattern=glob)
 
     def upsert_artifact(self, *arguments: Any, **named: Any) -> Any:
@@ -200,8 +200,3 @@ class LoggingCalls(RunFacts):
             self._voice.warn_once(
                 "save", f"save(): the final state of the files was not kept: {error}"
             )
-
-
-def artifact_name(text: str) -> str:
-    """Return ``text`` as the name of an artifact."""
-    return _NOT_IN_NAMES.sub("_", text)[:NAME_CHARACTERS_MAX]

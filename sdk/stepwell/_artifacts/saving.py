@@ -9,10 +9,10 @@ from stepwell._artifacts.artifact import Artifact
 from stepwell._artifacts.files import DraftFiles
 from stepwell._artifacts.holding import LINKED_FOLDER, broken_link
 from stepwell._names import Warn
+from stepwell_wire.artifact_names import RUN_FILES_TYPE
 from stepwell_wire.staged import new_id
 
 POLICIES: Final = ("live", "now", "end")
-TYPE: Final = "run-files"
 
 
 class _Saved(NamedTuple):
@@ -68,7 +68,7 @@ class SavedFiles:
             self._log_all()
 
     def _log_all(self) -> None:
-        artifact = Artifact(self._name, TYPE)
+        artifact = Artifact(self._name, RUN_FILES_TYPE)
         for path in self._files:
             held = self._kept.held_path(path)
             assert held is not None

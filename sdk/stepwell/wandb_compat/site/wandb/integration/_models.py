@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import wandb
-from stepwell._artifacts.run_calls import artifact_name
+from stepwell_wire.artifact_names import artifact_name
 
 
 def run_for(call: str) -> Any:
