@@ -660,6 +660,73 @@ def test_each_saved_file_is_kept_as_its_policy_says(
     assert [each.files for each in daemon.artifacts][3:] == [files, {**files, "live": b"22"}]
 
 
+def test_save_looks_again_for_files_that_appear_later(
+    start: Start,
+    daemon: RecordingDaemon,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = start()
+    assert run.save("ckpt/*.pt") == []
+    assert run.save("report.txt", policy="end") == []
+    assert run.save("now/*", policy="now") == []
+    assert "save('now/*'): no file matched; policy=\"live\" looks again" in capfd.readouterr().err
+    for path in ("ckpt/1.pt", "now/a", "other"):
+        Path(path).parent.mkdir(exist_ok=True)
+        Path(path).write_bytes(b"1")
+    assert run.save("other") == [str(tmp_path / "other")]
+    for path in ("ckpt/2.pt", "report.txt"):
+        Path(path).write_bytes(b"2")
+    run.finish()
+    first = {"ckpt/1.pt": b"1", "other": b"1"}
+    assert [each.files for each in daemon.artifacts] == [
+        first,
+        {**first, "ckpt/2.pt": b"2", "report.txt": b"2"},
+    ]
+    assert "no file matched" not in capfd.readouterr().err
+
+
+def test_save_keeps_new_files_of_a_folder_at_the_end(
+    start: Start, daemon: RecordingDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("out").mkdir()
+    Path("out/a").write_bytes(b"1")
+    run = start()
+    run.save("out")
+    run.save("out/a", policy="now")
+    for path in ("out/a", "out/b"):
+        Path(path).write_bytes(b"2")
+    run.finish()
+    assert daemon.artifacts[-1].files == {"out/a": b"1", "out/b": b"2"}
+
+
+def test_patterns_without_a_match_are_named_at_the_end(
+    start: Start,
+    daemon: RecordingDaemon,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "base").mkdir()
+    monkeypatch.chdir(tmp_path)
+    run = start()
+    for pattern in ("nope.txt", "nope.txt", *(f"{number}/*" for number in range(11))):
+        assert run.save(pattern) == []
+    run.save("outside", base_path="base")
+    Path("outside").write_bytes(b"1")
+    assert "no file matched" not in capfd.readouterr().err
+    run.finish()
+    said = capfd.readouterr().err
+    assert said.count("save('nope.txt'): no file matched\n") == 1
+    assert said.count("no file matched\n") == 10
+    assert "save(): no file matched 2 more patterns" in said
+    assert f"save('outside'): {tmp_path}/outside: not below {tmp_path}/base" in said
+    assert daemon.artifacts == []
+
+
 def test_a_held_file_is_told_from_a_reference() -> None:
     lines = [b'["a",0,1,2,3,4,5,6]', b'["b","s3://x","",null]', b'["a"]', b'["c",1,1,2,0,0,0,0]']
     found = parse_entries(lines)

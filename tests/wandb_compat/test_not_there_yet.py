@@ -352,4 +352,6 @@ def test_one_process_of_a_job_says_what_holds_for_all(desk: Desk) -> None:
         done = desk.run(script, **place)
         assert done.returncode == 0, done.stderr
         lines.append([line for line in done.stderr.splitlines() if "stepwell: " in line])
-    assert [len(said) for said in lines] == [3, 0], lines  # One of them is that of init.
+    assert [len(said) for said in lines] == [4, 1], lines  # One of them is that of init.
+    # Each process has its own files.
+    assert all("stepwell: save('*.pt'): no file matched" in said for said in lines)

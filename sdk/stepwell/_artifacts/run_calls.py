@@ -123,11 +123,11 @@ class LoggingCalls(RunFacts):
             base_path: paths in the artifact are relative to it; default the current folder, or the
                 folder of an absolute path.
             policy: ``now`` keeps the files as they are; ``live`` and ``end`` also as they are at
-                the end of the run.
+                the end of the run, with files that match the pattern only then.
             glob: whether ``*``, ``?`` and ``[`` make a pattern.
 
         Returns:
-            The paths of the files that were kept.
+            The paths of the files that match now, and were kept.
 
         Raises:
             ValueError: An unknown policy, or a file that is not below ``base_path``.

@@ -2,7 +2,7 @@
 
 import glob
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 from stepwell._artifacts.artifact import Artifact
@@ -13,12 +13,33 @@ from stepwell_wire.artifact_names import RUN_FILES_TYPE
 from stepwell_wire.staged import new_id
 
 POLICIES: Final = ("live", "now", "end")
+_UNMATCHED_SHOWN_MAX: Final = 10
 
 
 class _Saved(NamedTuple):
     source: str
     marks: tuple[int, ...]
     again: bool
+
+
+class _Pattern(NamedTuple):
+    """What one call of `add` asked for.
+
+    Attributes:
+        given: the pattern as the call had it.
+        whole: as an absolute path.
+        root: the paths in the artifact are relative to it.
+    """
+
+    given: str
+    whole: str
+    root: str
+    is_glob: bool
+    again: bool
+
+    def may_match_more(self) -> bool:
+        """Return whether it can name more than one file."""
+        return (self.is_glob and glob.has_magic(self.whole)) or os.path.isdir(self.whole)
 
 
 class SavedFiles:
@@ -30,6 +51,7 @@ class SavedFiles:
     def __init__(self, name: str, log: Callable[[Artifact], Artifact], warn: Warn) -> None:
         self._name, self._log, self._warn = name, log, warn
         self._files: dict[str, _Saved] = {}
+        self._patterns: dict[_Pattern, bool] = {}  # Whether it has matched; not with policy "now".
         self._kept, self._pid = DraftFiles(new_id()), os.getpid()
 
     def add(self, pattern: str, base: Any, policy: str, *, is_pattern: bool) -> list[str]:
@@ -37,25 +59,19 @@ class SavedFiles:
         if policy not in POLICIES:
             raise ValueError(f"save(): expected policy {', '.join(POLICIES)}, not {policy!r}")
         root = os.path.abspath(os.fspath(base) if base is not None else _root_of(pattern))
-        whole = os.path.abspath(pattern)
-        found = sorted(glob.glob(whole, recursive=True)) if is_pattern else [whole]
-        added: list[str] = []
-        for path in found:
-            for source in self._files_below(path):
-                below = os.path.relpath(source, root)
-                if below.split(os.sep)[0] == "..":
-                    raise ValueError(
-                        f"{source}: not below {root}; pass base_path=… with a folder that "
-                        "contains the file"
-                    )
-                self._keep(below, _Saved(source, _marks(source), policy != "now"))
-                added.append(source)
-        if added:
+        asked = _Pattern(pattern, os.path.abspath(pattern), root, is_pattern, policy != "now")
+        added = [self._keep(path, saved) for path, saved in self._found(asked)]
+        if asked.again:
+            self._patterns[asked] = bool(added) or self._patterns.get(asked, False)
+        elif not added:
+            self._warn(f"save {pattern}", f'{_no_match(pattern)}; policy="live" looks again later')
+        unmatched = [each for each in self._unmatched() if each != asked]
+        if self._look_again(unmatched) or added:
             self._log_all()
         return added
 
     def finish(self) -> None:
-        """Log again if a file changed that must be kept as it is at the end."""
+        """Log again if there are more files, or files changed that must be kept as they end."""
         changed = False
         for path, saved in list(self._files.items()):
             if not saved.again or not os.path.isfile(saved.source):
@@ -64,8 +80,55 @@ class SavedFiles:
             if marks != saved.marks:
                 self._keep(path, saved._replace(marks=marks))
                 changed = True
-        if changed:
+        more = [
+            each for each, matched in self._patterns.items() if matched and each.may_match_more()
+        ]
+        if self._look_again(more + self._unmatched()) or changed:
             self._log_all()
+        unmatched = self._unmatched()
+        for each in unmatched[:_UNMATCHED_SHOWN_MAX]:
+            self._warn(f"save {each.given}", _no_match(each.given))
+        if (hidden := len(unmatched) - _UNMATCHED_SHOWN_MAX) > 0:
+            self._warn("save no match", f"save(): no file matched {hidden} more patterns")
+
+    def _unmatched(self) -> list[_Pattern]:
+        return [each for each, has_matched in self._patterns.items() if not has_matched]
+
+    def _found(self, asked: _Pattern) -> Iterator[tuple[str, _Saved]]:
+        """Yield the path in the artifact and the file, of all files that match now.
+
+        Raises:
+            ValueError: A file is not below the root.
+        """
+        found = sorted(glob.glob(asked.whole, recursive=True)) if asked.is_glob else [asked.whole]
+        for path in found:
+            for source in self._files_below(path):
+                below = os.path.relpath(source, asked.root)
+                if below.split(os.sep)[0] == "..":
+                    raise ValueError(
+                        f"{source}: not below {asked.root}; pass base_path=… with a folder that "
+                        "contains the file"
+                    )
+                try:
+                    saved = _Saved(source, _marks(source), asked.again)
+                except FileNotFoundError:  # Such as a checkpoint that was just deleted.
+                    continue
+                yield below, saved
+
+    def _look_again(self, patterns: list[_Pattern]) -> bool:
+        """Keep the files that match now and did not before; return whether there are any."""
+        has_new = False
+        for each in patterns:
+            try:
+                for path, saved in self._found(each):
+                    self._patterns[each] = True
+                    if path not in self._files:
+                        self._keep(path, saved)
+                        has_new = True
+            except Exception as error:  # The call that gave the pattern has returned.
+                self._patterns[each] = True
+                self._warn(f"save {each.given}", f"save({each.given!r}): {error}")
+        return has_new
 
     def _log_all(self) -> None:
         artifact = Artifact(self._name, RUN_FILES_TYPE)
@@ -94,13 +157,19 @@ class SavedFiles:
     def _skip(self, path: str, why: str) -> None:
         self._warn(f"save {path}", f"save(): {path} was not kept: {why}")
 
-    def _keep(self, path: str, saved: _Saved) -> None:
+    def _keep(self, path: str, saved: _Saved) -> str:
+        """Hold a file as ``path``; return its path on the disk."""
         if self._pid != os.getpid():  # A forked child; the files held so far belong to its parent.
             parents, self._kept, self._pid = self._kept, DraftFiles(new_id()), os.getpid()
             for each in self._files:
                 self._kept.add_file(parents.held_path(each) or "", each)
         self._kept.add_file(saved.source, path, overwrite=True, may_link=saved.again)
         self._files[path] = saved
+        return saved.source
+
+
+def _no_match(pattern: str) -> str:
+    return f"save({pattern!r}): no file matched"
 
 
 def _root_of(pattern: str) -> str:
