@@ -76,6 +76,20 @@ def test_whether_there_is_one(world: World, project: str) -> None:
         api.artifact_exists("no name!")
 
 
+def test_a_saved_file_is_found_through_the_error_of_file(world: World, project: str) -> None:
+    make_run(world.store, project, "a b")
+    make_run(world.store, project, "a_b")
+    make_version(world, project, "run-a_b-files", FILES, type="run-files", run_id="a b")
+    with pytest.raises(NotFoundError) as caught:
+        world.api.run(f"{project}/a b").file("a.txt")
+    place = f"{project}/run-a_b-files:latest"
+    assert f'The files of run.save are in Api().artifact("{place}"). ' in str(caught.value)
+    assert "a.txt" in [each.path for each in world.api.artifact(place).files()]
+    with pytest.raises(NotFoundError) as caught:
+        world.api.run(f"{project}/a_b").file("a.txt")
+    assert "run.save" not in str(caught.value)
+
+
 def test_runs_around_a_version(world: World, project: str) -> None:
     make_run(world.store, project, "maker")
     make_run(world.store, project, "user")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from stepwell._artifacts.versions import COMMITTED, version_path
 from stepwell._hub_client import path_of
 from stepwell._summary_below import below
 from stepwell.api._arrow import frame_of
@@ -16,7 +17,14 @@ from stepwell.api._history import checked_keys, checked_samples, history_rows, s
 from stepwell.api._names import nearest
 from stepwell.api._times import moment_text
 from stepwell.api._versions import Artifacts
-from stepwell.errors import NotFoundError, UnavailableError, UnavailableNameError, UsageError
+from stepwell.errors import (
+    HubError,
+    NotFoundError,
+    UnavailableError,
+    UnavailableNameError,
+    UsageError,
+)
+from stepwell_wire.artifact_names import LATEST, RUN_FILES_TYPE, run_files_name
 from stepwell_wire.hub_access import page_path
 
 if TYPE_CHECKING:
@@ -270,11 +278,24 @@ class Run:
                 return each
         hint = nearest(name, [each.name for each in found])
         end = "" if hint.endswith("?") else "."
+        saved = self._saved_files()
+        where = f'The files of run.save are in Api().artifact("{saved}"). ' if saved else ""
         raise NotFoundError(
-            f"run {self.project}/{self.id} has no file {name!r}{hint}{end} Its output is in "
+            f"run {self.project}/{self.id} has no file {name!r}{hint}{end} {where}Its output is in "
             "console_logs, its values are in config, summary and metadata",
             code="not_found",
         )
+
+    def _saved_files(self) -> str:
+        """Return the artifact of the files that `run.save` kept, "" without one."""
+        name = run_files_name(self.id)
+        try:
+            version = self._hub.get(version_path(self.project, name, LATEST))
+        except HubError:  # The missing file is reported, with or without this.
+            return ""
+        facts = (version["state"], version["type"], version["run_id"])
+        is_own = facts == (COMMITTED, RUN_FILES_TYPE, self.id)
+        return f"{self.project}/{name}:{LATEST}" if is_own else ""
 
     def logged_artifacts(self, per_page: int = 100) -> Artifacts[Any]:
         """Return the versions that the run logged, in order, each a `stepwell.Artifact`."""
