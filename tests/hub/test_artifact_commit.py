@@ -19,6 +19,7 @@ from stepwell_daemon.artifacts.digests import Digests
 from stepwell_daemon.artifacts.hashing import DraftSpoiledError
 from stepwell_daemon.artifacts.hub_calls import HubAwayError, HubCalls, HubPlace, HubRefusesError
 from stepwell_daemon.artifacts.shelf import Shelf
+from stepwell_store import EmbeddedStore
 from stepwell_store.blob_store import FolderBlobStore
 from stepwell_wire.artifact_names import RUN_FILES_TYPE, run_files_name
 from stepwell_wire.drafts import Draft, folder_name
@@ -28,6 +29,7 @@ from stepwell_wire.staged import new_id
 from tests.daemon.drafts import make_draft
 from tests.daemon.staged import INFO
 from tests.hub.conftest import Hub
+from tests.hub.made import make_run
 
 OLD_NS = 1_600_000_000_000_000_000
 """Long ago: what was written just now is not remembered by its time."""
@@ -164,6 +166,18 @@ def test_a_version_of_saved_files_has_those_of_earlier_processes(bench: Bench) -
     assert files_of(bench, second) == {"a": b"1", "b": b"2", "c/f": b"2", "d": b"2"}
     third = commit(bench.job(run_files(bench, {"a": b"1"})))
     assert third["id"] == second["id"]
+
+
+def test_a_run_with_the_id_of_a_deleted_one_has_its_own_files_only(
+    bench: Bench, store: EmbeddedStore
+) -> None:
+    commit(bench.job(run_files(bench, {"of the deleted run": b"1"}, "again")))
+    began = int(time.time() * 1e6)
+    make_run(store, INFO.project, "again", steps=0, started_us=began)
+    own = commit(bench.job(run_files(bench, {"a": b"1"}, "again")))
+    assert files_of(bench, own) == {"a": b"1"}
+    resumed = commit(bench.job(run_files(bench, {"b": b"1"}, "again")))
+    assert files_of(bench, resumed) == {"a": b"1", "b": b"1"}
 
 
 def test_other_artifacts_and_other_runs_have_their_own_files_only(bench: Bench) -> None:
