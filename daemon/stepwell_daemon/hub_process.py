@@ -121,9 +121,10 @@ class HubProcess:
         if config.hub_port not in (0, port):
             logger.warning(
                 "the page is on port %d, because port %d was in use at this start or an earlier "
-                "one; start once with hub_port set to have it on that port",
+                "one; start once with `stepwell up --port %d` or `stepwelld --hub-port %d` to have "
+                "it on that port",
                 port,
-                config.hub_port,
+                *[config.hub_port] * 3,
             )
         self.url = config.hub_address().base_url(port)
         self.folder = str(hub_dir(config.data))

@@ -33,6 +33,8 @@ _wrapped: list[Any] = []  # Streams whose write is ours, or was.
 _lock = threading.RLock()  # A signal handler may finish a run in the middle of a start.
 _thread = _Thread()
 _NOTHING = object()
+failed: set[str] = set()
+"""Streams of which a write failed, such as into a pipe that nobody reads any more."""
 
 
 @contextlib.contextmanager
@@ -134,7 +136,11 @@ def _is_plain(stream: Any, original: Any) -> bool:
 
 def _plain_write(original: Any, name: str) -> Callable[..., Any]:
     def write(text: Any, /) -> Any:
-        written = original(text)
+        try:
+            written = original(text)
+        except OSError:
+            failed.add(name)
+            raise
         if _takers and text and not _thread.off:
             print_to_takers(name, text)
         return written
@@ -149,6 +155,9 @@ def _any_write(original: Any, name: str) -> Callable[..., Any]:
         _thread.off = True
         try:
             written = original(text, *more, **named)
+        except OSError:
+            failed.add(name)
+            raise
         finally:
             _thread.off = False
         if text and isinstance(text, str):

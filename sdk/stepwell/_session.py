@@ -122,11 +122,24 @@ def _end_process() -> None:
     ending = _ending.find_ending()
     if ending is None and active and not _exit_note.can_write_at_exit():
         ending = Ending("finished", UNKNOWN_EXIT_CODE)
+    if ending not in (None, _ending.FINISHED):
+        _note_unprinted_error()
     finish_all(ending)
     if (channel := sys.modules.get("stepwell._channel")) is not None:
         channel.outlive_interpreter()  # Again: ending the runs may have made new connections.
     if ending == _ending.INTERRUPTED:
         _ending.mark_interrupted()
+
+
+def _note_unprinted_error() -> None:
+    """Add the traceback that ended the script to the consoles, if stderr could not take it."""
+    streams = sys.modules.get("stepwell._console_streams")
+    error = getattr(sys, "last_value", None)
+    if error is None or streams is None or "stderr" not in streams.failed:
+        return
+    for run in list(active):
+        with contextlib.suppress(Exception):
+            run._recording.console.note_error(error)
 
 
 def _hook() -> None:

@@ -245,6 +245,10 @@ def test_console_lines_arrive_while_the_run_prints(page: Page, site: Site) -> No
         expect(page.get_by_text("the first line")).to_be_visible()
         trainer.print("the second line", error=True)
         expect(page.get_by_text("the second line")).to_be_visible()
+        for number in range(20):
+            trainer.print(f"near the end {number}")
+        trainer.finish()
+        expect(page.get_by_text("near the end 19", exact=True)).to_be_visible()
     finally:
         trainer.close()
 

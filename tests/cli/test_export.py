@@ -193,3 +193,11 @@ def test_the_written_file_is_as_readable_as_any_other(call: Call, tmp_path: Path
     made_by_us.touch()
     call("export", "run-a", "-o", tmp_path / "x.csv")
     assert (tmp_path / "x.csv").stat().st_mode == made_by_us.stat().st_mode
+
+
+def test_a_project_with_a_wrong_letter_is_proposed(call: Call, tmp_path: Path) -> None:
+    wrong = call("export", "digts", "-o", tmp_path / "x.csv")
+    assert wrong.code == 4
+    assert "no run and no project has the name 'digts'; did you mean the project 'digits'?" in (
+        wrong.err
+    )

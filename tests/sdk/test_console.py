@@ -2,9 +2,12 @@
 
 import io
 import logging
+import os
 import re
 import signal
+import subprocess
 import sys
+import textwrap
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -405,6 +408,34 @@ def test_what_went_wrong_is_in_the_console_once(script: str, kept: str, folder: 
     bodies = read_journal(journal).bodies("console")
     lines = [line[2] for body in bodies if body["stream"] == "stderr" for line in body["lines"]]
     assert len([line for line in lines if kept in line and not line.startswith(" ")]) == 1, lines
+
+
+def test_a_traceback_that_stderr_cannot_take_is_in_the_console(folder: Path) -> None:
+    """As in `python train.py 2>&1 | head`."""
+    read_end, write_end = os.pipe()
+    script = """
+        import stepwell, sys
+        run = stepwell.init("p", mode="offline", settings={"metadata": False})
+        sys.stdin.read()
+        print("nobody reads this", flush=True)
+    """
+    words = [sys.executable, "-c", textwrap.dedent(script)]
+    environment = {**os.environ, "STEPWELL_DIR": str(folder / "journals")}
+    with subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=write_end, stderr=write_end, env=environment
+    ) as process:
+        os.close(write_end)
+        os.close(read_end)
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(60) == 1
+    (journal,) = find_journals(folder / "journals")
+    bodies = read_journal(journal).bodies("console")
+    kept = [text for body in bodies if body["stream"] == "stderr" for _, _, text in body["lines"]]
+    assert (kept[0], kept[-1]) == (
+        "Traceback (most recent call last):",
+        "BrokenPipeError: [Errno 32] Broken pipe",
+    )
 
 
 def test_an_exception_of_another_attempt_is_not_taken_for_this_runs(offline: Start) -> None:

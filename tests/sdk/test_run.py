@@ -286,6 +286,14 @@ def test_the_table_of_the_environment_has_each_variable_of_a_setting() -> None:
     table = page.partition("## Environment")[2].partition("## ")[0]
     named = set(re.findall(r"`(STEPWELL_[A-Z_]+)`", table))
     assert set(VARIABLES) <= named <= {*VARIABLES, *OTHER_VARIABLES}
+
+
+def test_every_variable_that_the_sdk_sets_or_reads_is_known() -> None:
+    texts = [path.read_text("utf-8") for path in Path(stepwell.__file__).parent.rglob("*.py")]
+    named = {name for text in texts for name in re.findall(r"\bSTEPWELL_[A-Z_]*[A-Z]\b", text)}
+    known = {*VARIABLES, *OTHER_VARIABLES}
+    assert len(named & known) > 10
+    assert not named - known
     assert all(each.help for each in SETTINGS.values())
 
 

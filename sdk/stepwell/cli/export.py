@@ -14,7 +14,7 @@ from stepwell.cli.errors import NOT_FOUND, OK, USAGE, CommandError
 from stepwell.cli.gaps import doubt_text, gaps_of, missing_text
 from stepwell.cli.options import add_store, places
 from stepwell.cli.output import binary_stdout, format_by_ending, replaced_file
-from stepwell.cli.projects import no_project
+from stepwell.cli.projects import nearest_projects, no_project
 from stepwell.cli.reading import reading
 from stepwell.cli.rows import FORMATS, HistoryColumn, OwnColumns, row_writer
 from stepwell.cli.text import counted
@@ -127,6 +127,12 @@ def find_target(store: "Store", reference: str) -> ExportTarget:
         ref: RunRef = find_run(store, reference)
     except RunNotFoundError:
         if not run_ids:
+            if "/" not in reference and (nearest := nearest_projects(store, reference)):
+                raise CommandError(
+                    f"no run and no project has the name {reference!r}; did you mean the project "
+                    f"{' or '.join(map(repr, nearest))}?",
+                    NOT_FOUND,
+                ) from None
             raise
         return ExportTarget(project, run_ids, True)
     if run_ids:

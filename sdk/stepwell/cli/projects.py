@@ -22,13 +22,26 @@ class NoProjectError(CommandError):
 
 def no_project(store: "Store", project: str) -> NoProjectError:
     """Return the error, with similar names among the latest projects."""
-    from stepwell_store.queries import list_projects
-
-    names = [each.project for each in list_projects(store, limit=_LOOKED_AT).items]
+    names = _names(store)
     if not names:
         return NoProjectError(project, ": the store has no runs yet")
-    nearest = difflib.get_close_matches(project, names, _NEAREST)
+    nearest = _nearest(project, names)
     hint = f"did you mean {', '.join(map(repr, nearest))}?"
     if not nearest:
         hint = f"the latest are {', '.join(map(repr, names[:_NEAREST]))};"
     return NoProjectError(project, f"; {hint} `stepwell runs` lists all")
+
+
+def nearest_projects(store: "Store", name: str) -> list[str]:
+    """Return names of projects that are similar to ``name``."""
+    return _nearest(name, _names(store))
+
+
+def _names(store: "Store") -> list[str]:
+    from stepwell_store.queries import list_projects
+
+    return [each.project for each in list_projects(store, limit=_LOOKED_AT).items]
+
+
+def _nearest(name: str, names: list[str]) -> list[str]:
+    return difflib.get_close_matches(name, names, _NEAREST)

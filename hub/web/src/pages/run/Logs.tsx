@@ -1,6 +1,6 @@
 /** The console of a run: searched by the hub, followed while it runs. */
 import { useSignal, useSignalEffect } from "@preact/signals";
-import { useEffect, useMemo } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 
 import { ApiError } from "../../api/errors.js";
 import { listWriters } from "../../api/hub.js";
@@ -24,6 +24,7 @@ const LOGS_VIEW = {
   at: number(NO_TIME),
 };
 const SEARCH_DELAY_MS = 200;
+const LOOKS_AFTER_END_MS = [0, 2000, 10_000];
 
 export function Logs({ run }: RunTabProps) {
   const { project, run_id } = run;
@@ -36,13 +37,19 @@ export function Logs({ run }: RunTabProps) {
     void state.show({ search: q, stream, label }, at === NO_TIME ? null : at);
   });
   const isRunning = run.state === "running";
-  useEffect(
-    () => (isRunning && isFollowing.value ? state.follow() : undefined),
-    [state, isRunning, isFollowing.value],
-  );
+  const wasRunning = useRef(false);
+  useEffect(() => {
+    wasRunning.current ||= isRunning;
+    if (!isFollowing.value || !wasRunning.current) return undefined;
+    if (isRunning) return state.follow();
+    // The last lines may have come since the last look, or while the page was hidden.
+    const looks = LOOKS_AFTER_END_MS.map((ms) => setTimeout(() => void state.loadLater(), ms));
+    return () => looks.forEach(clearTimeout);
+  }, [state, isRunning, isFollowing.value]);
 
   const jump = (at: number) => {
     isFollowing.value = at === NO_TIME;
+    if (at === NO_TIME && view.values.peek().at === NO_TIME) void state.loadLater();
     view.change({ at }, { push: true });
   };
   const { q } = view.values.value;
