@@ -245,10 +245,23 @@ def test_console_lines_arrive_while_the_run_prints(page: Page, site: Site) -> No
         expect(page.get_by_text("the first line")).to_be_visible()
         trainer.print("the second line", error=True)
         expect(page.get_by_text("the second line")).to_be_visible()
-        for number in range(20):
-            trainer.print(f"near the end {number}")
+    finally:
+        trainer.close()
+
+
+def test_the_last_console_lines_arrive_after_the_end_of_the_run(page: Page, site: Site) -> None:
+    trainer = site.trainer()
+    try:
+        trainer.init("ends", id="ends-2").print("the first line")
+        site.flush()
+        page.goto(f"{site.url}{site.run_path('ends', 'ends-2', 'logs')}")
+        expect(page.get_by_text("the first line")).to_be_visible()
+        # In a hidden page, the console of a running run is not read.
+        hidden = "{value: 'hidden', configurable: true}"
+        page.evaluate(f"Object.defineProperty(document, 'visibilityState', {hidden})")
+        trainer.print("the last line")
         trainer.finish()
-        expect(page.get_by_text("near the end 19", exact=True)).to_be_visible()
+        expect(page.get_by_text("the last line")).to_be_visible()
     finally:
         trainer.close()
 
