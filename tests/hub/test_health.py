@@ -34,7 +34,7 @@ def test_a_kubelet_may_ask_a_hub_behind_a_proxy(
     settings = HubConfig(data=hub.config.data, host="0.0.0.0", proxy="10.9.9.9")
     monkeypatch.setattr(hub.context, "config", settings)
     hub.app = create_app(hub.context, KeyFile(hub.config.folder))
-    asking = hub.client("http://10.1.2.3:8470")
+    asking = hub.client("http://node.example:8470")
     assert asking.get("/p/x").status_code == 400  # It knows neither the name nor the caller.
     assert asking.get(path).status_code == 200
 

@@ -154,7 +154,7 @@ def test_config_names_that_collide_are_all_kept(node: Node) -> None:
         "opt": {"lr": 3},
         "net": {"h": 2},
         "a": 5,
-        "gone": {"kept": 2},
+        "gone.kept": 2,
     }
 
 
