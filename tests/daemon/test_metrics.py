@@ -99,7 +99,7 @@ def test_the_status_has_the_keys_that_are_promised(tmp_path: Path) -> None:
     assert isinstance(writers, list)
     assert set(writers[0]) == {
         *("project", "run_id", "writer_id", "label", "host", "pid", "connected", "position"),
-        *("points_per_second", "seconds_since_last_frame"),
+        *("points_per_second", "seconds_since_last_frame", "relayed"),
     }
 
 
