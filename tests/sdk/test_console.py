@@ -428,7 +428,7 @@ def test_a_traceback_that_stderr_cannot_take_is_in_the_console(folder: Path) -> 
         os.close(read_end)
         assert process.stdin is not None
         process.stdin.close()
-        assert process.wait(60) == 1
+        assert process.wait(60) != 0  # 1, or 120 if the interpreter has output left.
     (journal,) = find_journals(folder / "journals")
     bodies = read_journal(journal).bodies("console")
     kept = [text for body in bodies if body["stream"] == "stderr" for _, _, text in body["lines"]]
