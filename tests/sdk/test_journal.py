@@ -489,7 +489,9 @@ def test_a_handler_that_logs_inside_any_step_of_log_loses_nothing(
     held = read_journal(path)
     assert [value for _, value in held.series("outer")] == [float(step) for step in range(6000)]
     inner = [value for _, value in held.series("inner")]
-    assert inner in ([], [float(step) for step in range(many)])  # Not every step is taken.
+    assert inner == [float(step) for step in range(len(inner))]
+    # Not every step is taken. The sender's thread also makes segments: the end may cut it short.
+    assert place == "_make" or len(inner) in (0, many)
 
 
 @pytest.mark.holds("signal-handlers")
