@@ -2,10 +2,9 @@
 
     {"optimizer": {"lr": 0.1}}  ⇄  path "optimizer.lr", type "float", float 0.1
 
-A dot in a name means the same as nesting in paths, but not in what is read back: the names of a
-path are kept beside it if one of them has a dot. Each path has the time at which it was set, and
-rows apply in that order. A later value replaces the earlier one of its path. A deletion also
-removes all values below its path.
+A path with dots does not show which dots were part of a name. So if a name has a dot, the names of
+its path are kept too. Each path has the time at which it was set, and rows apply in that order. A
+later value replaces the earlier one of its path. A deletion also removes all values below its path.
 """
 
 import json

@@ -15,10 +15,8 @@ def certificate_failure(error: object) -> str:
     Args:
         error: an error of the connection, or one that has it as its ``reason``.
     """
-    found = error if isinstance(error, ssl.SSLError) else getattr(error, "reason", None)
-    if not isinstance(found, ssl.SSLCertVerificationError):
-        return ""
-    return found.verify_message.rstrip(".") or str(found)
+    found = _rejection(error)
+    return "" if found is None else _reason_of(found)
 
 
 def certificate_problem(error: object, *, of_daemon: bool = False) -> str:
@@ -28,10 +26,9 @@ def certificate_problem(error: object, *, of_daemon: bool = False) -> str:
         of_daemon: the daemon made the connection, so its environment counts.
     """
     place = " in the daemon's environment" if of_daemon else ""
-    why = certificate_failure(error)
-    if not why:
+    found = _rejection(error)
+    if found is None:
         return ""
-    found = error if isinstance(error, ssl.SSLCertVerificationError) else error.reason  # type: ignore[attr-defined]
     if found.verify_code in _OTHER_NAMES:
         remedy = "use an address that the certificate names; hub_url of the daemon sets it in links"
     elif found.verify_code in _NOT_VALID_NOW:
@@ -41,4 +38,13 @@ def certificate_problem(error: object, *, of_daemon: bool = False) -> str:
             f"set {CERTIFICATES}{place} to the file of the authority that signed it, or to a copy "
             "of a self-signed certificate"
         )
-    return f"its certificate is not accepted ({why}); {remedy}"
+    return f"its certificate is not accepted ({_reason_of(found)}); {remedy}"
+
+
+def _rejection(error: object) -> ssl.SSLCertVerificationError | None:
+    found = error if isinstance(error, ssl.SSLError) else getattr(error, "reason", None)
+    return found if isinstance(found, ssl.SSLCertVerificationError) else None
+
+
+def _reason_of(error: ssl.SSLCertVerificationError) -> str:
+    return error.verify_message.rstrip(".") or str(error)

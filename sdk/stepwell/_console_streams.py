@@ -34,7 +34,7 @@ _lock = threading.RLock()  # A signal handler may finish a run in the middle of 
 _thread = _Thread()
 _NOTHING = object()
 failed: set[str] = set()
-"""Streams of which a write failed, such as into a pipe that nobody reads any more."""
+"""The streams that have failed to write, for example into a closed pipe."""
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Rows that are on their way to the hub: a read finds what was logged before it."""
+"""Waiting for rows that were logged before a read and are not stored yet."""
 
 import time
 from collections.abc import Callable
@@ -37,7 +37,7 @@ def await_rows(hub: "Hub") -> None:
 
 
 def _flush(hub: "Hub") -> None:
-    """Let the daemon beside the hub store what it received; not after one that has just done so."""
+    """Have the daemon of the hub's node store its rows, unless that was done a moment ago."""
     if time.monotonic() < hub.flush_after:
         return
     pause = _NO_FLUSH_SECONDS
