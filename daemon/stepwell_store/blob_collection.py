@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from stepwell_store.blob_store import BlobStore, StoredBlob
+from stepwell_store.deletion import delete_any_rows
 from stepwell_store.errors import QueryError
 from stepwell_store.store import Store
 from stepwell_wire.errors import ManifestError
@@ -99,14 +100,7 @@ def unnamed_blobs(store: Store, blobs: BlobStore, *, before: float) -> Iterator[
 
 def delete_unowned_rows(store: Store, *, before: float) -> None:
     """Delete rows of `blobs` whose run is deleted."""
-    parameters = {"before": int(before * 1e6)}
-    rows = store.query(
-        f"SELECT 1 FROM blobs WHERE {_UNOWNED} LIMIT 1",
-        parameters=parameters,
-        timeout_seconds=_TIMEOUT_SECONDS,
-    )
-    if rows:
-        store.delete_rows("blobs", _UNOWNED, parameters)
+    delete_any_rows(store, "blobs", _UNOWNED, {"before": int(before * 1e6)})
 
 
 def note_table(store: Store, blobs: BlobStore) -> None:

@@ -259,7 +259,7 @@ def remove_orphans(store: Store) -> None:
     Names are stored before their points, so a series that has just begun has a name.
     """
     for table in (POINTS, ROLLUPS, SERIES_STATS, SERIES_STATS_BY_RUN):
-        _delete(store, table.name, _NAMELESS, {})
+        delete_any_rows(store, table.name, _NAMELESS, {})
 
 
 def _delete_scopes(
@@ -332,7 +332,7 @@ def _delete_former_writers(
     condition, parameters = running.rows(DeletionOrder.BY_NAME)
     condition += " AND writer_id NOT IN {at_work:Array(String)}"
     at_work_ids = [row["writer_id"] for row in at_work]
-    _delete(store, WRITERS.name, condition, {**parameters, "at_work": at_work_ids})
+    delete_any_rows(store, WRITERS.name, condition, {**parameters, "at_work": at_work_ids})
 
 
 def _delete_of_writers(store: Store, scope: _Scope, writer_ids: Collection[str]) -> None:
@@ -347,7 +347,7 @@ def _delete_of_writers(store: Store, scope: _Scope, writer_ids: Collection[str])
     parameters["writer_ids"] = list(writer_ids)
     for table in deleted_with_a_run():
         if any(column.name == "writer_id" for column in table.columns):
-            _delete(store, table.name, condition, parameters)
+            delete_any_rows(store, table.name, condition, parameters)
 
 
 def _note_removed(store: Store, project: str, writers: Sequence[Mapping[str, Any]]) -> None:
@@ -381,16 +381,24 @@ def _delete_rows(
     for table in deleted_with_a_run():
         assert table.deletion is not None
         if table.name not in kept and not should_stop():
-            found |= _delete(store, table.name, *scope.rows(table.deletion))
+            found |= delete_any_rows(store, table.name, *scope.rows(table.deletion))
     return found
 
 
-def _delete(store: Store, table: str, condition: str, parameters: Mapping[str, object]) -> bool:
-    rows = store.query(
-        f"SELECT 1 FROM {table} WHERE {condition} LIMIT 1",
+def delete_any_rows(
+    store: Store, table: str, condition: str, parameters: Mapping[str, object]
+) -> bool:
+    """Delete the rows of ``condition``; return whether there were any.
+
+    A mutation without rows would still read every part. The question counts all rows rather than
+    stop at the first: where one shard answers at once, a cluster ends the question at the others,
+    which may not have the rows of a subquery yet and then answer that its table is missing.
+    """
+    (row,) = store.query(
+        f"SELECT count() AS held FROM {table} WHERE {condition}",
         parameters=parameters,
         timeout_seconds=_TIMEOUT_SECONDS,
     )
-    if rows:  # A mutation without rows would still read every part.
+    if row["held"]:
         store.delete_rows(table, condition, parameters)
-    return bool(rows)
+    return bool(row["held"])
