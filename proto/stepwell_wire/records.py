@@ -45,6 +45,9 @@ ENVIRONMENT: Final = "environment"  # of each writer: {"CUDA_VISIBLE_DEVICES": s
 DEVICE: Final = "device"  # of a node's writer: {"kind", "label", "id", "name", "facts": {…}}
 FINISH: Final = "finish"  # {"state": "finished"|"failed"|"killed"|"crashed", "exit_code": int}
 
+FAILED_ARTIFACTS: Final = "failed_artifacts"
+"""A path in the metadata: ``{digest of a name: {"name", "reason", "at"}}``, made by a daemon."""
+
 
 class Record(NamedTuple):
     """One record in place: ``body`` starts at ``offset + HEADER_BYTES``."""

@@ -142,3 +142,33 @@ def test_an_artifact_is_logged_found_read_compared_followed_and_deleted(
     watch.allow(r"status of 404")
     page.goto(f"{site.url}{root}/data/v9")
     expect(main).to_contain_text("There is no data:v9")
+
+
+def test_a_version_that_was_not_made_is_told_on_the_run(
+    browser: Browser, site: Site, page: Page, watch: Watch
+) -> None:
+    script = """
+import pathlib, tempfile, stepwell
+with stepwell.init(project="failed", id="r", settings=dict(metadata=False)) as run:
+    file = pathlib.Path(tempfile.mkdtemp(), "a.txt")
+    file.write_bytes(b"one")
+    run.log_artifact(file, name="data", type="dataset").wait(120)
+    run.log_artifact(file, name="data", type="model")
+"""
+    assert site.node.python(script).returncode == 0
+
+    def told(at: Page) -> None:
+        warning = at.get_by_role("region", name="Failed artifacts")
+        expect(warning).to_contain_text("data: ")
+        expect(warning).to_contain_text("dataset")
+        assert_fits(at)
+
+    page.goto(f"{site.url}{site.run_path('failed', 'r', 'artifacts')}")
+    told(page)
+    expect(page.get_by_role("region", name="Logged artifacts")).to_contain_text("data:v0")
+    page.goto(f"{site.url}{site.run_path('failed', 'r', 'overview')}")
+    told(page)
+    with watched(browser, site.url, theme="dark", size=PHONE) as (context, _):
+        phone = context.new_page()
+        enter(phone, site.link(site.run_path("failed", "r", "artifacts")))
+        told(phone)

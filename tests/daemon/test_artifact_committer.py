@@ -26,6 +26,7 @@ from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.config import DaemonConfig
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.hub_commands import ControlPlace
+from stepwell_wire.drafts import Draft
 from stepwell_wire.folder import JournalFolder
 from tests.daemon.drafts import make_draft
 
@@ -73,6 +74,7 @@ class Bench:
             DaemonConfig(data=folder / "data", blob_free_bytes_min=0),
             store=None,  # type: ignore[arg-type]
             keeper=None,  # type: ignore[arg-type]
+            spool=None,  # type: ignore[arg-type]
             counters=self.counters,
             find_hub=lambda: place,
         )
@@ -87,10 +89,15 @@ class Bench:
             executor=ThreadPoolExecutor(1),
             worker=self.worker,
             free_bytes_min=0,
+            note_failed=self._note_failed,
             new_backoff=lambda: Backoff(first_seconds=0.001, last_seconds=0.001),
             clock=lambda: self.now,
         )
+        self.told: list[tuple[str, str, str]] = []
         self.shelf.open()
+
+    async def _note_failed(self, draft: Draft, reason: str) -> None:
+        self.told.append((draft.name, reason, self.state(draft.key)))
 
     def draft(self, name: str = "data") -> str:
         journal = self.folder / "journals" / "r-w"
@@ -206,3 +213,11 @@ def test_the_worker_says_whether_others_may_fare_better(
     ready, answer = map(json.loads, answered.getvalue().splitlines())
     assert ready == {"ready": True}
     assert answer == {word: str(error.strerror if isinstance(error, OSError) else error)}
+
+
+def test_a_version_that_was_not_made_is_noted_on_its_run_before_the_draft_ends(bench: Bench):
+    bad, good = bench.draft("bad"), bench.draft("good")
+    bench.worker.answers[bad] = [{"spoiled": "a.bin: it is gone"}]
+    bench.run(lambda: bench.state(bad) and bench.state(good))
+    assert bench.told == [("bad", "a.bin: it is gone", "")]
+    assert (bench.state(bad), bench.state(good)) == ("failed", "committed")

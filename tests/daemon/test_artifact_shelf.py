@@ -342,7 +342,14 @@ def test_a_draft_that_is_done_while_it_is_asked_for_is_not_unknown(
     with ThreadPoolExecutor(1) as executor:
         keeper = StoreKeeper(store, executor)
         config = DaemonConfig(data=tmp_path)
-        part = Artifacts(config, store=store, keeper=keeper, counters=Counters(), find_hub=_no_hub)
+        part = Artifacts(
+            config,
+            store=store,
+            keeper=keeper,
+            spool=None,  # type: ignore[arg-type]
+            counters=Counters(),
+            find_hub=_no_hub,
+        )
     part.shelf = desk.shelf
 
     class Passing(Shelf):

@@ -143,7 +143,7 @@ def test_a_run_that_does_not_wait_says_what_failed(shared: Node) -> None:
         _HEAD
         + textwrap.dedent(
             """
-            with stepwell.init(project="told", settings=quiet) as run:
+            with stepwell.init(project="told", id="told", settings=quiet) as run:
                 (folder / "t.txt").write_bytes(b"one")
                 run.log_artifact(folder / "t.txt", name="told", type="dataset").wait(120)
                 run.log_artifact(folder / "t.txt", name="told", type="modell")
@@ -155,6 +155,17 @@ def test_a_run_that_does_not_wait_says_what_failed(shared: Node) -> None:
     assert "modell" in done.stderr
     (failure,) = [each for each in artifacts_of(shared)["failures"] if each["project"] == "told"]
     assert "modell" in failure["reason"]
+
+    # The run itself has it for good, for those who look at the run alone.
+    def shown() -> dict[str, Any]:
+        return json.loads(shared.stepwell("show", "told/told", "--json").stdout)["metadata"]
+
+    wait_until(lambda: "failed_artifacts" in shown(), "the note in the run's metadata")
+    (noted,) = shown()["failed_artifacts"].values()
+    assert (noted["name"], noted["reason"]) == ("told", failure["reason"])
+    text = shared.stepwell("show", "told/told").stdout
+    assert "artifacts that were not made\n  told, 20" in text
+    assert failure["reason"] in text
 
 
 def test_put_says_when_there_is_no_new_version(shared: Node) -> None:

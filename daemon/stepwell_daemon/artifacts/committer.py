@@ -8,7 +8,7 @@ draft repeatedly ends its worker, has unreadable files, or fails at the hub. It 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from stepwell_daemon.blobs.worker_process import Result
 from stepwell_daemon.errors import BlobRefusedError, DaemonError
 from stepwell_daemon.hub_commands import ControlPlace, HubSilentError
 from stepwell_store import StoreError
+from stepwell_wire.drafts import Draft
 
 logger = logging.getLogger("stepwell_daemon")
 
@@ -62,6 +63,7 @@ class Committer:
         executor: Executor,
         worker: ArtifactWorker,
         free_bytes_min: int,
+        note_failed: Callable[[Draft, str], Awaitable[None]],
         new_backoff: Callable[[], Backoff] = Backoff,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -71,6 +73,7 @@ class Committer:
             store: folder of this daemon's blob store, None if blobs go to ``keeper`` instead.
             executor: one thread, which alone changes the shelf.
             worker: makes the versions; the committer closes it.
+            note_failed: notes on the run of a draft that its version was not made, and why.
             new_backoff: makes the delays between retries, for each operation that failed.
             clock: seconds that never go back; decides how long a draft stays behind others.
         """
@@ -79,6 +82,7 @@ class Committer:
         self._executor = executor
         self._free_bytes_min = free_bytes_min
         self._worker = worker
+        self._note_failed = note_failed
         self._new_backoff, self._clock = new_backoff, clock
         self._behind: dict[str, _Behind] = {}
         self._arrived = asyncio.Event()
@@ -167,6 +171,9 @@ class Committer:
                 self.current, self.progress = "", {}
             if outcome is None:
                 return
+            if outcome["state"] == "failed":
+                # Before it is noted here: after a kill between the two it is only noted again.
+                await self._note_failed(self._shelf.draft(key), outcome["reason"])
             await self._patiently(self._shelf.finish, key, outcome)
             self._count(key, outcome)
             try:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -20,9 +21,14 @@ from stepwell_daemon.blobs.pipeline import Keeper
 from stepwell_daemon.config import DaemonConfig
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.hub_commands import ControlPlace
+from stepwell_daemon.spool.own_events import OwnEvents
+from stepwell_daemon.spool.spool import Spool
 from stepwell_store.blob_store import BlobStore, FolderBlobStore
+from stepwell_store.identity import fingerprint
 from stepwell_wire.blobs_pb2 import ArtifactQuestion, ArtifactState, ArtifactStates
+from stepwell_wire.drafts import Draft
 from stepwell_wire.limits import PROTOCOL_MAJOR
+from stepwell_wire.records import FAILED_ARTIFACTS, METADATA
 from stepwell_wire.service import BLOBS_SERVICE
 
 logger = logging.getLogger("stepwell_daemon")
@@ -39,10 +45,12 @@ class Artifacts:
         *,
         store: BlobStore,
         keeper: Keeper,
+        spool: Spool,
         counters: Counters,
         find_hub: Callable[[], ControlPlace | None],
     ) -> None:
         self._counters = counters
+        self._spool = spool
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="artifacts")
         self.shelf = Shelf(config.data / "artifacts", free_bytes_min=config.blob_free_bytes_min)
         is_own = config.sink != "gateway" and isinstance(store, FolderBlobStore)
@@ -54,14 +62,23 @@ class Artifacts:
             executor=self._executor,
             worker=ArtifactWorker(memory_bytes=config.blob_worker_memory_bytes),
             free_bytes_min=config.blob_free_bytes_min,
+            note_failed=self._note_failed,
         )
-
         self.intake = DraftIntake(self.shelf, on_taken=self._note_taken)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def _note_taken(self) -> None:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self.committer.note_taken)
+
+    async def _note_failed(self, draft: Draft, reason: str) -> None:
+        """Note in the metadata of a run that a version was not made: the last one of each name."""
+        state = self._spool.registry.get(draft.writer_id)
+        if state is None or state.is_removed:  # The writer was silent for a month, or is deleted.
+            return
+        facts = {"name": draft.name, "reason": reason, "at": time.time()}
+        body = {"set": {FAILED_ARTIFACTS: {f"{fingerprint(draft.name):016x}": facts}}}
+        await OwnEvents(self._spool).note(state.info, METADATA, body)
 
     async def open(self) -> None:
         """Load the waiting drafts.

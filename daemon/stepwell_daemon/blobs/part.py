@@ -66,7 +66,12 @@ class Blobs:
         else:
             self._keeper = StoreKeeper(self.store, self._keeping)
         self.artifacts = Artifacts(
-            config, store=self.store, keeper=self._keeper, counters=counters, find_hub=find_hub
+            config,
+            store=self.store,
+            keeper=self._keeper,
+            spool=spool,
+            counters=counters,
+            find_hub=find_hub,
         )
         self.pipeline = BlobPipeline(
             self.queue,

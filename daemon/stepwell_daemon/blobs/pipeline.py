@@ -10,7 +10,6 @@ one blob only, that blob goes to the end of the queue.
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -24,17 +23,15 @@ from stepwell_daemon.blobs.queue import BlobQueue
 from stepwell_daemon.blobs.worker_process import MakeFailedError, Result, WorkerProcess
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.errors import BlobRefusedError, BlobsWaitError, DaemonError
-from stepwell_daemon.spool import record
+from stepwell_daemon.spool.own_events import OwnEvents
 from stepwell_daemon.spool.spool import Spool
-from stepwell_daemon.writer_state import WriterState
 from stepwell_store.blob_store import BlobStore
 from stepwell_store.writer import WriterInfo
 from stepwell_wire.errors import StagedDamagedError
-from stepwell_wire.records import BLOB, pack_event
+from stepwell_wire.records import BLOB
 
 logger = logging.getLogger("stepwell_daemon")
 
-_FULL_SECONDS: Final = 0.5
 _IDLE_SECONDS: Final = 60.0
 
 
@@ -119,7 +116,8 @@ class BlobPipeline:
             workers: processes at once.
             seconds: time limit for one blob.
         """
-        self._queue, self._spool, self._keeper = queue, spool, keeper
+        self._queue, self._keeper = queue, keeper
+        self._events = OwnEvents(spool)
         self._counters = counters
         self._executor = executor
         self._new_worker = partial(WorkerProcess, memory_bytes=worker_memory_bytes, seconds=seconds)
@@ -245,7 +243,7 @@ class BlobPipeline:
             self._all_wait = False
         self.health.problem = ""
         failpoints.hit("blob.kept")
-        await self._note(WriterInfo.of(header), event_body(blob_id, result))
+        await self._events.note(WriterInfo.of(header), BLOB, event_body(blob_id, result))
         failpoints.hit("blob.noted")
         if result.reason:
             self._failed(blob_id, result.reason)
@@ -280,26 +278,7 @@ class BlobPipeline:
         """Report that a blob's bytes are lost, as soon as possible."""
         self._failed(blob_id, reason)
         body = event_body(blob_id, Result(reason=reason))
-        self._append(who, body)
-
-    async def _note(self, who: WriterInfo, body: dict[str, Any]) -> None:
-        """Append an event; return when it is durable."""
-        while True:
-            await self._spool.room()
-            if not self._spool.is_full and self._spool.failure is None:
-                break
-            await asyncio.sleep(_FULL_SECONDS)  # Rows first.
-        self._append(who, body)
-        await self._spool.settled()
-
-    def _append(self, who: WriterInfo, body: dict[str, Any]) -> None:
-        registry = self._spool.registry
-        state = registry.get(who.writer_id)
-        if state is None:  # The writer was silent for a month, or belongs to a spool that is gone.
-            state = WriterState(who, seen_at=time.time())
-            registry.add(state)
-        event = pack_event(BLOB, body, step=0, time_us=time.time_ns() // 1000)
-        self._spool.append(state, state.accepted, event, points=0, flags=record.SYNTHETIC)
+        self._events.append(who, BLOB, body)
 
 
 def event_body(blob_id: str, result: Result) -> dict[str, Any]:

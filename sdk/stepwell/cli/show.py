@@ -29,6 +29,7 @@ from stepwell.cli.text import (
 )
 from stepwell.cli.unsent import print_unsent
 from stepwell_wire.exit_note import signal_of
+from stepwell_wire.records import FAILED_ARTIFACTS
 
 if TYPE_CHECKING:
     from stepwell_store import Store
@@ -163,6 +164,12 @@ def detail_text(detail: dict[str, Any], *, now: float, with_node: bool = False) 
     if gaps := detail["gaps"]:
         lines = [f"  {gap_text(gap)}" for gap in gaps[:_LINES_MAX]]
         blocks.append(_section("missing", "\n".join(lines) + _more(gaps)))
+    if failed := list(detail["metadata"].get(FAILED_ARTIFACTS, {}).values()):
+        lines = [
+            f"  {plain(each['name'])}, {zoned_text(each['at'])}: {plain(each['reason'])}"
+            for each in failed[:_LINES_MAX]
+        ]
+        blocks.append(_section("artifacts that were not made", "\n".join(lines) + _more(failed)))
     if node := detail["node"]:
         if with_node:
             blocks.append(_section("node, while it ran", _node_table(node)))

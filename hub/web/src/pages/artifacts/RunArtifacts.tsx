@@ -9,6 +9,7 @@ import { useFollow } from "../../state/follow.js";
 import { usePolling } from "../../state/polling.js";
 import { useResource, type Resource } from "../../state/resource.js";
 import { pathOf } from "../../state/routes.js";
+import { FailedArtifacts, hasFailedArtifacts } from "../run/FailedArtifacts.js";
 import type { RunTabProps } from "../run/runTab.js";
 import "./artifacts.css";
 import { logLines } from "./snippets.js";
@@ -28,7 +29,8 @@ export function RunArtifacts({ run }: RunTabProps) {
   useFollow(used, [state]);
   useFollow(logged, [state]);
   const isEmpty = used.data.value?.versions.length === 0 && logged.data.value?.versions.length === 0;
-  if (isEmpty) {
+  const hasFailed = hasFailedArtifacts(run.metadata);
+  if (isEmpty && !hasFailed) {
     return (
       <Notice title="The run used and logged no artifact">
         <p>Log one in a script:</p>
@@ -38,6 +40,7 @@ export function RunArtifacts({ run }: RunTabProps) {
   }
   return (
     <div class="run-artifacts">
+      <FailedArtifacts metadata={run.metadata} />
       <Part title="Used" empty="The run used no artifact." resource={used} project={project} />
       <Part title="Logged" empty="The run logged no artifact." resource={logged} project={project} />
     </div>

@@ -20,6 +20,7 @@ import { useResource } from "../../state/resource.js";
 import { pathOf } from "../../state/routes.js";
 import { theme } from "../../state/theme.js";
 import { Fact } from "./Fact.js";
+import { FailedArtifacts } from "./FailedArtifacts.js";
 import { Gaps } from "./Gaps.js";
 import type { RunTabProps } from "./runTab.js";
 import { Source } from "./Source.js";
@@ -36,6 +37,7 @@ export function Overview({ run, onChange }: RunTabProps) {
       <div class="column">
         <Facts run={run} onChange={onChange} />
         <Gaps run={run} gaps={gaps} />
+        <FailedArtifacts metadata={run.metadata} />
         <Source metadata={run.metadata} />
         <Writers writers={writers} />
       </div>
