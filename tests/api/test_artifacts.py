@@ -2,11 +2,12 @@
 
 import math
 import uuid
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from stepwell.errors import ArtifactPathError, HubError, NotFoundError, UnavailableError
+from stepwell.errors import ArtifactPathError, HubError, NotFoundError, UnavailableError, UsageError
 from tests.api.conftest import World
 from tests.api.made_artifacts import FILES, client, digest, make_version, manifest_of
 from tests.hub.made import make_run
@@ -76,18 +77,30 @@ def test_whether_there_is_one(world: World, project: str) -> None:
         api.artifact_exists("no name!")
 
 
-def test_a_saved_file_is_found_through_the_error_of_file(world: World, project: str) -> None:
+def test_a_saved_file_is_a_file_of_its_run_alone(
+    world: World, project: str, tmp_path: Path
+) -> None:
     make_run(world.store, project, "a b")
     make_run(world.store, project, "a_b")
+    make_version(world, project, "run-a_b-files", {"old.txt": b"1"}, type="run-files", run_id="a b")
     make_version(world, project, "run-a_b-files", FILES, type="run-files", run_id="a b")
-    with pytest.raises(NotFoundError) as caught:
-        world.api.run(f"{project}/a b").file("a.txt")
-    place = f"{project}/run-a_b-files:latest"
-    assert f'The files of run.save are in Api().artifact("{place}"). ' in str(caught.value)
-    assert "a.txt" in [each.path for each in world.api.artifact(place).files()]
-    with pytest.raises(NotFoundError) as caught:
-        world.api.run(f"{project}/a_b").file("a.txt")
-    assert "run.save" not in str(caught.value)
+    run = world.api.run(f"{project}/a b")
+    found = run.files()
+    assert {each.name: each.size for each in found} == {
+        path: len(content) for path, content in FILES.items()
+    }
+    assert [(each.state, each.metric, each.step) for each in found] == [
+        ("ready", "", None) for _ in FILES
+    ]
+    assert [each.name for each in run.files(names=["a.txt", "b"])] == ["a.txt"]
+    with run.file("a.txt").download(tmp_path) as file:
+        assert file.read().encode() == FILES["a.txt"]
+    assert (tmp_path / "a.txt").read_bytes() == FILES["a.txt"]
+    with pytest.raises(UsageError, match="exists"):
+        run.file("a.txt").download(tmp_path)
+    with pytest.raises(NotFoundError, match=r"did you mean 'a\.txt'"):
+        run.file("a.txtt")
+    assert world.api.run(f"{project}/a_b").files() == []
 
 
 def test_runs_around_a_version(world: World, project: str) -> None:

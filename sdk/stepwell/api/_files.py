@@ -1,4 +1,4 @@
-"""The media that a run logged, as files that can be downloaded."""
+"""The media that a run logged and the files that it saved, to be downloaded."""
 
 import mimetypes
 import os
@@ -9,8 +9,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from stepwell._artifacts.entries import ArtifactFile, read_manifest
+from stepwell._artifacts.versions import COMMITTED, facts_of, version_path
 from stepwell.api._awaiting import await_media, await_own_media
-from stepwell.errors import HubError, UsageError
+from stepwell.errors import HubError, NotFoundError, UsageError
+from stepwell_wire.artifact_names import LATEST, RUN_FILES_TYPE, run_files_name
 
 if TYPE_CHECKING:
     from stepwell._hub_client import Hub
@@ -135,6 +138,40 @@ class File:
 
     def __repr__(self) -> str:
         return f"<File {self.name} ({self.size:,} bytes)>"
+
+
+class SavedFile(ArtifactFile):
+    """One file that `run.save` kept, of the latest version of the run's files.
+
+    Attributes:
+        name: its path, as `run.save` kept it.
+        metric, step, caption, state, reason: as of a `File`, for code that reads both.
+    """
+
+    metric = caption = reason = ""
+    step: int | None = None
+    state = "ready"
+
+    def __repr__(self) -> str:
+        return f"<File {self.name} ({self.size or 0:,} bytes)>"
+
+
+def saved_files_of(hub: "Hub", project: str, run_id: str) -> list[SavedFile]:
+    """Return the files that `run.save` kept, by path."""
+    try:
+        version = hub.get(version_path(project, run_files_name(run_id), LATEST))
+    except NotFoundError:
+        return []
+    # Ids that differ only in characters that names of artifacts lack have the same name there.
+    if (version["state"], version["type"], version["run_id"]) != (
+        COMMITTED,
+        RUN_FILES_TYPE,
+        run_id,
+    ):
+        return []
+    facts = facts_of(version)
+    manifest = read_manifest(hub, facts)
+    return [SavedFile(hub, facts, path, entry) for path, entry in sorted(manifest.entries.items())]
 
 
 def files_of(hub: "Hub", project: str, run_id: str) -> list[File]:

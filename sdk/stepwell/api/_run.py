@@ -5,26 +5,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from stepwell._artifacts.versions import COMMITTED, version_path
 from stepwell._hub_client import path_of
 from stepwell._summary_below import below
 from stepwell.api._arrow import frame_of
 from stepwell.api._awaiting import await_rows
 from stepwell.api._console import ConsoleLine, console_lines
-from stepwell.api._files import File, files_of
+from stepwell.api._files import File, SavedFile, files_of, saved_files_of
 from stepwell.api._frames import system_rows
 from stepwell.api._history import checked_keys, checked_samples, history_rows, steps_asked
 from stepwell.api._names import nearest
 from stepwell.api._times import moment_text
 from stepwell.api._versions import Artifacts
 from stepwell.errors import (
-    HubError,
     NotFoundError,
     UnavailableError,
     UnavailableNameError,
     UsageError,
 )
-from stepwell_wire.artifact_names import LATEST, RUN_FILES_TYPE, run_files_name
 from stepwell_wire.hub_access import page_path
 
 if TYPE_CHECKING:
@@ -260,13 +257,18 @@ class Run:
         """The console of the run, line by line."""
         return console_lines(self._hub, self.project, self.id)
 
-    def files(self, names: Sequence[str] | None = None, per_page: int = 50) -> list[File]:
-        """Return the media of the run: all, or those with these names."""
+    def files(
+        self, names: Sequence[str] | None = None, per_page: int = 50
+    ) -> list[File | SavedFile]:
+        """Return the media of the run and the files of its `save`: all, or those of these names."""
         await_rows(self._hub)
-        found = files_of(self._hub, self.project, self.id)
+        found: list[File | SavedFile] = [
+            *files_of(self._hub, self.project, self.id),
+            *saved_files_of(self._hub, self.project, self.id),
+        ]
         return found if names is None else [each for each in found if each.name in set(names)]
 
-    def file(self, name: str) -> File:
+    def file(self, name: str) -> File | SavedFile:
         """Return one of `files`.
 
         Raises:
@@ -278,24 +280,11 @@ class Run:
                 return each
         hint = nearest(name, [each.name for each in found])
         end = "" if hint.endswith("?") else "."
-        saved = self._saved_files()
-        where = f'The files of run.save are in Api().artifact("{saved}"). ' if saved else ""
         raise NotFoundError(
-            f"run {self.project}/{self.id} has no file {name!r}{hint}{end} {where}Its output is in "
+            f"run {self.project}/{self.id} has no file {name!r}{hint}{end} Its output is in "
             "console_logs, its values are in config, summary and metadata",
             code="not_found",
         )
-
-    def _saved_files(self) -> str:
-        """Return the artifact of the files that `run.save` kept, "" without one."""
-        name = run_files_name(self.id)
-        try:
-            version = self._hub.get(version_path(self.project, name, LATEST))
-        except HubError:  # The missing file is reported, with or without this.
-            return ""
-        facts = (version["state"], version["type"], version["run_id"])
-        is_own = facts == (COMMITTED, RUN_FILES_TYPE, self.id)
-        return f"{self.project}/{name}:{LATEST}" if is_own else ""
 
     def logged_artifacts(self, per_page: int = 100) -> Artifacts[Any]:
         """Return the versions that the run logged, in order, each a `stepwell.Artifact`."""
