@@ -6,7 +6,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.axe import findings
-from tests.browser.chromium import PHONE, Watch, enter, watched
+from tests.browser.chromium import PHONE, Watch, enter, post, watched
 from tests.browser.site import Site
 
 PROJECT = "reports"
@@ -194,3 +194,23 @@ def two_save(page: Page, address: str, watch: Watch) -> None:
     page.get_by_role("button", name="Restore this version").click()
     expect(page.get_by_role("button", name="Versions")).to_be_visible()
     expect(page.locator(".report-page .fact").first).to_contain_text("version 5")
+
+
+def test_a_project_with_only_a_report_is_found_in_the_list(page: Page, site: Site) -> None:
+    trainer = site.trainer()
+    try:
+        trainer.init("with a run").log({"loss": 1.0}).finish()
+        site.flush()
+    finally:
+        trainer.close()
+    body = {"title": "Plan", "text": "# Plan", "key": "plan-of-no-run"}
+    post(page, site, "/projects/plans%20alone/reports", body)
+    page.goto(f"{site.url}/")
+    others = page.get_by_role("region", name="Projects without runs")
+    expect(others.get_by_role("link", name="with a run")).to_have_count(0)
+    page.get_by_label("Search projects").fill("PLANS")
+    expect(page.get_by_role("link", name="with a run")).to_have_count(0)
+    others.get_by_role("link", name="plans alone").click()
+    page.get_by_role("link", name="Reports").click()
+    expect(page.get_by_role("link", name="Plan")).to_be_visible()
+    assert findings(page) == []

@@ -62,6 +62,24 @@ def test_projects_are_listed_and_searched(hub: Hub, project: str) -> None:
     assert code_of(ask(hub, "GET", "/projects/no-such", 404)) == "not_found"
 
 
+def test_projects_without_runs_are_named_on_the_first_page(hub: Hub, project: str) -> None:
+    new = f"{project}-new"
+    for name in (project, new):
+        body = {"title": "r", "text": "# Title", "key": name.ljust(16, "-")}
+        ask(hub, "POST", f"/projects/{name}/reports", 201, json=body)
+    page = ask(hub, "GET", "/projects", params={"search": project.upper(), "limit": 1})
+    assert [each["project"] for each in page["projects"]] == [project]
+    assert page["without_runs"] == [new]
+    assert ask(hub, "GET", "/projects", params={"search": f"{new}x"})["without_runs"] == []
+    page = ask(hub, "GET", "/projects", params={"limit": 1, "sort": "project"})
+    assert new in page["without_runs"]
+    if page["next_cursor"]:
+        query = {"limit": 1, "sort": "project", "cursor": page["next_cursor"]}
+        assert ask(hub, "GET", "/projects", params=query)["without_runs"] == []
+    ask(hub, "DELETE", f"/projects/{new}", 204)
+    assert new not in ask(hub, "GET", "/projects")["without_runs"]
+
+
 def test_lists_go_on_at_a_cursor(hub: Hub, project: str) -> None:
     path, body = f"/projects/{project}/runs/query", {"limit": 2, "sort": ["created"]}
     first = ask(hub, "POST", path, json=body)

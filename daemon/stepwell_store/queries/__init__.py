@@ -71,7 +71,7 @@ from stepwell_store.queries.node_buckets import node_buckets
 from stepwell_store.queries.nodes import Device, NodeMetric, RunNode, run_nodes
 from stepwell_store.queries.overview import RunOverview, RunRef
 from stepwell_store.queries.page import Page
-from stepwell_store.queries.projects import ProjectOverview, list_projects
+from stepwell_store.queries.projects import ProjectOverview, list_projects, projects_with_runs
 from stepwell_store.queries.run_devices import RunDevice, RunDevices, run_devices
 from stepwell_store.queries.runs import list_runs, runs_by_id
 from stepwell_store.queries.series import series_buckets
@@ -160,6 +160,7 @@ __all__ = [
     "plan_history",
     "project_pulse",
     "projects_pulse",
+    "projects_with_runs",
     "read_columns",
     "run_devices",
     "run_metrics",

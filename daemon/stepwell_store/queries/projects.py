@@ -1,5 +1,6 @@
 """The projects of a store."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -96,6 +97,17 @@ def list_projects(
         held = last[key] if is_text else int(last[key])
         following = encode_cursor(asked, [held, last["project"]])
     return Page(tuple(map(_project, rows[:limit])), following)
+
+
+def projects_with_runs(
+    store: Store, names: Sequence[str], *, limits: Limits = DEFAULT
+) -> frozenset[str]:
+    """Return those of ``names`` that are projects with runs."""
+    runs = runs_sql("project, run_id", "project IN {names:Array(String)}", resumed=False)
+    rows = Question(store, limits).rows(
+        f"SELECT project FROM ({runs}) GROUP BY project", {"names": list(names)}
+    )
+    return frozenset(row["project"] for row in rows)
 
 
 def _project(row: dict[str, Any]) -> ProjectOverview:

@@ -1,14 +1,17 @@
 """Projects, and the names that a project's runs use."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from stepwell_hub.api.artifacts import plain
 from stepwell_hub.api.forms import ForceForm, Limit, Name, RunIds, Text
 from stepwell_hub.artifacts.project_deletion import delete_project as delete_with_artifacts
 from stepwell_hub.endpoints import Call, Form, endpoint
-from stepwell_hub.errors import ApiError
+from stepwell_hub.errors import ApiError, CatalogUnavailableError
 from stepwell_store import queries
+
+_WITHOUT_RUNS_MAX: Final = 200
+_LOOKED_AT: Final = 2000
 
 
 class ProjectsForm(Form):
@@ -20,9 +23,16 @@ class ProjectsForm(Form):
 
 @dataclass(frozen=True, slots=True)
 class ProjectsPage:
+    """
+    Attributes:
+        without_runs: names of projects that have only sweeps, reports or artifacts, 200 at most;
+            on the first page alone.
+    """
+
     projects: tuple[queries.ProjectOverview, ...]
     next_cursor: str | None
     total: int | None
+    without_runs: tuple[str, ...] = ()
 
 
 @endpoint("GET", "/projects", query=ProjectsForm, answer=ProjectsPage)
@@ -36,7 +46,23 @@ async def list_projects(call: Call) -> Any:
         limit=form.limit,
         cursor=form.cursor,
     )
-    return ProjectsPage(page.items, page.next_cursor, page.total)
+    others = () if form.cursor is not None else await _without_runs(call, form.search)
+    return ProjectsPage(page.items, page.next_cursor, page.total, others)
+
+
+async def _without_runs(call: Call, search: str) -> tuple[str, ...]:
+    from stepwell_hub.catalog.projects import known_projects
+
+    try:
+        known = await call.context.catalog.do(known_projects)
+    except CatalogUnavailableError:  # Runs are listed without it.
+        return ()
+    found = [name for name in known if search.casefold() in name.casefold()]
+    if not found:
+        return ()
+    found = found[:_LOOKED_AT]
+    with_runs = await call.ask(queries.projects_with_runs, found)
+    return tuple(name for name in found if name not in with_runs)[:_WITHOUT_RUNS_MAX]
 
 
 @endpoint("GET", "/projects/{project}", answer=queries.ProjectOverview)

@@ -42,23 +42,6 @@ class Deletion:
     asked_at: float
 
 
-def is_known(catalog: Catalog, project: str) -> bool:
-    """Return whether the catalog has rows of ``project``, which may have no runs."""
-    collections = select(ArtifactCollection.id).where(ArtifactCollection.project == project)
-    with catalog.reading() as session:
-        return any(
-            session.execute(select(exists().where(*conditions))).scalar()
-            for conditions in (
-                *((each.project == project,) for each in (Sweep, Report, View)),
-                # Deleted versions stay for the lineage of other projects' runs.
-                (
-                    ArtifactVersion.collection_id.in_(collections),
-                    ArtifactVersion.state.in_(LIVE),
-                ),
-            )
-        )
-
-
 def ask(catalog: Catalog, project: str, *, now: float) -> Deletion:
     """Note that a project is to be deleted; rows made after ``now`` are not deleted."""
     with catalog.changing() as session:

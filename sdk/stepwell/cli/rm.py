@@ -224,9 +224,9 @@ def _hub_knows(data: Path, project: str) -> bool:
     with _catalog(data, project) as catalog:
         if catalog is None:
             return False
-        from stepwell_hub.catalog import project_deletion
+        from stepwell_hub.catalog import projects
 
-        return project_deletion.is_known(catalog, project)
+        return projects.is_known(catalog, project)
 
 
 def _remove_orphans(store: "Store", *, ask: bool) -> int:

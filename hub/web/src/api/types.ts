@@ -82,6 +82,8 @@ export interface ProjectsPage {
   projects: readonly ProjectOverview[];
   next_cursor: string | null;
   total: number | null;
+  /** Names of projects that have only sweeps, reports or artifacts; on the first page alone. */
+  without_runs: readonly string[];
 }
 
 export interface MetricName {

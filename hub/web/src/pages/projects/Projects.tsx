@@ -29,11 +29,13 @@ export function Projects() {
   const more = async (cursor: string) => {
     const before = projects.data.value?.projects ?? [];
     const next = await listProjects({ limit: PAGE, search: search.value, cursor });
-    projects.set({ ...next, projects: [...before, ...next.projects] });
+    const without_runs = projects.data.value?.without_runs ?? [];
+    projects.set({ ...next, without_runs, projects: [...before, ...next.projects] });
   };
   const page = projects.data.value;
   const error = projects.error.value;
   const isEmptyHub = page !== null && page.projects.length === 0 && search.value === "";
+  const withoutRuns = page?.without_runs ?? [];
   // An empty hub's notice watches by itself: it opens the first run instead of listing it.
   useLive(isEmptyHub ? null : { project: null, runs: [], metrics: [] }, () => void projects.load());
   return (
@@ -56,18 +58,35 @@ export function Projects() {
       )}
       {!page && !error && <Skeleton />}
       {isEmptyHub && <FirstRun />}
-      {page && page.projects.length === 0 && search.value !== "" && (
+      {page && page.projects.length === 0 && withoutRuns.length === 0 && search.value !== "" && (
         <Notice title={`No project's name has “${search.value}”`}>
           <button type="button" onClick={() => (search.value = "")}>Show all projects</button>
         </Notice>
       )}
       {page && page.projects.length > 0 && <ProjectsTable projects={page.projects} />}
+      {withoutRuns.length > 0 && <WithoutRuns projects={withoutRuns} />}
       {page?.next_cursor != null && (
         <p class="more">
           <button type="button" onClick={() => void more(page.next_cursor as string)}>More projects</button>
         </p>
       )}
     </main>
+  );
+}
+
+function WithoutRuns({ projects }: { projects: readonly string[] }) {
+  return (
+    <section class="without-runs" aria-label="Projects without runs">
+      <header class="card-head">
+        <h2>Without runs</h2>
+        <span class="fact">They have sweeps, reports or artifacts.</span>
+      </header>
+      <ul>
+        {projects.map((project) => (
+          <li key={project}><a href={pathOf({ page: "charts", project })}>{project}</a></li>
+        ))}
+      </ul>
+    </section>
   );
 }
 

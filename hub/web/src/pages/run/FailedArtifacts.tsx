@@ -6,6 +6,11 @@ export function hasFailedArtifacts(metadata: ValueMap): boolean {
   return isValueMap(metadata["failed_artifacts"]);
 }
 
+/** What is left of the metadata for a tree beside `FailedArtifacts`. */
+export function withoutFailedArtifacts(metadata: ValueMap): ValueMap {
+  return Object.fromEntries(Object.entries(metadata).filter(([path]) => path !== "failed_artifacts"));
+}
+
 export function FailedArtifacts({ metadata }: { metadata: ValueMap }) {
   const failed = metadata["failed_artifacts"];
   if (!isValueMap(failed)) return null;

@@ -20,7 +20,7 @@ import { useResource } from "../../state/resource.js";
 import { pathOf } from "../../state/routes.js";
 import { theme } from "../../state/theme.js";
 import { Fact } from "./Fact.js";
-import { FailedArtifacts } from "./FailedArtifacts.js";
+import { FailedArtifacts, withoutFailedArtifacts } from "./FailedArtifacts.js";
 import { Gaps } from "./Gaps.js";
 import type { RunTabProps } from "./runTab.js";
 import { Source } from "./Source.js";
@@ -47,7 +47,7 @@ export function Overview({ run, onChange }: RunTabProps) {
         {Object.keys(run.defined_metrics).length > 0 && (
           <ValueTree title="Defined metrics" root={run.defined_metrics} empty="" />
         )}
-        <ValueTree title="Metadata" root={run.metadata} empty="The run has no metadata." />
+        <ValueTree title="Metadata" root={withoutFailedArtifacts(run.metadata)} empty="The run has no metadata." />
       </div>
     </div>
   );
