@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stepwell.api._filters import filter_text, sort_key
 from stepwell.errors import FilterError
-from stepwell_store.queries import list_runs
+from stepwell_store.queries import edit_run, list_runs
 from stepwell_store.queries.filter import parse_filter
 from tests.api.conftest import World
 from tests.store.made import START_US, event, fresh_project, log, tell, writer
@@ -206,6 +206,8 @@ def test_a_filter_finds_what_mongodb_finds(world: World, project: str, filters: 
         ({"metric.loss:min": {"$lt": 3}}, '"metric.loss":min<3'),
         ({"display_name": {"$regex": "big", "$options": "i"}}, 'name~"(?i)big"'),
         ({"name": "x"}, '(name:"x" | id:"x")'),
+        ({"archived": True}, "archived:true"),
+        ({"archived": {"$in": [True, False]}}, "(archived:true | archived:false)"),
     ],
 )
 def test_texts(filters: Any, text: str) -> None:
@@ -227,6 +229,24 @@ def test_the_value_of_their_config_is_ours(world: World) -> None:
         text = filter_text({key: 1})
         found = {each.run_id for each in list_runs(world.store, project, filter=text).items}
         assert found == ({"flat", "nested"} if key.endswith("value") else {"flat"})
+
+
+def test_archived_runs_are_found_by_a_filter_that_names_them(world: World) -> None:
+    project = fresh_project()
+    for run_id in ("kept", "put away"):
+        start = event("start", {**_START, "project": project, "run_id": run_id})
+        tell(world.store, writer(project, run_id), start)
+    edit_run(world.store, project, "put away", archived=True)
+    found = {
+        name: {each.id for each in world.api.runs(project, filters)}
+        for name, filters in (
+            ("none", {}),
+            ("true", {"archived": True}),
+            ("false", {"archived": False}),
+            ("not", {"archived": {"$ne": True}}),
+        )
+    }
+    assert found == {"none": {"kept"}, "true": {"put away"}, "false": {"kept"}, "not": {"kept"}}
 
 
 @pytest.mark.parametrize(
@@ -255,6 +275,7 @@ def test_the_value_of_their_config_is_ours(world: World) -> None:
         ({"config.lr": {"$gt": float("nan")}}, "expects a number"),
         ({"config.lr": {"$regex": 3}}, "expects an expression"),
         ({"config.lr": {"$options": "i"}}, r"without \$regex"),
+        ({"archived": "yes"}, "archived: expected True or False, not 'yes'"),
         ({"username": "me"}, "runs have no user here"),
         ({"created_at": "soon"}, "is not a time"),
         ([{"state": "x"}], "is not a filter"),

@@ -39,6 +39,7 @@ _FIELDS: Final = {
     "notes": "notes",
     "host": "host",
     "project": "project",
+    "archived": "archived",
     "duration": "duration",
     "created_at": "created",
     "createdAt": "created",
@@ -183,6 +184,10 @@ def _operation(key: str, paths: Sequence[str], name: str, value: Any, options: A
 
 
 def _equal(key: str, path: str, value: Any) -> str:
+    if path == "archived":
+        if not isinstance(value, bool):
+            raise FilterError(f"{key}: expected True or False, not {value!r}")
+        return _term(path, ":", "true" if value else "false")
     if value is None:
         return _term(path, ":", "none")
     if path in _MOMENTS:
