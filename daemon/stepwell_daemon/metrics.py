@@ -107,6 +107,11 @@ class DaemonCollector(Collector):
             ("ready", "1 if frames are accepted and made durable, else 0.", facts.ready),
             ("problems", "Number of problems in the status.", len(facts.problems())),
             ("writers_connected", "Connected writers.", len(spool.registry.connected())),
+            (
+                "writers_relayed",
+                "Writers of runs that other daemons relay to this one now.",
+                len(spool.registry.relayed()),
+            ),
             ("spool_bytes", "Size of the spool on disk.", spool.disk_bytes),
             (
                 "spool_bytes_max",

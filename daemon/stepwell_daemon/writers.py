@@ -27,6 +27,11 @@ class Registry:
     def connected(self) -> list[WriterState]:
         return [state for state in self.states.values() if state.session is not None]
 
+    def relayed(self) -> list[WriterState]:
+        """Return the runs' writers that log to another daemon now, which relays to this one."""
+        found = self.states.values()
+        return [state for state in found if state.is_relayed and not state.info.is_node]
+
     def journal_dirs(self) -> set[str]:
         """Return the folders that contain the journals of writers, or may do so."""
         return {state.journal_dir for state in self.states.values() if state.journal_dir}

@@ -22,7 +22,14 @@ ROWS: Final[dict[str, list[tuple[str, str, list[tuple[str, str]]]]]] = {
     "Daemons": [
         ("Ready", "none", [("stepwell_ready{N}", "{{instance}}")]),
         ("Problems in the status", "none", [("stepwell_problems{N}", "{{instance}}")]),
-        ("Writers connected", "none", [("stepwell_writers_connected{N}", "{{instance}}")]),
+        (
+            "Writers",
+            "none",
+            [
+                ("stepwell_writers_connected{N}", "{{instance}} connected"),
+                ("stepwell_writers_relayed{N} > 0", "{{instance}} relayed"),
+            ],
+        ),
         (
             "Points a second",
             "cps",

@@ -1,5 +1,6 @@
 """A node and a gateway as processes of their own: settings, TLS, tokens, status, rotation."""
 
+import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -51,6 +52,10 @@ def test_a_node_relays_with_tls_and_a_token_that_is_changed_while_both_run(
         (writer,) = found["writers"]
         assert (writer["connected"], writer["relayed"]) == (False, True)
         assert node_status["writers"][0]["relayed"] is False
+        with urllib.request.urlopen(found["metrics_url"], timeout=30) as answer:
+            lines = answer.read().decode().splitlines()
+        assert "stepwell_writers_connected 0.0" in lines
+        assert "stepwell_writers_relayed 1.0" in lines
         assert node_status["sink"]["kind"] == f"gateway localhost:{port}"
         assert node_status["sink"]["healthy"]
 
