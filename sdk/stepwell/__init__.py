@@ -172,7 +172,7 @@ _HOMES = {
     "Artifact": "_artifacts.artifact",
     **dict.fromkeys(("panel", "report"), "_reports"),
     "plot": "",
-    "plot_table": "plot",
+    **dict.fromkeys(("CustomChart", "plot_table", "visualize"), "plot"),
     "install_as_wandb": "wandb_compat",
     "Config": "_config",
     "Definition": "_definitions",
@@ -183,10 +183,17 @@ _HOMES = {
     "sync": "_sync",
     "errors": "",
     "testing": "",
+    "util": "",
     **dict.fromkeys((name for name in __all__ if name.endswith("Error")), "errors"),
+    "CommError": "errors",
     "Error": "errors",
     "TrialStopped": "errors",
 }
+_NAMES_OF_WANDB = """
+ArtifactTTL apis attach catboost data_types env gym integration keras lightgbm sdk sklearn
+tensorboard wandb_run xgboost
+"""
+_ONLY_OF_WANDB = _NAMES_OF_WANDB.split()
 
 
 class _NoRunYet:
@@ -386,7 +393,13 @@ _current.follow(globals(), {name: globals()[name] for name in _OF_RUN})
 def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
-        raise AttributeError(f"module 'stepwell' has no attribute {name!r}")
+        hint = ""
+        if name in _ONLY_OF_WANDB:
+            hint = (
+                f"; wandb.{name} exists for scripts that say `import wandb` and are started with "
+                "`stepwell run -- python SCRIPT`"
+            )
+        raise AttributeError(f"module 'stepwell' has no attribute {name!r}{hint}")
     if not home:
         return __import__(f"stepwell.{name}", fromlist=["*"])
     value = getattr(__import__(f"stepwell.{home}", fromlist=["*"]), name)

@@ -77,6 +77,9 @@ class HubAccessError(HubError):
     """The hub's key is missing or wrong."""
 
 
+CommError, AuthenticationError = HubError, HubAccessError  # The names in that client.
+
+
 class NotFoundError(HubError, ValueError):
     """No such project, run or file."""
 

@@ -258,7 +258,20 @@ def test_stepwell_under_the_name_wandb_has_the_same_surface() -> None:
         if not hasattr(stepwell, name)
     ]
     # What makes sense under the other name only.
-    assert missing == ["ArtifactTTL", "CommError", "CustomChart", "visualize"]
+    assert missing == ["ArtifactTTL"]
+    for name in ["ArtifactTTL", *names["_MODULES"]]:  # type: ignore[misc]
+        if not hasattr(stepwell, name):
+            with pytest.raises(AttributeError, match=rf"wandb\.{name} exists for scripts that say"):
+                getattr(stepwell, name)
+
+
+def test_helpers_and_errors_of_wandb_are_in_stepwell() -> None:
+    assert len(stepwell.util.generate_id()) == 8
+    assert len(stepwell.util.generate_id(20)) == 20
+    assert stepwell.CommError is stepwell.errors.CommError is stepwell.errors.HubError
+    assert issubclass(stepwell.errors.NotFoundError, stepwell.errors.CommError)
+    with pytest.raises(AttributeError, match=r"no attribute 'utils'$"):
+        _ = stepwell.utils
 
 
 # ---------------------------------------------------------------------------- the command
@@ -279,6 +292,15 @@ def test_stepwell_under_the_name_wandb_has_the_same_surface() -> None:
         (("status",), 0, "a daemon answers on "),
         (("sync",), 0, ""),
         ((), 0, "login"),
+        (("sync", "--help"), 0, "--dry-run"),
+        (("offline", "-h"), 0, "usage: wandb offline"),
+        (("disabled", "--help"), 0, "usage: wandb disabled"),
+        (("offline", "now"), 2, "unrecognized arguments: now"),
+        (("sync", "--id", "other"), 2, "--id is not available"),
+        (("sync", "--no-such"), 2, "unrecognized arguments: --no-such"),
+        (("sync", "wandb/offline-run-*"), 2, "without a path sends all journals"),
+        (("sync", "--clean", "--sync-all"), 0, ""),
+        (("init", "-p", "mine", "-m", "often"), 2, "invalid choice"),
     ],
 )
 def test_the_command_wandb_is_ours(
@@ -296,3 +318,36 @@ def test_wandb_offline_and_online_are_remembered_in_the_folder(desk: Desk) -> No
         assert desk.run(None, words=("wandb", command)).returncode == 0
         found.append(desk.answer(script))
     assert found == ["offline", "online", "disabled", "online"]
+    assert desk.run(None, words=("wandb", "disabled", "--help")).returncode == 0
+    assert desk.answer(script) == "online"
+
+
+def test_wandb_init_names_project_and_mode_for_the_folder(desk: Desk) -> None:
+    script = "import wandb, json; r = wandb.init(); print(json.dumps([r.project, r.mode]))"
+    init = ("wandb", "init")
+    assert desk.run(None, words=(*init, "-p", "mine", "-m", "offline", "-e", "us")).returncode == 0
+    assert desk.answer(script) == ["mine", "offline"]
+    assert desk.run(None, words=(*init, "-m", "online")).returncode == 0
+    assert desk.answer(script) == ["mine", "online"]
+    assert desk.run(None, words=(*init, "--reset", "-p", "other")).returncode == 0
+    assert desk.answer(script) == ["other", "online"]
+
+
+@pytest.mark.parametrize("named", ["run", "files", "wandb"])
+def test_wandb_sync_sends_the_run_whose_folder_is_named(desk: Desk, named: str) -> None:
+    script = """
+import json, os, wandb
+with wandb.init(project="p", id="a-b", mode="offline") as run:
+    run.log({"x": 1.0})
+    print(json.dumps(run.dir))
+"""
+    files = Path(desk.answer(script))
+    folder = {"run": files.parent, "files": files, "wandb": files.parent.parent}[named]
+    seen = desk.run(None, words=("wandb", "sync", "--dry-run", str(folder)))
+    assert "a-b-" in seen.stdout
+    done = desk.run(None, words=("wandb", "sync", "--include-offline", str(folder)))
+    assert done.returncode == 0, done.stderr
+    assert "of 1 run: p/a-b" in done.stdout
+    again = desk.run(None, words=("wandb", "sync", str(folder)))
+    assert again.returncode == 0
+    assert "no journal of run a-b is here: it was sent before" in again.stderr
