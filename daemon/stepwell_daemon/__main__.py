@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             daemon_loop(
                 config,
                 lambda: load_config(options),
-                instance.note_stopped,
+                instance,
                 personal=options.personal,
             )
     except DaemonConfigError as error:
@@ -102,11 +102,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def daemon_loop(
     config: DaemonConfig,
     load: Callable[[], DaemonConfig],
-    on_signal: Callable[[], None],
+    instance: Instance,
     *,
     personal: bool = False,
 ) -> None:
-    """Run a daemon until it ends; ``on_signal`` is called when a signal requests the end."""
+    """Run a daemon until it ends; a signal that requests the end is noted in ``instance``."""
     factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     with contextlib.suppress(ImportError):
         import uvloop
@@ -114,11 +114,13 @@ def daemon_loop(
         factory = uvloop.new_event_loop
 
     async def run() -> None:
-        daemon = Daemon(config, load=load, personal=personal)
+        daemon = Daemon(
+            config, load=load, personal=personal, take_socket=instance.take_socket_again
+        )
         loop = asyncio.get_running_loop()
 
         def stop() -> None:
-            on_signal()
+            instance.note_stopped()
             daemon.stop.set()
 
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -26,7 +26,7 @@ from stepwell_wire.hub_address import HubAddress, HubAddressError
 from stepwell_wire.places import (
     default_data_dir,
     default_journals_dir,
-    default_socket,
+    own_socket,
 )
 
 PREFIX: Final = "STEPWELLD_"
@@ -343,7 +343,7 @@ def read_config(
     if getattr(arguments, "personal", False):
         environ = {name: value for name, value in environ.items() if not is_unknown(name)}
     values: dict[str, Any] = {
-        "socket": default_socket(environ),
+        "socket": own_socket(environ),
         "data": default_data_dir(environ),
         "journals": None,
     }

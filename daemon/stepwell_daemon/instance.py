@@ -44,7 +44,7 @@ class Instance:
             DaemonConfigError: A folder cannot be made or belongs to another user.
         """
         self._descriptors: list[int] = []
-        self.socket_path = socket_path
+        self.socket_path, self._kind = socket_path, kind
         try:
             make_private_folder(data)
             if (other := self._lock(data / DATA_LOCK, str(socket_path))) is not None:
@@ -57,14 +57,44 @@ class Instance:
                         "folder with STEPWELL_DATA or --data"
                     )
                 raise AlreadyRunningError(_taken(f"the data folder {data}", other))
-            make_private_folder(socket_path.parent)
-            check_socket_folder(socket_path.parent)
-            if (other := self._lock(socket_lock(socket_path), kind)) is not None:
-                raise AlreadyRunningError(_taken(f"the socket {socket_path}", other))
-            self._clear_socket()
+            self._take_socket()
         except BaseException:
             self.close()
             raise
+
+    def take_socket_again(self) -> None:
+        """Prepare the socket's path as at the start, after its files or its folder were removed.
+
+        Raises:
+            AlreadyRunningError: Another daemon has the socket now.
+            DaemonConfigError: The folder cannot be made or belongs to another user.
+        """
+        parent = self.socket_path.parent.parent
+        if not parent.is_dir():  # Of the user's sessions: systemd makes it at the next login.
+            raise DaemonConfigError(f"{parent}: no such folder")
+        held = len(self._descriptors)
+        try:
+            self._take_socket()
+        except BaseException:
+            while len(self._descriptors) > held:
+                os.close(self._descriptors.pop())
+            raise
+
+    def _take_socket(self) -> None:
+        folder, lock = self.socket_path.parent, socket_lock(self.socket_path)
+        make_private_folder(folder)
+        check_socket_folder(folder)
+        if not self._holds(lock) and (other := self._lock(lock, self._kind)) is not None:
+            raise AlreadyRunningError(_taken(f"the socket {self.socket_path}", other))
+        self._clear_socket()
+
+    def _holds(self, path: Path) -> bool:
+        """Return whether this process has the lock at ``path`` itself."""
+        try:
+            there = os.stat(path)
+        except OSError:
+            return False
+        return any(os.path.samestat(os.fstat(each), there) for each in self._descriptors)
 
     def close(self) -> None:
         """Release both. Can be called twice."""

@@ -10,9 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Final
-
-import grpc.aio
+from typing import Final
 
 from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.blobs.part import Blobs
@@ -30,8 +28,8 @@ from stepwell_daemon.gateway.tokens import Tokens
 from stepwell_daemon.http_server import HttpServer
 from stepwell_daemon.hub_commands import HubCommands
 from stepwell_daemon.hub_process import HubProcess
-from stepwell_daemon.instance import open_to_group
 from stepwell_daemon.journal_places import JournalPlaces
+from stepwell_daemon.local_server import LocalServer
 from stepwell_daemon.log_file import set_level
 from stepwell_daemon.part_settings import forward_settings, server_settings, spool_settings
 from stepwell_daemon.receiver import Receiver
@@ -48,20 +46,13 @@ from stepwell_daemon.upkeep import SCARCE, Upkeep
 from stepwell_daemon.writers import trainers
 from stepwell_store import Store, StoreError, open_embedded
 from stepwell_wire import service_notify
-from stepwell_wire.limits import MESSAGE_BYTES_MAX
 from stepwell_wire.page_file import note_page
 
 logger = logging.getLogger("stepwell_daemon")
 
-_SOCKET_MODE: Final = 0o660
 _CHECK_SECONDS: Final = 60.0
 _SETTLE_SECONDS: Final = 5.0
 _STREAMS_END_SECONDS: Final = 2.0
-_GRPC_OPTIONS: Final = (
-    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
-    ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
-    ("grpc.so_reuseport", 0),
-)
 
 OpenStore = Callable[[DaemonConfig], Store]
 
@@ -99,15 +90,18 @@ class Daemon:
         load: Callable[[], DaemonConfig],
         open_store: OpenStore = open_configured_store,
         personal: bool = False,
+        take_socket: Callable[[], None] = lambda: None,
     ) -> None:
         """
         Args:
             load: reads the configuration again, for a reload.
             personal: a training script or a command started it.
+            take_socket: prepares the socket's path again after its files were removed.
         """
         self.stop = asyncio.Event()
         self._config = config
         self._personal = personal
+        self._take_socket = take_socket
         self._load = load
         self._open_store = open_store
         self._store: Store | None = None
@@ -201,14 +195,17 @@ class Daemon:
             relay = Relay(receiver, spool, tokens=tokens, until_free=removals.free)
             listener = Listener(listening, relay, blobs.relayed_handlers(tokens))
             facts.relaying = lambda: relay.daemons
-        server = grpc.aio.server(options=_GRPC_OPTIONS)
-        server.add_generic_rpc_handlers(
+        server = LocalServer(
+            config.socket,
             (
                 receiver.handlers(),
                 blobs.service.handlers(),
                 blobs.artifacts.handlers(),
                 Control(facts, spool, forwarder, blobs.pipeline, removals, self._checks).handlers(),
-            )
+            ),
+            group=config.socket_group,
+            take_path=self._take_socket,
+            on_listening=lambda: note_page(config.socket, hub.url, hub.folder),
         )
         http = HttpServer(routes(facts))
         try:
@@ -220,6 +217,7 @@ class Daemon:
                     facts.gateway_port = listener.port
                 await self._listen(server, http)
                 others = [
+                    tasks.create_task(server.keep(), name="socket"),
                     tasks.create_task(self._recover(), name="recover"),
                     tasks.create_task(self._sampling.run(), name="sample"),
                     tasks.create_task(upkeep.keep_retention(), name="retention"),
@@ -270,7 +268,7 @@ class Daemon:
 
     # ------------------------------------------------------------------ start and stop
 
-    async def _listen(self, server: Any, http: HttpServer) -> None:
+    async def _listen(self, server: LocalServer, http: HttpServer) -> None:
         config, facts = self._config, self._facts
         try:
             await http.start(
@@ -287,34 +285,19 @@ class Daemon:
         self._hub.status_url = f"{http.url}/status.json"
         self._hub.prepare()
         facts.hub = self._hub
-        address = f"unix:{config.socket}"
-        if server.add_insecure_port(address) == 0:
-            raise DaemonConfigError(
-                f"{config.socket}: cannot listen there; choose another socket with "
-                "STEPWELL_SOCKET or --socket"
-            )
         await server.start()
-        note_page(config.socket, self._hub.url, self._hub.folder)
-        try:
-            os.chmod(config.socket, _SOCKET_MODE)
-            if config.socket_group:
-                open_to_group(config.socket, config.socket_group)
-        except BaseException:
-            await server.stop(None)
-            raise
         facts.accepting = True
         service_notify.notify(f"{service_notify.READY}\nSTATUS=accepting frames")
         line = f"ready socket={config.socket} metrics={facts.metrics_url}"
         print(line, file=sys.stderr, flush=True)
 
     async def _drain(
-        self, receiver: Receiver, server: Any, http: HttpServer, forwarder: Forwarder
+        self, receiver: Receiver, server: LocalServer, http: HttpServer, forwarder: Forwarder
     ) -> None:
         facts = self._facts
         facts.accepting = False
         await receiver.drain(_SETTLE_SECONDS)
         await server.stop(_STREAMS_END_SECONDS)
-        self._config.socket.unlink(missing_ok=True)
         await http.close()
         if facts.store_problem or not facts.health.healthy:
             return  # Waiting would not help.

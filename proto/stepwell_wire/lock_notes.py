@@ -8,6 +8,7 @@ when it dies, or `stopped` once a user ended such a daemon on purpose.
 """
 
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -47,6 +48,20 @@ def read_lock_note(path: Path) -> LockNote:
     except OSError:
         return LockNote("", "")
     return LockNote(lines[0].strip(), lines[1].strip() if len(lines) > 1 else "")
+
+
+def socket_of(data: Path) -> Path | None:
+    """Return the socket of the daemon that has this data folder; None if none runs here.
+
+    The lock itself is not tried: that could make the start of a daemon fail.
+    """
+    note = read_lock_note(data / DATA_LOCK)
+    with suppress(OSError, ValueError, OverflowError):
+        if note.more and stat.S_ISSOCK(os.stat(note.more).st_mode):
+            with suppress(PermissionError):  # The process of another user, who shares the folder.
+                os.kill(int(note.pid), 0)
+            return Path(note.more)
+    return None
 
 
 def has_other_data(socket: Path, data: Path) -> bool:

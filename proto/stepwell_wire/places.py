@@ -21,15 +21,32 @@ _TEMPORARY_FOLDERS: Final = ("/tmp", "/var/tmp", "/usr/tmp")
 
 
 def default_socket(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the daemon's socket: ``STEPWELL_SOCKET``, the node's, else the user's own."""
-    if named := environ.get(SOCKET_VARIABLE):
-        return Path(named).expanduser().absolute()
-    # Not Path.exists: it raises for users who may not enter the folder.
-    if os.path.exists(SYSTEM_SOCKET):
-        return SYSTEM_SOCKET
+    """Return the socket of the daemon to use.
+
+    This is ``STEPWELL_SOCKET``, the node's, that of the daemon which has the user's data folder,
+    or else ``own_socket``. Sessions of one user may differ in XDG_RUNTIME_DIR and TMPDIR, as one
+    of ssh and a job of cron do; they share the data folder, and so the daemon.
+    """
+    from stepwell_wire.lock_notes import socket_of
+
+    named = _named_socket(environ)
+    return named or socket_of(default_data_dir(environ)) or own_socket(environ)
+
+
+def own_socket(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the socket on which a daemon listens if it is not told another."""
+    if named := _named_socket(environ):
+        return named
     if runtime := environ.get("XDG_RUNTIME_DIR"):
         return Path(runtime) / "stepwell" / "stepwell.sock"
     return _of_user_without_home(environ) / "stepwell.sock"
+
+
+def _named_socket(environ: Mapping[str, str]) -> Path | None:
+    if named := environ.get(SOCKET_VARIABLE):
+        return Path(named).expanduser().absolute()
+    # Not Path.exists: it raises for users who may not enter the folder.
+    return SYSTEM_SOCKET if os.path.exists(SYSTEM_SOCKET) else None
 
 
 def _of_user_without_home(environ: Mapping[str, str] = os.environ) -> Path:

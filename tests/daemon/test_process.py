@@ -1,6 +1,7 @@
 """The daemon as a process: what is acknowledged survives a kill, and a stop is orderly."""
 
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -11,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from stepwell_daemon.errors import DaemonConfigError
-from stepwell_daemon.instance import make_private_folder
+from stepwell_daemon.errors import AlreadyRunningError, DaemonConfigError
+from stepwell_daemon.instance import Instance, make_private_folder
 from stepwell_store import connect_embedded
 from stepwell_wire import __version__
 from stepwell_wire.ingest_pb2 import BUSY, GAP, LIMIT, MALFORMED, ClientMessage
+from stepwell_wire.lock_notes import read_lock_note, socket_lock
 from tests.daemon.client import Client, flush, status_of
 from tests.daemon.conftest import Process
 from tests.daemon.journals import make_journal
@@ -283,6 +285,56 @@ def test_a_stale_socket_is_replaced(process: Process) -> None:
     assert process.socket.exists()
     process.start()
     assert status_of(process.socket)["ready"]
+
+
+@pytest.mark.holds("broken-socket")
+@pytest.mark.parametrize("gone", ["socket", "folder", "session"])
+def test_a_socket_that_disappears_is_made_again(process: Process, gone: str) -> None:
+    """As at the last logout of a user, and at their next login."""
+    session = process.folder / "session"
+    session.mkdir()
+    process.socket = session / "stepwell" / "s.sock"
+    process.start()
+    first = Client(process.socket)
+    try:
+        assert first.next().WhichOneof("body") == "welcome"
+        if gone == "socket":
+            process.socket.unlink()
+        else:
+            shutil.rmtree(session if gone == "session" else process.socket.parent)
+        if gone == "session":
+            process.wait_logged("listening again failed, trying again: ")
+            assert process.log.read_text().count("trying again: ") == 1
+            session.mkdir()
+        process.wait_logged("was gone, listening on it again")
+        assert status_of(process.socket)["ready"]
+        assert process.socket.stat().st_mode & 0o777 == 0o660
+        assert read_lock_note(socket_lock(process.socket)).pid == str(process.running.pid)
+        with pytest.raises(AlreadyRunningError):
+            Instance(process.folder / "other", process.socket)
+        # The former connection is not touched.
+        first.send(0, schema_event() + row(1))
+        first.wait_acked(len(schema_event() + row(1)))
+        assert flush(process.socket).stored
+        process.socket.unlink()
+        wait_until(process.socket.exists, "the socket to be there once more")
+    finally:
+        first.close()
+    assert process.stop() == 0
+    assert not process.socket.exists()
+
+
+@pytest.mark.holds("broken-socket")
+def test_a_socket_that_another_daemon_took_is_left_to_it(process: Process) -> None:
+    process.start()
+    process.socket.unlink()
+    socket_lock(process.socket).unlink()
+    with Instance(process.folder / "other", process.socket), socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(process.socket))
+        other.listen()
+        process.wait_logged("listening again failed, trying again: another daemon")
+        # gRPC removes the path when the first one stops; the other one finds that as above.
+        assert process.stop() == 0
 
 
 @pytest.mark.holds("socket-is-private")
