@@ -261,7 +261,8 @@ def init(
     Args:
         project: name of the project; default ``STEPWELL_PROJECT``.
         entity: stored with the run; has no other effect.
-        dir: folder for journals; default ``STEPWELL_DIR``.
+        dir: folder for journals, default ``STEPWELL_DIR``; the folder of `run.dir` is made in it,
+            by default in the working folder.
         id: the run's id; default 8 letters and digits, the same in all processes of a job.
         name: display name; default word-word-number.
         notes, tags, group, job_type: stored with the run.
@@ -287,6 +288,7 @@ def init(
         ResumeError: The run exists with ``never``, or does not exist with ``must``.
     """
     from stepwell._init import start_run
+    from stepwell._user_folder import absolute
 
     known = [name for name in init.__annotations__ if name not in ("others", "return")]
     arguments = {
@@ -313,6 +315,7 @@ def init(
         known=known,
         allow_val_change=allow_val_change,
         branch=_branch(resume_from=resume_from, fork_from=fork_from),
+        files_parent=absolute(dir),
     )
 
 

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from stepwell import _notebook, _session
@@ -32,6 +33,7 @@ def start_run(
     allow_val_change: bool | None = None,
     branch: tuple[str, str] | None = None,
     defaults: Iterable[Default] | None = None,
+    files_parent: Path | None = None,
     make: Callable[..., Run] = Run,
 ) -> Run:
     """See `stepwell.init`; ``arguments`` are named as in `Settings`.
@@ -41,6 +43,7 @@ def start_run(
         branch: ``fork_from`` or ``resume_from``, and what it says.
         defaults: settings that count less than the environment: what Weights & Biases' variables
             say to a script for it, None for a script for stepwell.
+        files_parent: the folder in which the folder of `run.dir` is made.
         make: makes the run; takes what `Run` takes.
     """
     voice = Voice()
@@ -119,6 +122,7 @@ def start_run(
             remembered=remembered,
             voice=voice,
             memory=memory,
+            files_parent=files_parent,
         )
     except BaseException:
         memory.close()

@@ -12,7 +12,7 @@ _OUTCOMES: Final = {
     "log_code": "code is not recorded, only the git commit and the command line",
     "media": "its content is not recorded, only the other values of its row",
     "chart": "no chart is drawn, its data is recorded as a table",
-    "dir": "files in run.dir stay on this machine",
+    "dir": "files in run.dir stay on this machine; run.save(path) keeps a file",
     "fork_from": "the run starts after that step, without its parent's history",
     "resume_from": "the run continues after that step, without deleting its later history",
 }

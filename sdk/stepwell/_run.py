@@ -4,6 +4,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from stepwell._recording import Recording, child_label
 from stepwell._settings import Settings, as_dict, read_settings
 from stepwell._summary import Summary
 from stepwell._terminal import OF_ALL, Voice
+from stepwell._user_folder import FOLDER, UserFolder, absolute, folder_name
 from stepwell.errors import RunFinishedError, SettingsError
 from stepwell_wire.exit_note import Ending
 from stepwell_wire.records import CONFIG, DEFINE_METRIC, RUN, SUMMARY
@@ -45,6 +47,8 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         summary: one value for each metric.
     """
 
+    _FILES_FOLDER = FOLDER
+
     def __init__(
         self,
         settings: Settings,
@@ -59,6 +63,8 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         voice: Voice,
         copy_id: str | None = None,
         memory: Memory | None = None,
+        files_parent: Path | None = None,
+        files_dir: str | None = None,
     ) -> None:
         self._settings = settings
         self._id = run_id
@@ -72,6 +78,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         self._about = dict(remembered.about) if remembered else {}
         self._summary_before = dict(remembered.summary) if remembered else {}
         self._voice = voice
+        self._user_folder = self._make_user_folder(files_parent, files_dir)
         self._watches: Watches | None = None
         self._stopper: Stopper | None = None
         self._saved = None
@@ -424,7 +431,16 @@ class Run(UsingCalls, LaterCalls, OtherNames):
             "copy_id": self._copy_id,
             "shown": self._shown(),
             "config": self.config._stored(),
+            "files_dir": None if self.disabled else str(self._user_folder.path),
         }
+
+    def _make_user_folder(self, parent: Path | None, path: str | None) -> UserFolder:
+        """Return the folder of `dir`: ``path``, or a new one below ``parent``."""
+        if path is None:
+            name = folder_name(self._id, self._started_at, is_offline=self.offline)
+            below = Path(self._FILES_FOLDER, name, "files")
+            path = str(below if self.disabled else (parent or absolute(None)) / below)
+        return UserFolder(Path(path), is_temporary=self.disabled, say=self._voice.say)
 
     def _publish(self, kind: str) -> Callable[[dict[str, Any], list[str]], None]:
         def write(values: dict[str, Any], delete: list[str]) -> None:
@@ -482,6 +498,7 @@ def attach(info: dict[str, Any], make: Callable[..., Run] = Run) -> Run:
         remembered=None,
         voice=Voice(silent=settings.silent, follows=True),
         copy_id=info["copy_id"],
+        files_dir=info["files_dir"],
     )
     run._show(info["shown"])
     run.config._recall(info["config"])

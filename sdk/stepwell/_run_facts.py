@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from stepwell._later import warn_unavailable
 from stepwell._names import text_of, warn_finished
 from stepwell._setting_values import tags_of
 from stepwell._settings import Settings
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from stepwell._progress import Progress
     from stepwell._recording import Recording
     from stepwell._sweeps.trial import Trial
+    from stepwell._user_folder import UserFolder
 
 _TEXTS: Final = ("notes", "group", "job_type", "entity")
 
@@ -35,6 +37,7 @@ class RunFacts:
     _starting_step: int
     _settings: Settings
     _trial: "Trial | None"
+    _user_folder: "UserFolder"
     _recording: "Recording"
     _writer: Writer
     _voice: Voice
@@ -137,7 +140,14 @@ class RunFacts:
 
     @property
     def dir(self) -> str:
-        """The folder of this writer's journal."""
+        """A folder for files of the run; made at the first use. The files stay there."""
+        if self._user_folder.make():
+            warn_unavailable("dir", "the upload of files", self._voice.warn_once)
+        return str(self._user_folder.path)
+
+    @property
+    def _journal_dir(self) -> str:
+        """The folder of this writer's journal; deleted with it."""
         return str(self._recording.journal_folder or self._settings.journals_dir)
 
     @property

@@ -211,7 +211,7 @@ def a_histogram_of_a_tensor_counts_where_the_tensor_is() -> None:
         run.log({"x": values, "y": torch.arange(3.0)})
         ((_, held),) = histograms(run)
         assert sum(held["x"]["counts"]) == 100
-        assert read_journal(run.dir).texts("y") == [(0, [0.0, 1.0, 2.0])]
+        assert read_journal(run._journal_dir).texts("y") == [(0, [0.0, 1.0, 2.0])]
 
 
 # ---------------------------------------------------------------------- watch

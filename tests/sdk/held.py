@@ -69,5 +69,5 @@ def read_journal(folder: Path | str) -> Held:
 
 def histograms(run: Any) -> list[tuple[int, dict[str, Any]]]:
     """Return step and body of each event with histograms that the run's journal holds."""
-    events = read_journal(run.dir).events
+    events = read_journal(run._journal_dir).events
     return [(step, body["values"]) for kind, step, body in events if kind == "histograms"]

@@ -349,7 +349,7 @@ def test_an_artifact_is_handed_over_whole(
     with pytest.raises(ArtifactFinalizedError):
         made.add_file(tmp_path / "a", name="b")
     run.finish()
-    assert not Path(run.dir).exists()
+    assert not Path(run._journal_dir).exists()
 
 
 def test_an_artifact_without_files_is_handed_over_too(
@@ -463,10 +463,10 @@ def test_offline_it_waits_with_the_run_until_sync(
         _ = made.version
     run.finish()
     assert not daemon.artifacts
-    report = stepwell.sync(run.dir)
+    report = stepwell.sync(run._journal_dir)
     assert not report.failed
     assert daemon.artifacts[0].files == {"a": b"a"}
-    assert not Path(run.dir).exists()
+    assert not Path(run._journal_dir).exists()
 
 
 def test_offline_a_checkpoint_that_is_written_again_in_place_is_kept_each_time(
@@ -484,7 +484,7 @@ def test_offline_a_checkpoint_that_is_written_again_in_place_is_kept_each_time(
         artifact.add_dir(str(tmp_path / "d"))
         run.log_artifact(artifact)
     run.finish()
-    assert not stepwell.sync(run.dir).failed
+    assert not stepwell.sync(run._journal_dir).failed
     assert [each.files for each in daemon.artifacts] == [
         {"net.pt": b"weights 0", "log": b"0"},
         {"net.pt": b"weights 1", "log": b"01"},

@@ -23,7 +23,7 @@ from tests.waiting import wait_until
 def stored(run: Run) -> dict[str, Any]:
     """What the store has of a config whose names hold no dots."""
     told: dict[str, Any] = {}
-    for body in read_journal(run.dir).bodies("config"):
+    for body in read_journal(run._journal_dir).bodies("config"):
         for path in body.get("delete", ()):
             *parents, name = path.split(".")
             place = told

@@ -235,7 +235,7 @@ def test_two_runs_at_once_both_get_the_lines(start: Start, daemon: RecordingDaem
 def test_our_own_lines_are_not_captured(offline: Start) -> None:
     run = offline(settings={"console": True})
     run.log({"x": object()})
-    folder = run.dir
+    folder = run._journal_dir
     run.finish()
     assert read_journal(folder).bodies("console") == []
 
@@ -323,7 +323,7 @@ def test_lines_that_find_no_room_are_counted_and_leave_a_gap(
 ) -> None:
     small = {"journal_segment_bytes": 65536, "journal_bytes_max": 131072, "finish_timeout": 0.0}
     run = start(settings={"console": True, **small})  # Nobody acknowledges.
-    folder = run.dir
+    folder = run._journal_dir
     lines = 6000
     for number in range(lines):
         sys.stdout.write(f"line {number:030d}\n")  # At once: no line is seen without its end.
@@ -356,7 +356,7 @@ def test_a_line_that_grows_while_there_is_no_room_is_lost_once(start: Start) -> 
     run = start(settings=small)
     while not run.dropped_points:
         run.log({"x": 1.0})
-    folder, writer = run.dir, run._writer
+    folder, writer = run._journal_dir, run._writer
     room = writer.journal.segment_bytes // 8  # type: ignore[union-attr]
     for text in ("10 %", "20 %", "30 %"):
         writer.write_console("stdout", [[7, 1, text]])
@@ -441,7 +441,7 @@ def test_a_traceback_that_stderr_cannot_take_is_in_the_console(folder: Path) -> 
 def test_an_exception_of_another_attempt_is_not_taken_for_this_runs(offline: Start) -> None:
     def attempt() -> Path:
         run = offline(settings={"console": True, "quiet": True})
-        folder = Path(run.dir)
+        folder = Path(run._journal_dir)
         run.finish()
         return folder
 
@@ -460,7 +460,7 @@ def test_a_line_is_in_the_journal_when_print_returns() -> None:
         "for step in range(3):\n"
         "    time.sleep(0.3)\n"
         "    print('step', step)\n"
-        "print(run.dir, flush=True)\n"
+        "print(run._journal_dir, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n",
         STEPWELL_MODE="offline",
     )

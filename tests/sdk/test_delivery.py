@@ -131,7 +131,7 @@ def test_a_final_refusal_ends_sending_says_so_once_and_keeps_the_journal(
         run.log({"x": float(i)})
     assert not run.flush(30)
     run.log({"x": 100.0})
-    folder = run.dir
+    folder = run._journal_dir
     run.finish()
     told = capfd.readouterr().err
     assert told.count("because of a test") == 1
@@ -242,7 +242,7 @@ def test_without_a_daemon_finish_ends_at_once_and_says_where_the_data_is(
 ) -> None:
     run = start()
     run.log({"x": 1.0})
-    folder = run.dir
+    folder = run._journal_dir
     run.finish()
     told = capfd.readouterr().err
     assert "stepwell sync" in told
@@ -258,7 +258,7 @@ def test_finish_is_bounded_when_the_daemon_acknowledges_nothing(
     assert run.flush(30)
     daemon.hold_acks = True
     run.log({"x": 2.0})
-    folder = run.dir
+    folder = run._journal_dir
     run.finish()
     assert "not delivered to the daemon yet" in capfd.readouterr().err
     assert len(read_journal(folder).series("x")) == 2

@@ -160,7 +160,7 @@ def test_a_histogram_stands_beside_numbers_of_its_step(offline: Start) -> None:
         run.log({"loss": 0.5 + step, "weights": Histogram([1, 2, 2], num_bins=2)})
     body = {"counts": [1, 2], "low": 1.0, "high": 2.0}
     assert histograms(run) == [(0, {"weights": body}), (1, {"weights": body})]
-    assert read_journal(run.dir).series("loss") == [(0, 0.5), (1, 1.5)]
+    assert read_journal(run._journal_dir).series("loss") == [(0, 0.5), (1, 1.5)]
 
 
 def test_nested_names_are_joined_and_many_histograms_are_one_event(offline: Start) -> None:
@@ -176,14 +176,14 @@ def test_an_array_of_more_than_32_numbers_becomes_a_histogram(offline: Start) ->
     ((_, values),) = histograms(run)
     assert list(values) == ["x"]
     assert sum(values["x"]["counts"]) == 33
-    assert read_journal(run.dir).texts("y") == [(0, np.arange(32.0).tolist())]
+    assert read_journal(run._journal_dir).texts("y") == [(0, np.arange(32.0).tolist())]
 
 
 def test_a_histogram_in_a_config_or_a_list_is_kept_as_its_numbers(offline: Start) -> None:
     run = offline()
     run.config.update({"prior": Histogram([1, 2], num_bins=1)})
     expected = {"_type": "histogram", "values": [2], "bins": [1.0, 2.0]}
-    (body,) = read_journal(run.dir).bodies("config")
+    (body,) = read_journal(run._journal_dir).bodies("config")
     assert body["set"]["prior"] == expected
 
 
@@ -191,7 +191,7 @@ def test_a_later_number_of_the_same_name_is_a_point(offline: Start) -> None:
     run = offline()
     run.log({"x": Histogram([1, 2])})
     run.log({"x": 3.0})
-    assert read_journal(run.dir).series("x") == [(1, 3.0)]
+    assert read_journal(run._journal_dir).series("x") == [(1, 3.0)]
     assert run.summary["x"] == 3.0
 
 

@@ -28,7 +28,9 @@ def test_the_next_run_removes_what_a_killed_one_left_half_made(
     with start(mode="offline") as run:
         run.log({"x": 1.0})
         wait_until(lambda: not left.exists(), "the half-made journal to go")
-    assert [path.name for path in find_journals(folder / "journals")] == [Path(run.dir).name]
+    assert [path.name for path in find_journals(folder / "journals")] == [
+        Path(run._journal_dir).name
+    ]
 
 
 def test_what_a_kill_leaves_of_a_journal_that_is_removed_is_hidden_and_goes(
@@ -42,7 +44,7 @@ from stepwell_wire.journal import JournalReader
 run = stepwell.init('p', mode='offline', settings={'console': False})
 for i in range(10): run.log({'x': i})
 run.finish()
-reader = JournalReader(run.dir)
+reader = JournalReader(run._journal_dir)
 reader.mark_acked(reader.committed)
 unlinked = []
 def unlink(name, **more):

@@ -45,14 +45,14 @@ def test_rows_go_on_in_the_next_segment_and_each_segment_can_be_read_alone(offli
         run.log({"a": float(i), "b": 0.5})
         if i % 7 == 0:
             run.log({"c": float(i)}, step=i)
-    held = read_journal(run.dir)
+    held = read_journal(run._journal_dir)
     assert [value for _, value in held.series("a")] == [float(i) for i in range(5000)]
     assert [value for _, value in held.series("c")] == [float(i) for i in range(0, 5000, 7)]
-    segments = sorted(Path(run.dir).glob("*.seg"))
+    segments = sorted(Path(run._journal_dir).glob("*.seg"))
     assert len(segments) > 3
     for each in segments[:-1]:
         each.unlink()
-    last = read_journal(run.dir)
+    last = read_journal(run._journal_dir)
     assert last.rows == held.rows[-len(last.rows) :]
 
 
@@ -65,11 +65,11 @@ def test_the_newest_points_are_dropped_counted_and_shown_as_a_gap(
         run.log({"a": float(i), "b": 1.0})
     dropped = run.dropped_points
     assert dropped > 0
-    held = read_journal(run.dir)
+    held = read_journal(run._journal_dir)
     kept = [value for _, value in held.series("a")]
     assert kept == [float(i) for i in range(len(kept))]
     assert 2 * len(kept) + dropped == 40_000
-    folder = run.dir
+    folder = run._journal_dir
     run.finish()
     after = read_journal(folder)
     (gap,) = after.bodies("gap")
@@ -126,7 +126,7 @@ def test_what_is_larger_than_a_segment_is_dropped_and_costs_nothing_else(start: 
     assert len({each.base for each in held}) == len(held)
     for i in range(10, 20):
         run.log({"a": float(i)}, step=i)
-    read = read_journal(run.dir)
+    read = read_journal(run._journal_dir)
     assert [value for _, value in read.series("a")] == [float(i) for i in range(20)]
     gaps = read.bodies("gap")
     assert sum(gap["rows"] for gap in gaps) == 3, "each is told"
@@ -172,8 +172,8 @@ def test_freed_segments_are_used_again(start: Start, daemon: RecordingDaemon) ->
         run.log({"a": float(i)})
         if i % 1000 == 0:
             assert run.flush(30)
-    assert len(list(Path(run.dir).iterdir())) <= 2 + 4 + 1
-    folder = run.dir
+    assert len(list(Path(run._journal_dir).iterdir())) <= 2 + 4 + 1
+    folder = run._journal_dir
     run.finish()
     assert [point.value for point in daemon.points("a")] == [float(i) for i in range(40_000)]
     assert not Path(folder).exists()
@@ -200,7 +200,7 @@ def test_a_full_disk_drops_and_says_so_once_and_recovers(
     monkeypatch.setattr(os, "posix_fallocate", real)
     spares._retry_at = 0.0
     run.log({"a": -1.0})
-    held = read_journal(run.dir)
+    held = read_journal(run._journal_dir)
     (gap,) = held.bodies("gap")
     assert (gap["reason"], gap["points"]) == ("disk", run.dropped_points)
     assert held.series("a")[-1][1] == -1.0
@@ -232,7 +232,7 @@ def test_the_gap_and_the_end_are_written_on_a_disk_that_is_full_until_the_end(
         run._writer.write_console("stdout", [[i, 0, "a line of the console"]])
     run.config.update({"late": 1})
     run.summary["best"] = 7.0
-    folder = run.dir
+    folder = run._journal_dir
     run.finish()
     held = read_journal(folder)
     rows = [gap for gap in held.bodies("gap") if gap["kind"] == "journal_disk"]
@@ -262,7 +262,7 @@ def test_changes_without_room_at_the_end_are_counted(
         run.log({"a": float(i)})
     for i in range(10):
         run.config.update({f"late{i}": "x" * 1000})
-    folder = run.dir
+    folder = run._journal_dir
     run.finish()
     held = read_journal(folder)
     assert [gap["rows"] for gap in held.bodies("gap") if gap["kind"] == "events"] == [
@@ -300,8 +300,8 @@ def test_an_unwritable_folder_is_replaced_by_a_temporary_one(
         patch.setenv("TMPDIR", str(folder / "tmp"))
         run = start(dir=folder / "file" / "below")
     run.log({"a": 1.0})
-    assert run.dir.startswith(str(folder / "tmp"))
-    assert read_journal(run.dir).series("a") == [(0, 1.0)]
+    assert run._journal_dir.startswith(str(folder / "tmp"))
+    assert read_journal(run._journal_dir).series("a") == [(0, 1.0)]
 
 
 @pytest.mark.holds("bound-name-sets")
@@ -315,11 +315,11 @@ def test_very_many_sets_of_names_fall_back_to_single_names(
     run = offline()
     for i in range(40):
         run.log({"always": float(i), f"m{i}": 1.0})
-    held = read_journal(run.dir)
+    held = read_journal(run._journal_dir)
     assert held.series("always") == [(i, float(i)) for i in range(40)]
     assert sum(len(row.values) for row in held.rows) + run.dropped_points == 80
     assert run.dropped_points > 0
-    folder = run.dir
+    folder = run._journal_dir
     run.finish()
     (gap,) = read_journal(folder).bodies("gap")
     assert (gap["reason"], gap["points"]) == ("limit", run.dropped_points)
@@ -337,7 +337,7 @@ def test_sets_of_very_many_names_in_all_fall_back_to_single_names(
     run = offline()
     for i in range(60):
         run.log({"always": float(i), f"m{i}": 1.0})
-    held = read_journal(run.dir)
+    held = read_journal(run._journal_dir)
     assert held.series("always") == [(i, float(i)) for i in range(60)]
     assert sum(len(row.values) for row in held.rows) + run.dropped_points == 120
     assert run.dropped_points > 0
@@ -388,7 +388,7 @@ def test_an_offline_journal_is_checked_to_its_end_and_cut_to_its_size(offline: S
     run = offline()
     for i in range(100):
         run.log({"a": float(i)})
-    path = Path(run.dir)
+    path = Path(run._journal_dir)
     run.finish()
     # As after a restart of the machine, or on another one.
     info = json.loads((path / "writer.json").read_text())
@@ -408,10 +408,10 @@ def test_the_sender_checks_what_a_live_writer_has_written(
     for i in range(10):
         run.log({"a": float(i)})
     assert run.flush(30)
-    info = json.loads((Path(run.dir) / "writer.json").read_text())
-    (Path(run.dir) / "writer.json").write_text(json.dumps({**info, "boot_id": "another"}))
+    info = json.loads((Path(run._journal_dir) / "writer.json").read_text())
+    (Path(run._journal_dir) / "writer.json").write_text(json.dumps({**info, "boot_id": "another"}))
     # Not checked from here: that belongs to the sender's thread, which does it before it rests.
-    wait_until(lambda: len(read_journal(run.dir).series("a")) == 10, "the sender to check")
+    wait_until(lambda: len(read_journal(run._journal_dir).series("a")) == 10, "the sender to check")
 
 
 @pytest.mark.holds("signal-handlers")
@@ -483,7 +483,7 @@ def test_a_handler_that_logs_inside_any_step_of_log_loses_nothing(
     monkeypatch.setattr(owner, place, lambda *given, **more: interrupted(*given, **more))
     for step in range(after, 6000):
         run.log({"outer": float(step)})
-    path = Path(run.dir)
+    path = Path(run._journal_dir)
     monkeypatch.undo()
     run.finish()
     held = read_journal(path)
@@ -500,7 +500,7 @@ def test_a_handler_that_moves_on_while_another_segment_is_begun_loses_nothing(
 ) -> None:
     """The first handler comes before the segment that is full was looked at, the second after."""
     run = offline(settings={"journal_segment_bytes": 65536})
-    folder = Path(run.dir)
+    folder = Path(run._journal_dir)
     begin_at, told = MappedSegment.begin_at, []
 
     def interrupted_begin_at(*given: Any, **more: Any) -> None:

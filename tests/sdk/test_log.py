@@ -28,7 +28,7 @@ from tests.sdk.held import Held, read_journal
 def logged(run: Any, *rows: Any) -> Held:
     for row in rows:
         run.log(row)
-    return read_journal(run.dir)
+    return read_journal(run._journal_dir)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_keys_that_are_no_strings_become_some_with_one_warning(
     run = offline()
     for _ in range(3):
         run.log({1: 0.5, None: 1.0, ("a", 2): 2.0})
-    held = read_journal(run.dir)
+    held = read_journal(run._journal_dir)
     assert [row.values for row in held.rows] == [{"1": 0.5, "None": 1.0, "('a', 2)": 2.0}] * 3
     assert capfd.readouterr().err.count("metric names are strings") == 1
 
@@ -203,7 +203,7 @@ def test_over_long_names_are_cut_and_stay_two(
     run = offline()
     for _ in range(2):
         run.log({stem + "a": 1.0, stem + "b": 2.0})
-    held = read_journal(run.dir)
+    held = read_journal(run._journal_dir)
     names = list(held.rows[0].values)
     assert len(set(names)) == 2
     assert all(len(name.encode()) <= METRIC_NAME_BYTES_MAX for name in names)
@@ -227,7 +227,7 @@ def test_no_value_raises_and_every_number_is_kept_exactly(offline: Start) -> Non
         run = offline()
         run.log(data, step=3)
         run.log(data, step=3)
-        held = read_journal(run.dir)
+        held = read_journal(run._journal_dir)
         run.finish()
         flat = flatten(data)
         points = {key: value for key, value in flat.items() if is_number(value)}
@@ -275,7 +275,7 @@ def test_commit_false_leaves_the_step_open(offline: Start) -> None:
     run.log({"y": 2}, commit=False)
     run.log({"z": 3})
     run.log({"x": 4})
-    held = read_journal(run.dir)
+    held = read_journal(run._journal_dir)
     assert [(row.step, list(row.values)) for row in held.rows] == [
         (0, ["x"]),
         (0, ["y"]),
@@ -290,7 +290,7 @@ def test_a_given_step_stays_open_until_a_call_without_one(offline: Start) -> Non
         run.log({"x": 1}, step=step)
         run.log({"x": 2})
         run.log({"x": 3})
-    held = read_journal(run.dir)
+    held = read_journal(run._journal_dir)
     assert [step for step, _ in held.series("x")] == [10, 10, 11, 20, 20, 21]
 
 
@@ -299,7 +299,7 @@ def test_commit_true_closes_a_given_step(offline: Start) -> None:
     for step in (5, 15):
         run.log({"x": 1}, step=step, commit=True)
         run.log({"x": 2})
-    assert [step for step, _ in read_journal(run.dir).series("x")] == [5, 6, 15, 16]
+    assert [step for step, _ in read_journal(run._journal_dir).series("x")] == [5, 6, 15, 16]
 
 
 def test_a_late_row_moves_the_current_step_nowhere(offline: Start) -> None:
@@ -310,14 +310,14 @@ def test_a_late_row_moves_the_current_step_nowhere(offline: Start) -> None:
         run.log({"y": 1.0}, step=late, commit=True)
     assert run.step == 10
     run.log({"x": 2.0})
-    assert [step for step, _ in read_journal(run.dir).series("x")] == [10, 3, 4, 10]
+    assert [step for step, _ in read_journal(run._journal_dir).series("x")] == [10, 3, 4, 10]
 
 
 def test_decreasing_and_repeated_steps_are_all_kept_in_order(offline: Start) -> None:
     run = offline()
     for step in (5, 3, 3, 4, 0):
         run.log({"x": float(step)}, step=step)
-    held = read_journal(run.dir)
+    held = read_journal(run._journal_dir)
     assert [step for step, _ in held.series("x")] == [5, 3, 3, 4, 0]
     times = [row.time_us for row in held.rows]
     assert times == sorted(set(times))  # So that "later" is always decided.
@@ -327,7 +327,7 @@ def test_a_step_may_be_any_integer_type(offline: Start) -> None:
     run = offline()
     run.log({"x": 1}, step=np.int32(7))
     run.log({"x": 1}, step=np.int64(8))
-    assert [step for step, _ in read_journal(run.dir).series("x")] == [7, 8]
+    assert [step for step, _ in read_journal(run._journal_dir).series("x")] == [7, 8]
 
 
 # ---------------------------------------------------------------------------- misuse
@@ -348,7 +348,7 @@ def test_a_step_that_is_no_integer_is_a_type_error(offline: Start, step: Any) ->
     run.log({"x": 1.0})
     with pytest.raises(TypeError, match="step must be an integer"):
         run.log({"x": 2.0}, step=step)
-    assert len(read_journal(run.dir).rows) == 1
+    assert len(read_journal(run._journal_dir).rows) == 1
 
 
 @pytest.mark.parametrize("mode", ["offline", "disabled"])
@@ -407,7 +407,7 @@ def test_threads_lose_nothing_and_keep_their_own_order(offline: Start) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    held = read_journal(run.dir)
+    held = read_journal(run._journal_dir)
     for number in range(4):
         assert held.series(f"t{number}") == [(i, float(i)) for i in range(2000)]
     times = [row.time_us for row in held.rows]
@@ -424,7 +424,7 @@ def test_a_value_whose_float_logs_itself_leaves_both_rows(offline: Start) -> Non
 
     for _ in range(3):
         run.log({"outer": Nested()})
-    held = read_journal(run.dir)
+    held = read_journal(run._journal_dir)
     assert [value for _, value in held.series("outer")] == [3.0] * 3
     assert {value for _, value in held.series("inner")} == {1.0}
 

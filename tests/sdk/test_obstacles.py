@@ -170,4 +170,4 @@ def test_a_socket_that_cannot_be_leaves_the_journal_readable(start: Start, socke
     run = start(mode="offline", settings={"socket": socket})
     run.log({"x": 1.0})
     run.finish()
-    assert read_journal(run.dir).series("x") == [(0, 1.0)]
+    assert read_journal(run._journal_dir).series("x") == [(0, 1.0)]

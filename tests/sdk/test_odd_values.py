@@ -48,7 +48,7 @@ def test_no_value_raises_wherever_it_is_given(start: Start, kind: str, mode: str
     run.log({**keyed})  # type: ignore[dict-item]
     run.config.update({"keyed": keyed})
     json.dumps([dict(run.summary), run._config._stored(), run.name, run.notes, run.tags])
-    folder = run.dir
+    folder = run._journal_dir
     run.finish()
     if mode == "offline":
         held = read_journal(folder)
@@ -62,7 +62,7 @@ def test_a_row_that_cannot_be_read_takes_no_other_along(
     run = offline()
     run.log(HalfReadable())
     run.log({"cfg": [HalfReadable()]})
-    held = read_journal(run.dir)
+    held = read_journal(run._journal_dir)
     text = "<cannot be read: RuntimeError: missing value>"
     assert held.texts("path") == [(0, text)]
     assert held.series("there") == [(0, 1.0)]
@@ -125,7 +125,7 @@ def test_the_text_of_an_object_is_the_same_in_every_process() -> None:
 def test_a_duration_is_a_point_and_a_complex_number_is_none(offline: Start) -> None:
     run = offline()
     run.log({"took": datetime.timedelta(seconds=2), "z": np.complex64(1 + 2j), "pair": Pair()})
-    held = read_journal(run.dir)
+    held = read_journal(run._journal_dir)
     assert held.rows[0].values == {"took": 2.0, "pair.left": 1.0, "pair.right": 0.5}
     assert held.texts("z") == [(0, "(1+2j)")]
 
@@ -177,7 +177,7 @@ def test_a_long_list_is_kept_whole(offline: Start, count: int, make: Any) -> Non
     items = [make(each) for each in range(count)]
     run = offline()
     run.log({"big": items})
-    assert read_journal(run.dir).texts("big") == [(0, items)]
+    assert read_journal(run._journal_dir).texts("big") == [(0, items)]
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_what_is_too_large_is_cut_and_said_once_by_its_name(
     run.log({"big": value})
     run.log({"big": value})
     run.config["large"] = value
-    held = read_journal(run.dir)
+    held = read_journal(run._journal_dir)
     (_, kept), _ = held.texts("big")
     assert kept[0] == first
     assert kept[-1] == f"… ({len(value)} items)"

@@ -27,7 +27,7 @@ def log_until_full(run: Run) -> None:
 
 def test_what_is_set_while_there_is_no_room_is_there_in_the_end(start: Start) -> None:
     run = start(settings=SMALL)  # Nobody acknowledges.
-    folder = run.dir
+    folder = run._journal_dir
     log_until_full(run)
     run.config.update({"late": 1})
     run.define_metric("x", summary="max")
@@ -67,7 +67,7 @@ def test_it_is_written_as_soon_as_there_is_room(start: Start, daemon: RecordingD
 
 def test_more_than_may_wait_is_counted_and_leaves_a_gap(start: Start) -> None:
     run = start(settings=SMALL)
-    folder = run.dir
+    folder = run._journal_dir
     log_until_full(run)
     for number in range(40):
         run.config.update({f"large/{number}": "x" * 1000})
@@ -91,7 +91,7 @@ def test_a_handler_that_sets_something_meanwhile_loses_nothing_and_doubles_nothi
     start: Start, place: str, is_full: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = start(settings=SMALL)
-    folder = run.dir
+    folder = run._journal_dir
     writer = run._writer
     if is_full:
         log_until_full(run)

@@ -132,14 +132,13 @@ def test_without_a_daemon_the_line_says_which_run_is_kept_where(
 ) -> None:
     with start(project="p", id="run-1", name="the first", mode="offline") as run:
         said = capfd.readouterr().err
-        assert (
-            said == f"stepwell: run the first (run-1) is offline: its data is kept in {run.dir}\n"
-        )
+        kept = run._journal_dir
+        assert said == f"stepwell: run the first (run-1) is offline: its data is kept in {kept}\n"
     capfd.readouterr()
     with start(project="p", settings={"finish_timeout": 0.0}) as run:
         (line,) = capfd.readouterr().err.splitlines()
         assert line.startswith(f"stepwell: run {run.name} ({run.id}): no daemon on ")
-        assert run.dir in line
+        assert run._journal_dir in line
 
 
 def test_on_a_terminal_the_line_has_a_link_that_logs_in(tmp_path: Path) -> None:

@@ -113,7 +113,9 @@ def test_a_forked_child_does_not_resume_the_run_that_its_parent_is_at_work_on(
     assert in_fork(work) == 0
     labels = [writer.hello.label for writer in daemon.writers]
     assert [label[:4] for label in labels if label] == ["fork"]
-    assert Path(run.dir).parent.joinpath(".runs", run.project, "auto").read_text() == run.id
+    assert (
+        Path(run._journal_dir).parent.joinpath(".runs", run.project, "auto").read_text() == run.id
+    )
     run.finish()
 
 
@@ -314,7 +316,11 @@ def test_a_fork_while_another_thread_logs_leaves_no_lock_behind(offline: Start) 
     stop.set()
     thread.join()
     assert codes == [0] * 20
-    children = [path for path in find_journals(Path(run.dir).parent) if str(path) != run.dir]
+    children = [
+        path
+        for path in find_journals(Path(run._journal_dir).parent)
+        if str(path) != run._journal_dir
+    ]
     assert len(children) == 20
     assert all(read_journal(path).series("child")[0][1] == 1.0 for path in children)
 

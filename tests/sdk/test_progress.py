@@ -101,7 +101,7 @@ def test_a_note_that_was_put_off_is_made_up_for_while_nothing_is_logged(
     monkeypatch.setattr(Progress, "look", put_off)
     run = offline(id="idle")
     run.log({"x": 1.0})
-    note = Path(run.dir).parent / ".runs" / run.project / "idle.json"
+    note = Path(run._journal_dir).parent / ".runs" / run.project / "idle.json"
     wait_until(lambda: json.loads(note.read_text())["summary"].get("x") == 1.0, "a late note")
 
 
@@ -140,7 +140,7 @@ def test_a_forked_child_leaves_the_notes_of_its_parent(offline: Start) -> None:
         run.finish()
 
     assert in_fork(work) == 0
-    note = Path(run.dir).parent / ".runs" / run.project / "parent.json"
+    note = Path(run._journal_dir).parent / ".runs" / run.project / "parent.json"
     held = json.loads(note.read_text())
     assert (held["config"], held["summary"]["x"]) == ({"lr": 1}, 1.0)
 

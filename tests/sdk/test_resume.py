@@ -34,7 +34,7 @@ def test_a_resumed_run_goes_on_behind_its_last_step(start: Start) -> None:
     assert dict(run.config) == {"lr": 1, "more": 2}
     assert run.summary["best"] == 5
     run.log({"x": 10.0})
-    held = read_journal(run.dir)
+    held = read_journal(run._journal_dir)
     assert held.series("x") == [(10, 10.0)]
     assert held.bodies("start")[0]["resumed"] is True
 
@@ -49,13 +49,13 @@ def test_a_resumed_run_shows_the_facts_that_it_has(start: Start) -> None:
         run = start(mode="offline", id="again", resume="allow", **again)
         assert (run.name, run.notes, run.tags) == ("second", "better", ("a", "b"))
         assert (run.group, run.job_type, run.entity) == ("g", "j", "e")
-        journal = run.dir
+        journal = run._journal_dir
         run.finish()
         assert read_journal(journal).bodies("run") == []
     run = start(mode="offline", id="again", resume="allow", tags=["c"], group="h")
     assert (run.name, run.notes, run.tags, run.group) == ("second", "better", ("c",), "h")
     run.tags = (*run.tags, "d")
-    assert read_journal(run.dir).bodies("run") == [
+    assert read_journal(run._journal_dir).bodies("run") == [
         {"tags": ["c"], "group": "h"},
         {"tags": ["c", "d"]},
     ]
@@ -82,7 +82,7 @@ def test_a_run_that_was_begun_again_from_step_0_is_resumed_after_its_last_step(
         with start(mode="offline", id="again") as run:
             for _ in range(steps):
                 run.log({"x": 1.0})
-            folder = run.dir
+            folder = run._journal_dir
         shutil.rmtree(folder)  # As after it was sent.
     assert start(mode="offline", id="again", resume="auto").step == 9
 
@@ -159,7 +159,7 @@ def test_a_run_that_was_deleted_while_it_logged_is_not_remembered(
     forget_runs([folder / "journals"], run.project, ["again"], removed_at=time.time())
     run.log({"x": 2.0})
     run.flush(timeout=0.0)
-    journal = run.dir
+    journal = run._journal_dir
     run.finish()
     shutil.rmtree(journal)
     run = start(mode="offline", id="again", resume="allow")
@@ -181,7 +181,7 @@ def test_a_deleted_run_that_goes_on_leaves_the_notes_of_the_new_one(
         "print(repr(run.label))\n"
     )
     assert new.stdout.split() == ["''"], new.stderr
-    journal = deleted.dir
+    journal = deleted._journal_dir
     deleted.finish()
     shutil.rmtree(journal)
     run = start(mode="offline", id="again", resume="allow")
@@ -217,11 +217,10 @@ def test_a_start_says_that_nobody_gave_the_name(
     start: Start, given: dict[str, str], is_made: bool | None
 ) -> None:
     run = start(mode="offline", id="again", **given)
-    (body,) = read_journal(run.dir).bodies("start")
+    (body,) = read_journal(run._journal_dir).bodies("start")
     assert (body["name"], body.get("name_is_made")) == (run.name, is_made)
-    assert [each.get("name", run.name) for each in read_journal(run.dir).bodies("run")] in (
-        [], [run.name],
-    )  # fmt: skip
+    bodies = read_journal(run._journal_dir).bodies("run")
+    assert [each.get("name", run.name) for each in bodies] in ([], [run.name])
 
 
 @pytest.mark.parametrize(
@@ -234,7 +233,7 @@ def test_a_resumed_run_logs_no_step_again_whose_journal_was_sent(
     with start(mode="offline", id="again") as run:
         for step in steps:
             run.log({"x": 1.0}, step=step)
-    shutil.rmtree(run.dir)  # As after the daemon took it: the note alone knows the step.
+    shutil.rmtree(run._journal_dir)  # As after the daemon took it: the note alone knows the step.
     assert start(mode="offline", id="again", resume="allow").starting_step == resumed_at
 
 
@@ -262,12 +261,12 @@ def test_only_the_primary_writer_says_what_a_run_is(start: Start, folder: Path) 
         mode="offline", resume="allow", settings={"primary": False, "label": "rank1"}, **about
     )
     again.finish()
-    assert not read_journal(again.dir).bodies("run")
+    assert not read_journal(again._journal_dir).bodies("run")
     # On another node nothing is known of what was said before.
     elsewhere = {"journals_dir": folder / "elsewhere", "label": "rank2", "primary": False}
     other = start(mode="offline", resume="allow", settings=elsewhere, **about)
     other.finish()
-    assert not read_journal(other.dir).bodies("run")
+    assert not read_journal(other._journal_dir).bodies("run")
 
 
 def test_an_id_that_exists_is_named_unless_the_script_said_what_it_wants(
@@ -289,7 +288,7 @@ def test_an_id_that_exists_is_named_unless_the_script_said_what_it_wants(
 def test_a_run_whose_notes_were_forgotten_begins_anew(start: Start, folder: Path) -> None:
     with start("p", mode="offline", id="r1", config={"lr": 1}) as run:
         run.log({"x": 1.0})
-    shutil.rmtree(run.dir)  # As after it was sent.
+    shutil.rmtree(run._journal_dir)  # As after it was sent.
     forget_runs(
         [folder / "journals", folder / "nothing"], "p", ["r1", "../r1", ""], removed_at=time.time()
     )
@@ -343,7 +342,7 @@ def test_a_run_that_was_killed_goes_on_with_its_config_and_summary(
 
 def test_a_run_at_work_notes_its_config_and_summary(offline: Start) -> None:
     run = offline(id="noted", config={"lr": 1})
-    note = Path(run.dir).parent / ".runs" / run.project / "noted.json"
+    note = Path(run._journal_dir).parent / ".runs" / run.project / "noted.json"
     run.log({"acc": 0.9})
     run.config.update({"late": 2})
 
@@ -363,7 +362,7 @@ def test_others_read_no_notes_of_runs(offline: Start) -> None:
         run.finish()
     finally:
         os.umask(mask)
-    folder = Path(run.dir).parent / ".runs" / run.project
+    folder = Path(run._journal_dir).parent / ".runs" / run.project
     assert {path.name for path in folder.iterdir()} == {"noted.json", "noted.step"}
     for path in (folder, *folder.iterdir()):
         assert not path.stat().st_mode & 0o077, path
@@ -389,7 +388,7 @@ def test_ranks_that_begin_one_after_another_go_on_from_one_step(start: Start) ->
     runs[2].log({"x": 1.0}, step=7)
     for run in runs:
         run.finish()
-        shutil.rmtree(run.dir)  # As after the daemon took it.
+        shutil.rmtree(run._journal_dir)  # As after the daemon took it.
     runs = []
     for number in range(3):
         runs.append(rank(start, number))

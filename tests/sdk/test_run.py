@@ -53,7 +53,7 @@ def test_module_level_names_mean_the_run_while_there_is_one(start: Start) -> Non
     stepwell.summary["best"] = 4
     stepwell.define_metric("x", summary="max")
     assert (stepwell.config.lr, run.config["later"], run.summary["best"]) == (0.1, 3, 4)
-    folder = run.dir
+    folder = run._journal_dir
     stepwell.finish()
     assert stepwell.run is None
     with pytest.raises(NoRunError):
@@ -143,8 +143,8 @@ def test_reinit_finishes_the_previous_run_or_leaves_it(start: Start) -> None:
     assert stepwell.run is second
     second.log({"x": 2.0})
     third.log({"x": 3.0})
-    assert read_journal(second.dir).series("x") == [(0, 2.0)]
-    assert read_journal(third.dir).series("x") == [(0, 3.0)]
+    assert read_journal(second._journal_dir).series("x") == [(0, 2.0)]
+    assert read_journal(third._journal_dir).series("x") == [(0, 3.0)]
     third.finish()
     assert stepwell.run is second
 
@@ -165,10 +165,10 @@ def test_a_run_beside_others_is_current_only_if_none_is(start: Start) -> None:
 def test_a_context_manager_ends_the_run_as_it_went(start: Start) -> None:
     folders = []
     with start(mode="offline") as run:
-        folders.append(run.dir)
+        folders.append(run._journal_dir)
     for error in (ValueError, KeyboardInterrupt):
         run = start(mode="offline")
-        folders.append(run.dir)
+        folders.append(run._journal_dir)
         with pytest.raises(error), run:
             raise error
     ends = [read_journal(folder).bodies("finish")[0] for folder in folders]
@@ -213,7 +213,7 @@ def test_what_describes_a_run_is_kept_and_can_be_changed(start: Start) -> None:
     run.name = "other"
     run.tags = ("c",)
     run.notes = None
-    bodies = read_journal(run.dir).bodies("run")
+    bodies = read_journal(run._journal_dir).bodies("run")
     assert bodies[0] == {
         "name": "n",
         "notes": "some",
@@ -404,7 +404,7 @@ def test_config_is_read_by_item_and_attribute_and_set_once(offline: Start) -> No
     config.lr = 10
     assert config.lr == 9
     told: dict[str, Any] = {}
-    for body in read_journal(run.dir).bodies("config"):
+    for body in read_journal(run._journal_dir).bodies("config"):
         told.update(body["set"])
         for path in body.get("delete", ()):
             del told[path]
@@ -417,7 +417,7 @@ def test_a_nested_value_that_changed_in_place_is_kept(offline: Start) -> None:
     held["lr"] = 0.5
     run.config.update({"opt": held}, allow_val_change=True)
     run.config.update({"opt": {"lr": 0.5}})
-    bodies = read_journal(run.dir).bodies("config")
+    bodies = read_journal(run._journal_dir).bodies("config")
     assert [body["set"] for body in bodies] == [{"opt": {"lr": 0.1}}, {"opt": {"lr": 0.5}}]
 
 
@@ -428,7 +428,7 @@ def test_the_same_value_is_no_change_and_another_type_is_one(offline: Start) -> 
         with pytest.raises(ConfigError, match="'n' is 1"):
             run.config.n = other
     run.config.n = 1.0
-    assert read_journal(run.dir).bodies("config")[-1]["set"] == {"n": 1.0}
+    assert read_journal(run._journal_dir).bodies("config")[-1]["set"] == {"n": 1.0}
 
 
 def test_a_resumed_run_takes_its_own_config_again(start: Start) -> None:
@@ -488,7 +488,7 @@ def test_changes_after_the_end_are_neither_stored_nor_shown(
     ]
     opt["beta"] = 0.1
     run.config.persist()
-    held = read_journal(run.dir)
+    held = read_journal(run._journal_dir)
     assert len(held.bodies("config")) == len(held.bodies("summary")) == 1
     with pytest.raises(RunFinishedError):
         run.log({"x": 1.0})
@@ -507,7 +507,7 @@ def test_config_comes_from_what_people_have(offline: Start, folder: Path) -> Non
 
 def test_config_takes_what_is_no_json_as_text(offline: Start) -> None:
     run = offline(config={"path": Path("/a"), "set": {1}, "fn": len, "big": 2**70})
-    (body,) = read_journal(run.dir).bodies("config")
+    (body,) = read_journal(run._journal_dir).bodies("config")
     assert body["set"]["set"] == [1]
     assert "/a" in body["set"]["path"]
     assert body["set"]["big"] == str(2**70)
@@ -516,7 +516,7 @@ def test_config_takes_what_is_no_json_as_text(offline: Start) -> None:
 @pytest.mark.slow
 def test_a_huge_config_is_cut_into_events(offline: Start) -> None:
     run = offline(config={f"k{i}": "x" * 10_000 for i in range(500)})
-    bodies = read_journal(run.dir).bodies("config")
+    bodies = read_journal(run._journal_dir).bodies("config")
     assert len(bodies) > 1
     assert len({key for body in bodies for key in body["set"]}) == 500
 
@@ -549,7 +549,7 @@ def test_the_summary_is_the_last_value_unless_set(offline: Start) -> None:
     assert not hasattr(summary, "y")
     assert summary.get("y", 3) == 3
     assert dict(summary)["best"] == {"a": 1}
-    folder = run.dir
+    folder = run._journal_dir
     run.finish()
     told = [body["set"] for body in read_journal(folder).bodies("summary")]
     assert told == [{"x": -1}, {"best": {"a": 1}}, {}]  # Not once more at the end.
@@ -575,10 +575,10 @@ def test_defined_summaries_are_kept_over_all_rows(offline: Start) -> None:
     assert "hidden" not in summary
     assert summary["last"] == summary["copy"] == 2.0
     assert summary["both"] == {"min": 1.0}
-    definitions = read_journal(run.dir).bodies("define_metric")
+    definitions = read_journal(run._journal_dir).bodies("define_metric")
     stored = {each["name"]: each["summary"] for each in definitions}
     assert (stored["copy"], stored["both"]) == (["last"], ["min"])
-    assert len(read_journal(run.dir).series("loss")) == 4
+    assert len(read_journal(run._journal_dir).series("loss")) == 4
 
 
 def test_a_definition_also_holds_for_schemas_that_are_in_use(offline: Start) -> None:
@@ -602,7 +602,7 @@ def test_rows_get_the_step_metric_that_they_lack(offline: Start) -> None:
         run.log({"epoch": 3.0, "train/loss": 0.0})
         run.log({"val/loss": 2.0})
         run.log({"val/loss": 3.0, "epoch": 7.0})
-    held = read_journal(run.dir)
+    held = read_journal(run._journal_dir)
     assert [
         (r.values["val/loss"], r.values["epoch"]) for r in held.rows if "val/loss" in r.values
     ] == [
@@ -667,7 +667,7 @@ def test_a_summary_value_by_hand_is_no_value_of_a_step_metric(start: Start) -> N
     run.log({"val": 4.0})
     run.summary["epoch"] = 10**400
     run.log({"val": 5.0})
-    held = read_journal(run.dir)
+    held = read_journal(run._journal_dir)
     run.finish()
     found = [row.values["epoch"] for row in held.rows if "val" in row.values]
     assert found == [3.0, 3.0, 3.0, 4.0, 4.0]
@@ -701,11 +701,17 @@ def test_a_label_of_the_settings_or_the_environment_is_stored(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = start(mode="offline", settings={"label": "node1"})
-    assert (run.label, read_journal(run.dir).bodies("start")[0]["label"]) == ("node1", "node1")
+    assert (run.label, read_journal(run._journal_dir).bodies("start")[0]["label"]) == (
+        "node1",
+        "node1",
+    )
     run.finish()
     monkeypatch.setenv("STEPWELL_LABEL", "node2")
     run = start(mode="offline")
-    assert (run.label, read_journal(run.dir).bodies("start")[0]["label"]) == ("node2", "node2")
+    assert (run.label, read_journal(run._journal_dir).bodies("start")[0]["label"]) == (
+        "node2",
+        "node2",
+    )
 
 
 def test_shared_mode_gives_each_further_process_a_label(start: Start) -> None:
@@ -717,7 +723,7 @@ def test_shared_mode_gives_each_further_process_a_label(start: Start) -> None:
 
 def test_offline_runs_say_how_to_send_them(start: Start, capfd: pytest.CaptureFixture[str]) -> None:
     run = start(mode="offline")
-    folder = run.dir
+    folder = run._journal_dir
     run.finish()
     assert f"stepwell sync {folder}" in capfd.readouterr().err
 

@@ -111,7 +111,7 @@ def values_of(daemon: RecordingDaemon) -> dict[str, Any]:
 
 
 def staged_files(run: Any) -> list[str]:
-    return [name for name in os.listdir(run.dir) if name.startswith("blob-")]
+    return [name for name in os.listdir(run._journal_dir) if name.startswith("blob-")]
 
 
 def test_what_is_logged_is_handed_over_and_removed(start: Start, daemon: RecordingDaemon) -> None:
@@ -126,7 +126,7 @@ def test_what_is_logged_is_handed_over_and_removed(start: Start, daemon: Recordi
     assert (values["pages"]["_type"], values["pages"]["count"]) == ("html", 2)
     payloads = [daemon.blobs[item["blob"]].payload for item in values["pages"]["items"]]
     assert payloads == [b"<b>2</b>", b"<b>3</b>"]
-    folder = Path(run.dir)
+    folder = Path(run._journal_dir)
     run.finish()
     assert not folder.exists()
 
@@ -135,7 +135,7 @@ def test_finish_waits_for_blobs(start: Start, daemon: RecordingDaemon) -> None:
     run = start()
     for number in range(200):
         run.log({"page": Html(f"<b>{number}</b>")})
-    folder = Path(run.dir)
+    folder = Path(run._journal_dir)
     run.finish()
     assert len(daemon.blobs) == 200
     assert not folder.exists()

@@ -17,7 +17,7 @@ from tests.sdk.held import read_journal
 
 
 def told(run: Run) -> list[dict[str, Any]]:
-    return read_journal(run.dir).bodies("summary")
+    return read_journal(run._journal_dir).bodies("summary")
 
 
 def test_one_value_is_read_without_the_others(
@@ -104,7 +104,7 @@ def test_names_are_those_of_log(offline: Start, capfd: pytest.CaptureFixture[str
     assert (run.summary[name], run.summary[5], name in run.summary) == (1.0, 2.0, True)  # type: ignore[index]
     run.summary[name] = 3.0
     (body,) = told(run)
-    assert list(body["set"]) == list(read_journal(run.dir).rows[0].values)[:1]
+    assert list(body["set"]) == list(read_journal(run._journal_dir).rows[0].values)[:1]
     assert run.summary[name] == 3.0
     del run.summary[name]
     assert name not in run.summary

@@ -20,7 +20,7 @@ def log_offline(offline: Start, name: str, count: int = 100) -> str:
     run = offline(id=name, config={"name": name})
     for i in range(count):
         run.log({"x": float(i)})
-    folder = run.dir
+    folder = run._journal_dir
     run.finish()
     return folder
 
@@ -72,23 +72,23 @@ def test_a_journal_without_one_of_its_segments_is_kept_and_named(
     for i in range(8000):
         run.log({"x": float(i)})
     run.finish()
-    segments = sorted(Path(run.dir).glob("*.seg"))
+    segments = sorted(Path(run._journal_dir).glob("*.seg"))
     assert len(segments) > 2
     gone = {"first": segments[:1], "middle": segments[1:2], "last": segments[-1:]}
     for path in gone.get(which, segments):
         path.unlink()
-    left = sorted(Path(run.dir).iterdir())
-    report = stepwell.sync(run.dir)
+    left = sorted(Path(run._journal_dir).iterdir())
+    report = stepwell.sync(run._journal_dir)
     assert report.sent == ()
     ((journal, reason),) = report.failed
-    assert journal == Path(run.dir)
+    assert journal == Path(run._journal_dir)
     if which == "all":
         assert reason.endswith("no segments: the journal contains no data; remove the folder")
     else:
         assert "is missing" in reason
         assert reason.endswith("; `stepwell journal repair` sends the readable rows")
     assert not daemon.points()
-    assert sorted(Path(run.dir).iterdir()) == left
+    assert sorted(Path(run._journal_dir).iterdir()) == left
 
 
 @pytest.mark.holds("flipped-bit")
@@ -160,8 +160,8 @@ def test_a_folder_of_journals_is_sent_with_progress(
 def test_a_live_writer_is_left_alone(offline: Start, daemon: RecordingDaemon) -> None:
     run = offline()
     run.log({"x": 1.0})
-    report = stepwell.sync(run.dir)
-    assert report.live == (Path(run.dir),)
+    report = stepwell.sync(run._journal_dir)
+    assert report.live == (Path(run._journal_dir),)
     assert daemon.points() == []
 
 

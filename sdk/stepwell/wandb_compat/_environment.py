@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from stepwell._settings import Default
+from stepwell._user_folder import absolute
 from stepwell_wire.setting import flag
 
 _VARIABLES: Final = {
@@ -62,11 +63,7 @@ def set_variables(environ: Mapping[str, str]) -> list[str]:
 
 def files_parent(given: object, environ: Mapping[str, str] = os.environ) -> Path:
     """Return the folder in which the folder `wandb` with a run's files is made."""
-    path = Path(str(given or environ.get("WANDB_DIR") or ".")).expanduser()
-    try:
-        return path.absolute()
-    except OSError:  # The current folder was deleted: `run.dir` then is a temporary folder.
-        return path
+    return absolute(given or environ.get("WANDB_DIR"))
 
 
 def settings_files(environ: Mapping[str, str] = os.environ) -> list[Path]:

@@ -47,13 +47,9 @@ def init(
     ``dir`` is the folder in which `run.dir` is made. Journals stay in stepwell's own folder.
     """
     known = [each for each in init.__annotations__ if each not in ("others", "return")]
-    parent = files_parent(dir)
     if "ipykernel" in sys.modules:  # A cell may run many times.
         allow_val_change = True if allow_val_change is None else allow_val_change
         reinit = "finish_previous" if reinit is None else reinit
-
-    def make(*arguments: Any, **named: Any) -> Run:
-        return Run(*arguments, files_parent=parent, **named)
 
     run = start_run(
         {
@@ -84,7 +80,8 @@ def init(
         allow_val_change=allow_val_change,
         branch=stepwell._branch(resume_from=resume_from, fork_from=fork_from),
         defaults=defaults(),
-        make=make,
+        files_parent=files_parent(dir),
+        make=Run,
     )
     if Path(_DEFAULTS_FILE).is_file():
         run.config.setdefaults(parse_config(_DEFAULTS_FILE))

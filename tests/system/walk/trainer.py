@@ -118,7 +118,7 @@ class _Script:
 
     def init(self, **arguments: Any) -> dict[str, Any]:
         self.run = self.stepwell.init(**arguments)
-        self.journal = Path(self.run.dir)
+        self.journal = Path(self.run._journal_dir)
         facts = {"label": self.run.label, "name": self.run.name, "resumed": self.run.resumed}
         return {**facts, "journal": self.journal.name}
 

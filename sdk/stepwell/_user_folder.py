@@ -1,0 +1,61 @@
+"""`run.dir`: the folder for files that a script keeps beside its run. stepwell deletes none."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+FOLDER: Final = "stepwell-files"
+"""Not `stepwell`: a folder of that name in the working folder can hide the package."""
+
+
+def absolute(given: object) -> Path:
+    """Return ``given``, or the working folder, as an absolute path if it is possible."""
+    path = Path(str(given or ".")).expanduser()
+    try:
+        return path.absolute()
+    except OSError:  # The working folder was deleted: `run.dir` then is a temporary folder.
+        return path
+
+
+def folder_name(run_id: str, started_at: float, *, is_offline: bool) -> str:
+    """Return the name of the folder of one start of a run."""
+    started = time.strftime("%Y%m%d_%H%M%S", time.localtime(started_at))
+    return f"{'offline-run' if is_offline else 'run'}-{started}-{run_id}"
+
+
+class UserFolder:
+    """A folder that is made at its first use.
+
+    Attributes:
+        path: the folder; relative if it is made below a temporary folder.
+    """
+
+    def __init__(self, path: Path, *, is_temporary: bool, say: Callable[[str], None]) -> None:
+        self.path = path
+        self._is_temporary = is_temporary
+        self._is_made = False
+        self._say = say
+
+    def make(self) -> bool:
+        """Make the folder, below a temporary one if it must; return whether this made it."""
+        if self._is_made:
+            return False
+        if self._is_temporary:
+            self.path = self._temporary() / self.path
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            self._say(
+                f"{self.path}: {error.strerror or error}; the run's files go to a temporary folder"
+            )
+            self.path = self._temporary() / "files"
+            self.path.mkdir(parents=True, exist_ok=True)
+        self._is_made = True
+        return True
+
+    @staticmethod
+    def _temporary() -> Path:
+        import tempfile
+
+        return Path(tempfile.mkdtemp(prefix="stepwell-files-"))

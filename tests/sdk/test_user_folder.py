@@ -1,0 +1,132 @@
+"""`run.dir`: the user's files stay in it, in every mode."""
+
+import os
+import pickle
+import tempfile
+from pathlib import Path
+
+import pytest
+
+import stepwell
+from stepwell.testing import RecordingDaemon
+from tests.sdk.conftest import Start
+from tests.sdk.forks import in_fork
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder."""
+    made = tmp_path / "work"
+    made.mkdir()
+    monkeypatch.chdir(made)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    return made
+
+
+def saved(run: stepwell.Run, name: str = "model.pt") -> Path:
+    path = Path(run.dir, name)
+    path.write_text("weights")
+    return path
+
+
+def test_files_of_a_run_stay_after_its_end(
+    start: Start, daemon: RecordingDaemon, work: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = start(id="abc")
+    os.chdir("/")
+    path, journal = saved(run), run._journal_dir
+    assert Path(run.dir) == path.parent, "the same at each call"
+    run.log({"x": 1.0})
+    run.finish()
+    assert not Path(journal).exists(), "delivered, so deleted"
+    assert path.read_text() == "weights"
+    top, name, last = path.parent.relative_to(work).parts
+    assert (top, name[:4], name[-4:], last) == ("stepwell-files", "run-", "-abc", "files")
+    assert capfd.readouterr().err.count("files in run.dir stay on this machine") == 1
+
+
+def test_nothing_is_made_in_the_working_folder_unless_the_folder_is_read(
+    start: Start, daemon: RecordingDaemon, work: Path
+) -> None:
+    run = start()
+    run.log({"x": 1.0})
+    pickle.dumps(run)
+    run.finish()
+    assert list(work.iterdir()) == []
+
+
+def test_the_argument_dir_names_the_parent(
+    start: Start, daemon: RecordingDaemon, work: Path
+) -> None:
+    run = start(dir="out", resume="allow", id="abc")
+    first = saved(run)
+    run.finish()
+    again = start(dir="out", resume="allow", id="abc")
+    second = saved(again, "later.pt")
+    again.finish()
+    assert first.exists()
+    assert second.exists()
+    assert {path.parents[2] for path in (first, second)} == {work / "out" / "stepwell-files"}
+    assert not list((work / "out").glob("abc-*")), "the journals are delivered"
+
+
+def test_files_of_an_offline_run_stay_after_sync(
+    start: Start, daemon: RecordingDaemon, work: Path
+) -> None:
+    run = start(mode="offline", id="abc")
+    path, journal = saved(run), Path(run._journal_dir)
+    run.finish()
+    assert journal.exists()
+    assert not stepwell.sync(journal).failed
+    assert not journal.exists()
+    assert path.exists()
+    assert path.parents[1].name.startswith("offline-run-")
+
+
+def test_a_disabled_run_has_a_temporary_folder(
+    start: Start, work: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = start(mode="disabled")
+    path = saved(run)
+    run.finish()
+    assert path.exists()
+    assert tmp_path / "tmp" in path.parents
+    assert list(work.iterdir()) == []
+    assert capfd.readouterr().err == ""
+
+
+def test_a_folder_that_cannot_be_made_is_replaced_by_a_temporary_one(
+    start: Start, daemon: RecordingDaemon, work: Path, tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    (work / "stepwell-files").write_text("a file")
+    run = start()
+    path = saved(run)
+    run.finish()
+    assert path.exists()
+    assert tmp_path / "tmp" in path.parents
+    assert "the run's files go to a temporary folder" in capfd.readouterr().err
+
+
+def test_a_forked_child_and_a_copy_in_another_process_have_the_same_folder(
+    start: Start, daemon: RecordingDaemon, work: Path
+) -> None:
+    run = start()
+
+    def child() -> None:
+        saved(run, "of-fork.pt")
+        run.log({"x": 1.0})
+        run.finish()
+
+    assert in_fork(child) == 0
+    made = pickle.dumps(run)
+
+    def copied() -> None:
+        stepwell._session.active.clear()
+        saved(pickle.loads(made), "of-copy.pt")
+
+    assert in_fork(copied) == 0
+    assert sorted(os.listdir(run.dir)) == ["of-copy.pt", "of-fork.pt"]
+    run.finish()
+    assert sorted(os.listdir(run.dir)) == ["of-copy.pt", "of-fork.pt"]
