@@ -69,6 +69,12 @@ def start_run(
         _session.bind(None)  # Not ended: code that holds it may still log into it.
         before = None
     given_here = {**arguments, "config": config or None}
+    if isinstance(before, Run) and (label := _label_beside_parent(before, wanted)):
+        wanted = wanted._replace(label=label, primary=bool(wanted.primary))
+        if not wanted.primary:
+            _report_ignored_beside_parent(before, wanted, given_here, voice)
+        _session.bind(None)
+        before = None
     if isinstance(before, Run) and _keeps_run(before, wanted, given_here, voice):
         return before
     given = parse_config(config, include=include, exclude=exclude)
@@ -200,6 +206,16 @@ def _read_branch(how: str, text: str) -> tuple[int, dict[str, Any]]:
 
 
 _OF_A_RUN: Final = ("project", "name", "group", "job_type", "tags", "notes", "config")
+_OF_A_WRITER: Final = ("label", "primary")
+
+
+def _ignored_facts(before: Run, arguments: Mapping[str, Any]) -> list[str]:
+    """Return the names of the facts among ``arguments`` that ``before`` has other values of."""
+    return [
+        name
+        for name in _OF_A_RUN
+        if arguments.get(name) is not None and arguments[name] != getattr(before, name, None)
+    ]
 
 
 def _keeps_run(before: Run, wanted: Settings, arguments: Mapping[str, Any], voice: Voice) -> bool:
@@ -222,11 +238,12 @@ def _keeps_run(before: Run, wanted: Settings, arguments: Mapping[str, Any], voic
             "is still running, so init() returns it; for a new run call finish() first, or "
             'pass reinit="finish_previous" or "create_new"'
         )
-        ignored = [
-            name
-            for name in _OF_A_RUN
-            if arguments.get(name) is not None and arguments[name] != getattr(before, name, None)
-        ]
+        ignored = _ignored_facts(before, arguments)
+        if arguments.get("mode") is not None and wanted.mode != before.mode:
+            ignored.append("mode")
+        for name in _OF_A_WRITER:
+            if getattr(wanted, name) not in (None, getattr(before.settings, name)):
+                ignored.append(name)
         if ignored:
             said += f". Ignored in this call: {', '.join(ignored)}"
     if said and not wanted.quiet:
@@ -246,6 +263,30 @@ def _is_left_to_parent(before: Run, wanted: Settings) -> bool:
     is_named = wanted.run_id == before.id or (wanted.run_id is None and wanted.resume == "auto")
     is_same = is_named and wanted.project == before.project
     return before._recording.is_of_parent and not is_same and wanted.reinit != "return_previous"
+
+
+def _label_beside_parent(before: Run, wanted: Settings) -> str:
+    """Return the own label of a forked child that names the run of its parent; "" without one.
+
+    It joins that run as a spawned child does: as a writer of its own with that label. A child
+    without one goes on with the run object, whose writer has the parent's label and its own pid.
+    """
+    is_named = (wanted.project, wanted.run_id) == (before.project, before.id)
+    if not before._recording.is_of_parent or not is_named or wanted.reinit != "default":
+        return ""
+    label = _choose_label(wanted, find_place(), primary=bool(wanted.primary))
+    return label if label != before.label and wanted.mode != "disabled" else ""
+
+
+def _report_ignored_beside_parent(
+    before: Run, wanted: Settings, arguments: Mapping[str, Any], voice: Voice
+) -> None:
+    ignored = [name for name in _ignored_facts(before, arguments) if name != "config"]
+    if ignored and not wanted.quiet:
+        voice.say(
+            f"init: this process joins run {before.id} of its parent with the label "
+            f"{wanted.label}. Ignored in this call: {', '.join(ignored)}"
+        )
 
 
 def _choose_name(wanted: Settings, remembered: Remembered | None, run_id: str) -> str:

@@ -5,11 +5,13 @@ import multiprocessing
 import os
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -170,6 +172,99 @@ def test_a_forked_child_that_names_its_parents_run_joins_it(
     assert in_fork(work) == 0
     run.finish()
     assert {writer.hello.run_id for writer in daemon.writers} == {"parent"}
+
+
+def test_a_forked_child_that_names_its_parents_run_has_the_label_that_it_gives(
+    start: Start, daemon: RecordingDaemon, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As a spawned child: the run has a writer for each, and none takes over the run's facts."""
+    labelled = {"label": "rank_0", "primary": True}
+    run = start(id="parent", name="of the parent", mode="shared", settings=labelled)
+    run.log({"x": 0.0})
+    capfd.readouterr()
+
+    def work() -> None:
+        settings = {"x_label": "rank_1", "x_primary": False}
+        own = start(id="parent", mode="shared", settings=settings, config={"child": 1})
+        assert own is not run
+        assert stepwell.run is own
+        assert (own.label, own.id, own.step) == ("rank_1", "parent", 0)
+        assert start(id="parent") is own
+        own.log({"child": 1.0})
+        own.finish()
+
+    assert in_fork(work) == 0
+    (line,) = [line for line in capfd.readouterr().err.splitlines() if "init:" in line]
+    assert "is still running, so init() returns it" in line, "that of the second call"
+    run.log({"x": 1.0})
+    run.finish()
+    assert {writer.hello.label for writer in daemon.writers} == {"rank_0", "rank_1"}
+    assert {writer.hello.run_id for writer in daemon.writers} == {"parent"}
+    assert {point.label for point in daemon.points("child")} == {"rank_1"}
+    names = [event.body.get("name") for event in daemon.events("start")]
+    assert names == ["of the parent", None]
+    assert [event.body["set"] for event in daemon.events("config")] == [{"child": 1}]
+
+
+@pytest.mark.parametrize(
+    ("given", "variables", "expected"),
+    [
+        ({"settings": {"label": "mine"}}, {}, "mine"),
+        ({}, {"STEPWELL_LABEL": "mine"}, "mine"),
+        ({}, {"RANK": "3", "WORLD_SIZE": "4", "MASTER_ADDR": "here"}, "rank3"),
+        ({"mode": "shared", "settings": {"primary": False}}, {}, "HOST-PID"),
+        ({}, {}, "fork-PID"),
+    ],
+)
+def test_the_label_of_a_forked_child_that_names_its_parents_run(
+    start: Start,
+    daemon: RecordingDaemon,
+    given: dict[str, Any],
+    variables: dict[str, str],
+    expected: str,
+) -> None:
+    run = start(id="parent")
+
+    def work() -> None:
+        os.environ.update(variables)
+        with start(id="parent", **given) as own:
+            own.log({"child": 1.0})
+            pid, host = str(os.getpid()), socket.gethostname()[:64]
+            assert own.label.replace(pid, "PID").replace(host, "HOST") == expected
+
+    assert in_fork(work) == 0
+    run.finish()
+    (point,) = daemon.points("child")
+    assert point.label.startswith(expected.replace("HOST", socket.gethostname()).replace("PID", ""))
+
+
+def test_a_line_names_the_facts_of_the_run_that_a_forked_child_cannot_set(
+    start: Start, daemon: RecordingDaemon, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = start(id="parent", tags=["a"])
+    capfd.readouterr()
+
+    def work() -> None:
+        own = {"label": "mine"}
+        start(id="parent", name="new", tags=["b"], config={"a": 1}, settings=own).finish()
+
+    assert in_fork(work) == 0
+    run.finish()
+    said = capfd.readouterr().err
+    assert "joins run parent of its parent with the label mine" in said
+    assert "Ignored in this call: name, tags\n" in said
+    assert [event.body for event in daemon.events("run")] == [{"tags": ["a"]}]
+
+
+def test_init_beside_a_run_names_the_label_and_the_mode_that_it_ignores(
+    start: Start, daemon: RecordingDaemon, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = start(id="one", settings={"label": "a"})
+    capfd.readouterr()
+    assert start(settings={"label": "a"}, mode="online") is run
+    assert "Ignored" not in capfd.readouterr().err
+    assert start(mode="offline", settings={"label": "b", "primary": False}) is run
+    assert "Ignored in this call: mode, label, primary\n" in capfd.readouterr().err
 
 
 def test_a_child_forked_before_anything_was_sent_sends_by_itself(folder: Path) -> None:
