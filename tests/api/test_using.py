@@ -231,6 +231,6 @@ def test_offline_and_disabled_runs_ask_nothing(
         run.use_artifact("data")
     with begin(project, mode="disabled") as run:
         artifact = run.use_artifact("data:latest")
-        assert artifact.name == "data"
+        assert artifact.name == "data:v0"
         with pytest.raises(StepwellError):
             artifact.download()

@@ -539,6 +539,83 @@ def test_a_disabled_run_keeps_nothing(start: Start, tmp_path: Path) -> None:
     assert made.wait() is made
 
 
+def test_an_artifact_of_a_disabled_run_has_the_facts_of_a_version(
+    start: Start, tmp_path: Path
+) -> None:
+    """A script that prints them after wait() passes a dry run; its files are not kept."""
+    (tmp_path / "a").write_bytes(b"abc")
+    run = start(project="p", mode="disabled")
+    made = stepwell.Artifact("model", "model", "about", {"n": 1})
+    made.add_file(tmp_path / "a")
+    made.add_reference("s3://elsewhere/b")
+    run.log_artifact(made, aliases="best")
+    with pytest.raises(ArtifactNotLoggedError, match=r"call wait\(\) first"):
+        _ = made.version  # As in a run that is not disabled.
+    made.wait()
+    _check_stand_in(made, size=3, file_count=2)
+    assert (made.aliases, made.description, made.metadata) == (
+        ["latest", "best"],
+        "about",
+        {"n": 1},
+    )
+    assert run.use_artifact(made) is made
+    run.log_artifact(made)
+    assert made.wait().version == "v0"
+    draft = run.use_artifact(stepwell.Artifact("model", "model"), aliases=["new"])
+    assert (draft.version, draft.aliases) == ("v0", ["latest", "new"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "name", "aliases"),
+    [
+        ("model", "model:v0", ["latest"]),
+        ("model:best", "model:v0", ["best"]),
+        ("p/model:v3", "model:v3", []),
+    ],
+)
+def test_an_artifact_that_a_disabled_run_uses_has_the_facts_of_a_version(
+    start: Start, asked: str, name: str, aliases: list[str]
+) -> None:
+    run = start(project="p", mode="disabled")
+    used = run.use_artifact(asked, type="model")
+    _check_stand_in(used.wait(), name=name)
+    assert (used.aliases, used.type) == (aliases, "model")
+    with pytest.raises(ArtifactNotLoggedError, match="its run is disabled"):
+        run.use_model(asked)
+
+
+def _check_stand_in(
+    made: stepwell.Artifact, *, name: str = "model:v0", size: int = 0, file_count: int = 0
+) -> None:
+    assert (made.name, made.version, made.source_version) == (name, *[name.partition(":")[2]] * 2)
+    assert (made.qualified_name, made.project, made.state) == (f"p/{name}", "p", "COMMITTED")
+    assert (made.size, made.file_count, made.digest, made.url, made.id) == (
+        size, file_count, "", "", None,
+    )  # fmt: skip
+    assert str(made.created_at)[:2] == str(made.updated_at)[:2] == "20"
+    assert (made.logged_by(), made.used_by()) == (None, [])
+    made.save()
+    made.delete()
+    for read in (made.download, made.files, made.verify, made.checkout, made.file):
+        with pytest.raises(ArtifactNotLoggedError, match="its run is disabled; start the run with"):
+            read()
+
+
+def test_an_artifact_of_a_disabled_run_is_logged_by_a_later_run(
+    start: Start, daemon: RecordingDaemon, tmp_path: Path
+) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    made = stepwell.Artifact("model", "model")
+    made.add_file(tmp_path / "a")
+    with start(mode="disabled") as run:
+        run.log_artifact(made).wait()
+    with start() as run:
+        run.log_artifact(made)
+        assert made.state == "PENDING"
+    (held,) = daemon.artifacts
+    assert held.files == {"a": b"abc"}
+
+
 def test_wait_gives_up_and_says_what_goes_on(
     start: Start, daemon: RecordingDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,6 +119,15 @@ class Artifact(ReadingCalls):
             )
         return self._facts
 
+    def _existing(self, what: str) -> VersionFacts:
+        facts = self._committed(what)
+        if facts.is_stand_in:
+            raise ArtifactNotLoggedError(
+                f"artifact {self.name!r} has no {what} to read, as its run is disabled; start the "
+                "run with mode='online', or read the files from their source"
+            )
+        return facts
+
     # ------------------------------------------------------------------ building
 
     def add_file(
@@ -254,13 +263,14 @@ class Artifact(ReadingCalls):
         elif self._is_pending:
             facts = self._handed.wait(timeout)
             self._is_pending = False
-            if facts is not None:
-                self._settle(facts)
+            self._settle(facts)
         return self
 
     def _note_handed(self, handed: Handed) -> None:
         """Note that the artifact was logged, for the first time or again."""
         self._handed, self._is_pending = handed, True
+        if self._facts is not None and self._facts.is_stand_in:
+            self._facts = None  # Of a disabled run before.
 
     def save(self, project: str | None = None, settings: Any = None) -> None:
         """Log a draft in the current run; save changes of an existing version."""

@@ -29,18 +29,18 @@ class Giver(Protocol):
     settings: Settings
     voice: Voice
     writer: Writer
-    disabled: bool
     handed: "list[Handed]"
 
     def refusal_of(self, name: str) -> str: ...
 
 
 class Handed(NamedTuple):
-    """A draft that was handed over; one of a disabled run has no key."""
+    """A draft that was handed over; one of a disabled run has no key, and a stand-in at once."""
 
     key: str
     name: str
     recording: Giver
+    stand_in: VersionFacts | None = None
 
     @property
     def is_staged(self) -> bool:
@@ -64,11 +64,11 @@ class Handed(NamedTuple):
         with contextlib.suppress(ValueError):
             self.recording.handed.remove(self)
 
-    def wait(self, timeout: float | None) -> VersionFacts | None:
-        """See `Artifact.wait`; None if the run is disabled."""
+    def wait(self, timeout: float | None) -> VersionFacts:
+        """See `Artifact.wait`."""
         recording = self.recording
-        if recording.disabled:
-            return None
+        if self.stand_in is not None:
+            return self.stand_in
         if recording.settings.mode == "offline":
             raise ArtifactNotLoggedError(
                 f"artifact {self.name!r} waits with its offline run; `stepwell sync` sends "

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from stepwell._artifacts.asking import ask
 from stepwell._artifacts.handed import POLL_SECONDS_MIN, Handed
 from stepwell._artifacts.hold_folder import copy_folder
+from stepwell._artifacts.versions import VersionFacts, stand_in
 from stepwell._names import silent
 from stepwell.errors import (
     ArtifactError,
@@ -65,7 +66,7 @@ def hand_over(
         RunFinishedError: The run has ended.
     """
     if recording.disabled:
-        return Handed("", artifact._name, recording)
+        return Handed("", artifact._name, recording, _stand_in_for(recording, artifact, aliases))
     again = _again(artifact)
     key = new_id() if again else artifact._key
     draft = _draft_of(recording, artifact, key, again, aliases)
@@ -145,6 +146,24 @@ def _again(artifact: "Artifact") -> str:
     if artifact._facts is not None:
         return artifact._facts.id
     return artifact._handed.key if artifact._handed is not None else ""
+
+
+def _stand_in_for(
+    recording: "Recording", artifact: "Artifact", aliases: Iterable[str] | None
+) -> VersionFacts:
+    """Return the facts of the version that a run which is not disabled would make."""
+    entries = artifact._files.entries.values()
+    named = artifact.aliases if aliases is None else aliases
+    return stand_in(
+        recording.settings.project,
+        artifact._name,
+        artifact.type,
+        aliases=tuple(dict.fromkeys((LATEST, *named))),
+        description=artifact.description or "",
+        metadata=dict(artifact.metadata),
+        size=sum(each.size or 0 for each in entries),
+        file_count=len(entries),
+    )
 
 
 def _draft_of(

@@ -50,6 +50,10 @@ class ReadingCalls:
     def _committed(self, what: str) -> VersionFacts:
         raise NotImplementedError
 
+    def _existing(self, what: str) -> VersionFacts:
+        """Return the facts of a version that a hub has, so not of a disabled run."""
+        raise NotImplementedError
+
     def _settle(self, facts: VersionFacts, hub: "Hub | None" = None) -> None:
         raise NotImplementedError
 
@@ -57,8 +61,8 @@ class ReadingCalls:
 
     @property
     def id(self) -> str | None:
-        """The version's id in the hub, None before it is committed."""
-        return self._facts.id if self._facts else None
+        """The version's id in the hub, None before it is committed and in a disabled run."""
+        return (self._facts.id or None) if self._facts else None
 
     @property
     def project(self) -> str:
@@ -89,7 +93,7 @@ class ReadingCalls:
 
     @property
     def digest(self) -> str:
-        """BLAKE3 of the manifest: paths and contents alone."""
+        """BLAKE3 of the manifest: paths and contents alone; "" in a disabled run."""
         return self._committed("digest").digest
 
     @property
@@ -117,8 +121,10 @@ class ReadingCalls:
 
     @property
     def url(self) -> str:
-        """Its page."""
+        """Its page, "" in a disabled run."""
         facts = self._committed("page")
+        if facts.is_stand_in:
+            return ""
         place = path_of("artifacts", facts.name, facts.version)
         return f"{self._find_hub().url}{page_path(facts.project)}{place}"
 
@@ -127,7 +133,7 @@ class ReadingCalls:
         """Its checked entries by path; read once."""
         from stepwell._artifacts.entries import read_manifest
 
-        facts = self._committed("files")
+        facts = self._existing("files")
         if self._read is None:
             self._read = read_manifest(self._find_hub(), facts)
         return self._read
@@ -159,7 +165,7 @@ class ReadingCalls:
         """
         from stepwell._artifacts.download import default_root, download
 
-        facts = self._committed("files")
+        facts = self._existing("files")
         return download(
             self._find_hub(),
             self.manifest,
@@ -174,7 +180,7 @@ class ReadingCalls:
         from stepwell._artifacts.target import Target
         from stepwell._artifacts.verifying import compare
 
-        folder = default_root(self._committed("files")) if root is None else os.fspath(root)
+        folder = default_root(self._existing("files")) if root is None else os.fspath(root)
         made = self.download(folder)
         extra = compare(self.manifest, made).extra
         with Target(made, self.manifest.entries, creates=False) as target:
@@ -205,7 +211,7 @@ class ReadingCalls:
         from stepwell._artifacts.download import default_root
         from stepwell._artifacts.verifying import compare
 
-        folder = default_root(self._committed("files")) if root is None else os.fspath(root)
+        folder = default_root(self._existing("files")) if root is None else os.fspath(root)
         found = compare(self.manifest, folder)
         if found:
             said = (
@@ -223,7 +229,7 @@ class ReadingCalls:
         """
         from stepwell._artifacts.entries import entry_of
 
-        facts = self._committed("files")
+        facts = self._existing("files")
         return entry_of(self._find_hub(), facts, self.manifest, os.fspath(name))
 
     get_path = get_entry
@@ -238,7 +244,7 @@ class ReadingCalls:
         """Return its files by path, all or those of these names."""
         from stepwell._artifacts.entries import files_of
 
-        facts = self._committed("files")
+        facts = self._existing("files")
         return files_of(self._find_hub(), facts, self.manifest, names)
 
     # ------------------------------------------------------------------ runs
@@ -251,6 +257,8 @@ class ReadingCalls:
     def used_by(self) -> "list[Run]":
         """Return the runs that used it, 1,000 at most; deleted ones are left out."""
         facts = self._committed("runs")
+        if facts.is_stand_in:
+            return []
         found = self._find_hub().get(f"{facts.path}/lineage", depth=1, limit=1000)
         runs = {node["id"]: node for node in found["nodes"] if node["kind"] == "run"}
         used = [runs[edge["target"]] for edge in found["edges"] if edge["kind"] == "used"]
@@ -275,7 +283,10 @@ class ReadingCalls:
         Raises:
             HubError: The hub refuses, for example to move ``latest``.
         """
-        facts, hub = self._committed("version"), self._find_hub()
+        facts = self._committed("version")
+        if facts.is_stand_in:
+            return
+        hub = self._find_hub()
         change: dict[str, Any] = {}
         if (self.description or "") != facts.description:
             change["description"] = self.description or ""
@@ -305,6 +316,8 @@ class ReadingCalls:
             HubError: It has aliases.
         """
         facts = self._committed("version")
+        if facts.is_stand_in:
+            return
         force = "?force=true" if delete_aliases else ""
         try:
             self._find_hub().call("DELETE", facts.path + force)

@@ -70,7 +70,7 @@ class UsingCalls(LoggingCalls):
                 "mode='online', or read the files from their source"
             )
         if self._settings.mode == "disabled":
-            return _of_disabled(artifact_or_name, type)
+            return self._of_disabled(artifact_or_name, type, aliases)
         if isinstance(artifact_or_name, Artifact):
             facts = self._logged(artifact_or_name, type, aliases)
         else:
@@ -88,7 +88,7 @@ class UsingCalls(LoggingCalls):
         Raises:
             ArtifactPathError: It is of another type. As `use_artifact` and `Artifact.download`.
         """
-        artifact = self.use_artifact(name)
+        artifact = self.use_artifact(name, "model" if self.disabled else None)
         if "model" not in artifact.type.lower():
             raise ArtifactPathError(
                 f"{artifact.name} is of type {artifact.type!r}, but use_model() needs a type "
@@ -105,7 +105,7 @@ class UsingCalls(LoggingCalls):
             raise ArtifactPathError(f"{artifact.name} is of type {artifact.type!r}, not {kind!r}")
         if artifact.is_draft():
             self.log_artifact(artifact, aliases=aliases)
-        return artifact.wait()._committed("version")
+        return artifact.wait()._existing("version")
 
     def _found(self, path: "ArtifactPath", kind: str | None) -> "VersionFacts":
         from stepwell._artifacts.versions import find_version
@@ -141,12 +141,19 @@ class UsingCalls(LoggingCalls):
             self._asked = hub_of_run(self._settings, self._voice)
         return self._asked
 
+    def _of_disabled(
+        self, given: "str | Artifact", kind: str | None, aliases: Iterable[str] | None
+    ) -> "Artifact":
+        """Return an artifact with the facts of a version; its files are not read."""
+        from stepwell._artifacts.artifact import Artifact
+        from stepwell._artifacts.versions import parse_artifact_path, stand_in
 
-def _of_disabled(given: "str | Artifact", kind: str | None) -> "Artifact":
-    """Return an artifact that knows its name; its files are not read."""
-    from stepwell._artifacts.artifact import Artifact
-    from stepwell._artifacts.versions import parse_artifact_path
-
-    if isinstance(given, Artifact):
-        return given
-    return Artifact(parse_artifact_path(given, default_project="-").name, kind or "unspecified")
+        if isinstance(given, Artifact):
+            if given.is_draft():
+                self.log_artifact(given, aliases=aliases)
+            is_of_disabled = given._handed is not None and given._handed.stand_in is not None
+            return given.wait() if is_of_disabled else given
+        path = parse_artifact_path(given, default_project=self.project)
+        named = () if version_number(path.asked) is not None else (path.asked,)
+        facts = stand_in(path.project, path.name, kind or "unspecified", path.asked, aliases=named)
+        return Artifact._of(facts)

@@ -3,6 +3,7 @@
 name    name:alias    name:v3    project/name:v3    entity/project/name:v3
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -20,6 +21,7 @@ _NEAR_MAX: Final = 1000
 _SCHEME: Final = "wandb-artifact://"
 _FORMS: Final = "NAME, NAME:ALIAS, PROJECT/NAME:v3 or ENTITY/PROJECT/NAME:v3"
 COMMITTED: Final = "committed"
+_FIRST: Final = "v0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,11 @@ class VersionFacts:
         """Its address in the hub, by number: an alias may move to another version."""
         return version_path(self.project, self.name, self.version)
 
+    @property
+    def is_stand_in(self) -> bool:
+        """Whether they are made up for a disabled run: no hub has this version."""
+        return not self.id
+
 
 class ArtifactPath(NamedTuple):
     """A parsed name of a version.
@@ -67,6 +74,27 @@ class ArtifactPath(NamedTuple):
     project: str
     name: str
     asked: str
+
+
+def stand_in(project: str, name: str, type: str, asked: str = "", **facts: Any) -> VersionFacts:
+    """Return facts for a disabled run, which has no versions.
+
+    Args:
+        asked: the number or the alias of the version.
+        facts: other fields of the facts.
+    """
+    number = version_number(asked) if asked else None
+    return VersionFacts(
+        id="",
+        project=project,
+        name=name,
+        type=type,
+        version=_FIRST if number is None else f"v{number}",
+        digest="",
+        created_at=time.time(),
+        committed_at=time.time(),
+        **facts,
+    )
 
 
 def facts_of(answer: Mapping[str, Any]) -> VersionFacts:

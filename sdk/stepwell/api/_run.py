@@ -305,7 +305,7 @@ class Run:
 
         ``use_as`` has no effect.
         """
-        path = artifact._committed("version").path
+        path = artifact._existing("version").path
         body = {"run_id": self.id, "project": self.project}
         self._hub.post(f"{path}/uses", body)
         return artifact

@@ -46,7 +46,7 @@ def put(options: argparse.Namespace) -> int:
                 "`stepwell status` shows the progress"
             )
             raise
-        if artifact._committed("run").run_id != run.id:
+        if artifact._existing("run").run_id != run.id:
             aliases = ", ".join(artifact.aliases)
             print_notice(
                 f"no new version: {artifact.qualified_name} ({aliases}) has the same files"
