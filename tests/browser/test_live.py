@@ -203,6 +203,24 @@ def test_a_run_that_was_deleted_and_started_again_is_drawn_anew(
             each.close()
 
 
+def test_a_table_that_is_open_before_the_first_metrics_gets_their_columns_and_values(
+    page: Page, site: Site
+) -> None:
+    trainer = site.trainer()
+    try:
+        trainer.init("early", id="early-1")
+        site.flush()
+        page.goto(f"{site.url}{site.run_path('early', '', 'table')}")
+        expect(page.get_by_role("row").filter(has_text="running")).to_be_visible()
+        trainer.log({"loss": 2.5})
+        expect(page.get_by_role("columnheader", name="loss")).to_be_visible()
+        expect(page.get_by_role("cell", name="2.5")).to_be_visible()
+        trainer.log({"loss": 1.25})
+        expect(page.get_by_role("cell", name="1.25")).to_be_visible()
+    finally:
+        trainer.close()
+
+
 def test_a_project_that_was_deleted_and_is_used_again_has_its_new_columns(
     page: Page, site: Site, watch: Watch
 ) -> None:

@@ -364,7 +364,7 @@ _SLOW_RM = """
 import sys
 from stepwell.cli.__main__ import main
 from stepwell_store import deletion
-delete, is_first = deletion._delete, [True]
+delete, is_first = deletion.delete_any_rows, [True]
 
 def slowly(store, table, condition, parameters):
     if is_first and is_first.pop():
@@ -372,7 +372,7 @@ def slowly(store, table, condition, parameters):
         sys.stdin.readline()
     return delete(store, table, condition, parameters)
 
-deletion._delete = slowly
+deletion.delete_any_rows = slowly
 sys.exit(main(["rm", *sys.argv[1:], "--yes"]))
 """
 

@@ -59,7 +59,7 @@ class NotingSink(FakeSink):
             if self.failures and (failure := self.failures.pop(0)):
                 raise StoreError(failure)
             return self.notes
-        return [{"1": 1}] if sql.startswith("SELECT 1 FROM") else []
+        return [{"held": 1}] if sql.startswith("SELECT count() AS held FROM") else []
 
     def delete_rows(self, table: str, condition: str, parameters: Mapping[str, object]) -> None:
         assert self.may_delete.wait(60)

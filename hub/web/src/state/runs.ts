@@ -26,6 +26,8 @@ import {
 
 /** `c=auto` stands for columns that the page chooses. */
 const AUTO_COLUMNS = ["auto"] as const;
+/** Runs that never log a number are not asked about for ever. */
+const LOOKS_MAX = 100;
 
 export const RUNS_FIELDS = {
   q: text(),
@@ -55,6 +57,8 @@ export interface RunsState {
   setMode(mode: SelectionMode): void;
   toggle(runId: string): void;
   showOnly(runId: string): void;
+  /** Runs have new metrics: columns that were chosen before the first results are chosen again. */
+  noteMetrics(): void;
   close(): void;
 }
 
@@ -81,6 +85,7 @@ export function makeRuns(
   const chosenByPage = signal<readonly string[] | null>(null);
   const elsewhere = signal<ReadonlyMap<string, RunOverview>>(new Map());
   const closing = new AbortController();
+  let looks = 0;
   let listedBefore: { list: string; runs: ReadonlySet<string> } | null = null;
 
   const part = <T>(read: (values: ViewState<typeof RUNS_FIELDS>["values"]["value"]) => T) => {
@@ -147,7 +152,8 @@ export function makeRuns(
       if (isAborted(failure)) return;
       // Without columns the list is still of use, and its own request says what is wrong.
     }
-    chosenByPage.value = choose(keys);
+    const chosen = choose(keys);
+    if (JSON.stringify(chosen) !== JSON.stringify(chosenByPage.peek())) chosenByPage.value = chosen;
   }
 
   async function fetchElsewhere(ids: readonly string[]): Promise<void> {
@@ -188,6 +194,10 @@ export function makeRuns(
     setArchived: (next) => view.change({ archived: next }),
     setMode: (mode) => select({ mode, added: new Set(), removed: new Set() }),
     toggle: (runId) => select(toggleRun(runsList.rows.peek(), selection.peek(), runId)),
+    noteMetrics() {
+      const hasResults = chosenByPage.peek()?.some((column) => column.startsWith("summary."));
+      if (isAuto.peek() && hasResults === false && ++looks <= LOOKS_MAX) void chooseColumns();
+    },
     showOnly: (runId) => select({ mode: "none", added: new Set([runId]), removed: new Set() }),
     close() {
       closing.abort();

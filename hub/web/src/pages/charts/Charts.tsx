@@ -7,9 +7,9 @@ import { PageHeader } from "../../parts/PageHeader.js";
 import { RunsRail } from "../../parts/RunsRail.js";
 import { viewState } from "../../state/navigation.js";
 import { isRailOpen } from "../../state/rail.js";
+import { rereadValues } from "../../state/rereadValues.js";
 import { RUNS_FIELDS, useRuns, type RunsState } from "../../state/runs.js";
 import type { RunsList } from "../../state/runsList.js";
-import { throttled } from "../../state/throttled.js";
 import { makeBoard, type Board } from "./board.js";
 import { BoardView } from "./BoardView.js";
 import { Toolbar } from "./Toolbar.js";
@@ -37,6 +37,7 @@ export function Charts({ project }: { project: string }) {
         onPoints(runIds) {
           runs.list.seen(runIds, Date.now() / 1000);
           values.grow(runIds);
+          runs.noteMetrics();
         },
       }),
     [project, view, runs],
@@ -72,27 +73,6 @@ function refreshIfShort(list: RunsList): void {
     queueMicrotask(() => stop());
     if (list.rows.peek().length < ROWS_MANY) list.refresh();
   });
-}
-
-const VALUES_MS = 3000;
-
-/** Reads the rail's columns again, at most so often, for running runs that got points. */
-function rereadValues(runs: RunsState) {
-  const grown = new Set<string>();
-  const reread = throttled(VALUES_MS, () => {
-    const runIds = new Set(grown);
-    grown.clear();
-    if (runs.columns.peek().some((column) => /^(summary|metric)\./.test(column))) void runs.list.reread(runIds);
-  });
-  return {
-    grow(runIds: ReadonlySet<string>) {
-      // The first news name every run that is drawn; what has ended has its values.
-      for (const { run_id, state } of runs.list.rows.peek())
-        if (state === "running" && runIds.has(run_id)) grown.add(run_id);
-      if (grown.size > 0) reread.call();
-    },
-    close: reread.cancel,
-  };
 }
 
 const LEGEND_MAX = 24;

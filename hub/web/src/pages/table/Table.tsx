@@ -15,11 +15,11 @@ import { copyText } from "../../state/clipboard.js";
 import { now } from "../../state/clock.js";
 import { runsCsv } from "../../state/csv.js";
 import { tableColumns } from "../../state/defaultColumns.js";
+import { useLiveRows } from "../../state/liveRows.js";
 import { viewState } from "../../state/navigation.js";
 import { pathOf } from "../../state/routes.js";
 import { RUNS_FIELDS, useRuns, type RunsState } from "../../state/runs.js";
 import { say } from "../../state/toasts.js";
-import { useLive } from "../../state/useLive.js";
 import { RunsGrid } from "./RunsGrid.js";
 import { SelectedRuns } from "./SelectedRuns.js";
 
@@ -28,7 +28,7 @@ export function Table({ project }: { project: string }) {
   const runs = useRuns(project, view, tableColumns);
   const chosen = useSignal<ReadonlyMap<string, RunOverview>>(new Map());
   const { list } = runs;
-  useLive({ project, runs: [], metrics: [] }, list.refresh);
+  useLiveRows(runs);
   return (
     <main class="table-page" aria-busy={list.isLoading.value}>
       <PageHeader crumbs={[{ label: project, href: pathOf({ page: "charts", project }) }, { label: "Table" }]}>
