@@ -18,10 +18,12 @@ kill, after ``finish`` and over resumes. Filters compare the same values inside 
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from stepwell_store.attributes import Assignment, nest
 from stepwell_store.statistics import SeriesStatistics, join_statistics
+
+_MEDIUM: Final = "._type"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ def summarise(
     holding = [each for each in explicit if each.version >= _latest(each.path, logged_us)]
     for assignment in holding:
         summary.pop(assignment.path, None)  # Including the defined operations.
+        if assignment.path.endswith(_MEDIUM):  # The SDK logs a medium that is set, too.
+            summary.pop(assignment.path.removesuffix(_MEDIUM), None)
     if deleted := {each.path: each.version for each in holding if each.deleted}:
         for metric in list(summary):  # A deletion deletes the metrics below, until their next log.
             if any(logged_us[metric] < deleted.get(above, 0) for above in _above(metric)):

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from stepwell._config_sources import parse_config
-from stepwell._json_values import as_json
+from stepwell._json_values import conversion_of
 from stepwell._names import kind_of, text_of, warn_finished
 from stepwell._stored_forms import (
     find_twin,
@@ -242,7 +242,15 @@ class Config:
         return found
 
     def _form(self, key: str, value: Any) -> Any:
-        return as_json(value, self._warn, name=key)
+        conversion = conversion_of(self._warn, name=key)
+        form = conversion.convert(value)
+        if conversion.media:
+            self._warn(
+                f"config media {key}",
+                f"config {key!r}: the content of {conversion.media[0]}() is not stored, because a "
+                f"config has no media; log it: run.log({{{key!r}: …}})",
+            )
+        return form
 
     def _send(self, values: Mapping[str, Any], forms: dict[str, Any]) -> None:
         with self._lock():

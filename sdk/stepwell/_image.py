@@ -121,7 +121,7 @@ class Image(Media):
         """Stage the picture and return its value for the row."""
         about: dict[str, Any] = {"_type": self.type}
         if stage is None:
-            about |= {"blob": None, "failed": "media are kept by log() only"}
+            about |= {"blob": None, "failed": "media are kept by log() and the summary only"}
         elif self._path is not None:
             media_type = _MEDIA_TYPES[self._format]
             about |= stage.keep_file(FILE, {"media_type": media_type}, self._path)

@@ -47,6 +47,11 @@ class Conversion:
     Args:
         name: name of the value, for warnings; "" for a cell of a table.
         make_media: see `MakeMedia`; None if no media are made.
+        lists_by_path: whether media in a dict are listed by their paths; in a list they are not.
+
+    Attributes:
+        media: the kinds of the converted media.
+        blobs: the ids of their bytes.
     """
 
     def __init__(
@@ -56,9 +61,14 @@ class Conversion:
         *,
         name: str = "",
         make_media: MakeMedia | None = None,
+        lists_by_path: bool = False,
     ) -> None:
         self._warn, self._stage, self._name = warn, stage, name
         self._make_media = make_media
+        self._lists_by_path = lists_by_path
+        self._lists = 0  # Around the value that is being converted.
+        self.media: list[str] = []
+        self.blobs: set[str] = set()
         self._items_left = VALUE_ITEMS_MAX
         self._bytes_left = VALUE_BYTES_MAX
         self._within: set[int] = set()  # `id` of each object that is being converted.
@@ -109,6 +119,9 @@ class Conversion:
     def _medium(self, media: Any) -> dict[str, Any]:
         """Return the value of ``media`` for the history; a warning names lost bytes."""
         described = dict(media.described(self._stage, self._warn))
+        self.media.append(type(media).__name__)
+        if isinstance(blob_id := described.get("blob"), str):
+            self.blobs.add(blob_id)
         if self._stage is not None and (why := described.get("failed")):
             where = repr(self._name) if self._name else "a cell of a table"
             self._warn(
@@ -204,7 +217,8 @@ class Conversion:
                 found[name] = self._each(item, item, depth + 1)
             else:
                 found[name] = self.convert(item, depth + 1)
-        if self._stage is not None and self._name and any(map(_is_media, found.values())):
+        is_unlisted = self._stage is not None and (self._lists > 0 or not self._lists_by_path)
+        if is_unlisted and self._name and any(map(is_medium, found.values())):
             self._warn(
                 f"media inside {self._name}",
                 f"{self._name!r} has media inside a dict of a list; they are stored, but the page "
@@ -229,6 +243,7 @@ class Conversion:
     def _each(self, value: Iterable[Any], items: Sequence[Any], depth: int) -> list[Any]:
         """Return the conversions of ``items``, which are those of ``value``."""
         kept: list[Any] = []
+        self._lists += 1
         for item in items:
             if self._is_full:
                 count = len(value) if isinstance(value, Sized) else len(items)
@@ -236,6 +251,7 @@ class Conversion:
                 kept.append(f"… ({count} items)")
                 break
             kept.append(self.convert(item, depth + 1))
+        self._lists -= 1
         return kept
 
     def _plain_numbers(self, items: list[Any]) -> list[Any] | None:
@@ -303,14 +319,14 @@ def _in_order(kept: Any) -> Any:
         return sorted(kept, key=lambda each: (type(each).__name__, repr(each)))
 
 
-def _is_media(kept: Any) -> bool:
+def is_medium(kept: Any) -> bool:
     """Whether a converted value describes one of our media, or a list of them."""
     return isinstance(kept, dict) and "_type" in kept and not _OF_FILES.isdisjoint(kept)
 
 
 def _are_media(kept: Sequence[Any]) -> bool:
     """Whether a converted list has only media, lists of media, and None."""
-    return any(map(_is_media, kept)) and all(each is None or _is_media(each) for each in kept)
+    return any(map(is_medium, kept)) and all(each is None or is_medium(each) for each in kept)
 
 
 def _list_type(items: Sequence[Any]) -> str:

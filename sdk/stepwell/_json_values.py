@@ -16,7 +16,14 @@ def as_json(value: Any, warn: Warn, stage: "Stage | None" = None, *, name: str =
     than ``VALUE_DEPTH_MAX`` are kept as a short text. After ``VALUE_ITEMS_MAX`` items or
     ``VALUE_BYTES_MAX`` bytes the rest is cut, and a warning gives ``name``.
     """
-    return Conversion(warn, stage, name=name, make_media=_make_media).convert(value)
+    return conversion_of(warn, stage, name=name).convert(value)
+
+
+def conversion_of(
+    warn: Warn, stage: "Stage | None" = None, *, name: str, lists_by_path: bool = False
+) -> Conversion:
+    """Return the conversion that `as_json` makes, which notes the media that it converts."""
+    return Conversion(warn, stage, name=name, make_media=_make_media, lists_by_path=lists_by_path)
 
 
 def as_finite_json(value: dict[str, Any], warn: Warn) -> dict[str, Any]:

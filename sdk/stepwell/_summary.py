@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from stepwell._fields import fields_of
-from stepwell._json_values import as_json
+from stepwell._json_values import conversion_of
 from stepwell._names import metric_name, silent, warn_finished
 from stepwell._stored_forms import (
     copy_of,
@@ -21,6 +21,7 @@ from stepwell._stored_forms import (
     twin_text,
 )
 from stepwell._summary_below import below
+from stepwell._summary_media import media_by_path, put_back
 from stepwell._writer import Writer
 
 _MISSING = object()
@@ -79,18 +80,28 @@ class Summary:
     def update(self, values: Any = None, **more: Any) -> None:
         """Set many values. Each stays until the next ``log`` of its metric.
 
-        After ``finish()`` nothing is set, and a line says so.
+        Media are kept as those of ``log``, at the step of the last row. After ``finish()`` nothing
+        is set, and a line says so.
 
         Raises:
             TypeError: ``values`` is neither a dict nor pairs of names and values.
         """
-        fresh: dict[str, Any] = {}
-        for key, value in (_pairs_of(values) | more).items():
-            name = metric_name("", key, self._warn)
-            fresh[name] = as_json(value, self._warn, name=name)
+        given = _pairs_of(values) | more
         with self._writer.lock:
             if not self._takes():
                 return
+            self._writer.check_open("summary")  # A forked child gets the place for its media here.
+        fresh: dict[str, Any] = {}
+        media: dict[str, Any] = {}
+        for key, value in given.items():
+            name = metric_name("", key, self._warn)
+            fresh[name], its_media = self._converted(name, value)
+            media |= its_media
+        with self._writer.lock:
+            if not self._takes():
+                return
+            if media:
+                self._writer.write_media(media)
             gone = paths_gone(self._stored(fresh), fresh)
             self._writer.set_latest(fresh)
             self._writer.definitions.override(fresh)
@@ -162,6 +173,15 @@ class Summary:
     def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
         """A copy is a plain dict: setting a value in it changes no summary."""
         return dict, (self.as_dict(),)
+
+    def _converted(self, name: str, value: Any) -> tuple[Any, dict[str, Any]]:
+        """Return ``value`` as it is stored, and by path the media in it, which were staged."""
+        stage = self._writer.stager
+        conversion = conversion_of(self._warn, stage, name=name, lists_by_path=True)
+        form = conversion.convert(value)
+        if not conversion.media:
+            return form, {}
+        return form, media_by_path(name, form, conversion.blobs)
 
     def _value_of(self, key: object) -> Any:
         """Return one value without looking at the others, ``_MISSING`` for none.
@@ -247,8 +267,14 @@ class Summary:
             if self._writer.latest(name) is not value:
                 del self._handed_out[name]
                 continue
-            now = as_json(value, self._warn, name=name)
+            now, media = self._converted(name, value)
             if not same(before, now):
+                if media:
+                    self._writer.write_media(media)
+                    put_back(value, now)
+                    if not same(value, now):  # Else its media would be staged at each look.
+                        value = copy_of(now)
+                        self._writer.set_latest({name: value})
                 self._handed_out[name] = (value, copy_of(now))
                 self._publish_all({name: now}, paths_gone({name: before}, {name: now}))
                 self._warn_of_twins({name: now})

@@ -221,7 +221,7 @@ class Table(Media):
         about: dict[str, Any] = {"_type": self.type}
         names = [_text(name) for name in self.columns]
         if stage is None:
-            about |= {"blob": None, "failed": "media are kept by log() only"}
+            about |= {"blob": None, "failed": "media are kept by log() and the summary only"}
         else:
             about |= self._staged(names, stage, warn)
         shown = [name[:200] for name in names[:_COLUMNS_TOLD_MAX]]

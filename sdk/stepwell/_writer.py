@@ -229,6 +229,24 @@ class Writer(RecordWriter):
             if tracker is not None:
                 tracker.overridden = False
 
+    def write_media(self, media: dict[str, Any]) -> None:
+        """Write media of the summary as values of the last row's step, else of the current step.
+
+        The summary remembers them, and names their bytes also if there is no room here.
+        """
+        with self._lock:
+            self.check_open("summary")
+            if self._disabled:
+                return
+            self._capture()
+            at = self._row_step if self._row_us else self._step
+            for part in cut_into_parts(media):
+                if self._write_event(VALUES, {"values": part}, at, self._now()) is None:
+                    self._drop(len(part), at)
+            self._highest_step = max(self._highest_step, at)
+            if self.idle:
+                self.wake()
+
     def write_histograms(self, histograms: dict[str, dict[str, Any]]) -> None:
         """Write histograms, in their event's form, into the row that the next `log` closes."""
         with self._lock:

@@ -111,6 +111,13 @@ def test_a_medium_is_one_short_value() -> None:
     image = {"_type": "image-file", "sha256": "0" * 64, "size": 3}
     assert text.flat({"a": {"b": image}}) == [("a.b", image)]
     assert text.value_text(image) == "(image-file)"
+    lost = {"_type": "image-file", "blob": None, "failed": "the disk is full"}
+    assert text.value_text(lost) == "(image-file, not kept)"
+    assert text.value_text({"_type": "plotly-file", "kept": False}) == "(plotly-file, not kept)"
+    both = {"_type": "images/separated", "count": 2, "items": [lost, {**lost, "blob": "9f"}]}
+    assert text.value_text(both) == "(images/separated)"
+    none = {"_type": "images/separated", "count": 1, "items": [lost]}
+    assert text.value_text(none) == "(images/separated, not kept)"
 
 
 def test_a_count_has_its_noun_in_the_right_number() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from stepwell import Run, _recording, _secrets, _stored_forms
+from stepwell import Html, Run, Table, _recording, _secrets, _stored_forms
 from stepwell._config_sources import parse_config
 from stepwell.errors import ConfigError, SettingsError
 from stepwell.testing import RecordingDaemon
@@ -314,3 +314,20 @@ def test_a_secret_in_a_config_is_pointed_out(
     assert told.count("looks like a secret") == 1
     assert "config_exclude_keys=['api_key']" in told
     assert stored(run)["api_key"] == "abcdefghi"
+
+
+def test_media_in_a_config_are_named_once_each(
+    offline: Start, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = offline(config={"table": Table(columns=["a"], data=[[1]]), "lr": 0.1})
+    run.config.update({"best": {"page": Html("<p>")}})
+    run.config["best"]["more"] = 1
+    run.config.persist()
+    run.finish()
+    lines = [line for line in capfd.readouterr().err.splitlines() if "content of" in line]
+    assert [line.partition("config ")[2] for line in lines] == [
+        "'table': the content of Table() is not stored, because a config has no media; log it: "
+        "run.log({'table': …})",
+        "'best': the content of Html() is not stored, because a config has no media; log it: "
+        "run.log({'best': …})",
+    ]

@@ -5,14 +5,16 @@ import json
 import math
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stepwell import Run
+from stepwell import Image, Run, Table
 from stepwell._summary import Summary
 from stepwell._writer import Writer
 from tests.sdk.conftest import Start
+from tests.sdk.forks import in_fork
 from tests.sdk.held import read_journal
 
 
@@ -300,3 +302,79 @@ def test_a_deletion_names_each_path_and_keeps_other_names(offline: Start) -> Non
     del run.summary["m"]
     assert told(run)[-1] == {"set": {"m.x": 4.0}, "delete": ["m"]}
     assert values_of(run) == {"m.x": 4.0}
+
+
+def staged_in(run: Run) -> set[str]:
+    return {path.name.removeprefix("blob-") for path in Path(run.dir).glob("blob-*")}
+
+
+def test_media_are_kept_at_the_step_of_the_last_row(
+    offline: Start, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = offline()
+    run.log({"loss": 0.5}, step=7)
+    table = Table(columns=["n", "picture"], data=[[1, Image([[0, 255]])]])
+    run.summary["rows"] = table
+    run.summary.update({"best": {"picture": Image([[0, 1]], caption="cat"), "acc": 0.9}})
+    run.summary["all"] = [Image([[0]]), Image([[1]])]
+    held = read_journal(run.dir)
+    ((step, rows),) = held.texts("rows")
+    ((_, picture),) = held.texts("best.picture")
+    ((_, pictures),) = held.texts("all")
+    assert (step, rows["_type"]) == (7, "table-file")
+    assert (picture["caption"], pictures["count"]) == ("cat", 2)
+    ids = {rows["blob"], picture["blob"], *(each["blob"] for each in pictures["items"])}
+    assert ids < staged_in(run)
+    assert len(staged_in(run)) == 5  # And the one in the cell.
+    sent = [body["set"] for body in told(run)]
+    assert sent == [{"rows": rows}, {"best": {"picture": picture, "acc": 0.9}}, {"all": pictures}]
+    assert sorted(run.summary.keys()) == [
+        *("_runtime", "_step", "_timestamp", "all", "best", "loss", "rows")
+    ]
+    assert run.summary["best"] == {"picture": picture, "acc": 0.9}
+    run.log({"loss": 0.4})
+    assert run.step == 8
+    run.finish()
+    assert "media" not in capfd.readouterr().err
+
+
+def test_a_medium_inside_a_nested_value_is_kept_once(offline: Start) -> None:
+    run = offline()
+    run.summary["best"] = {"acc": 0.9}
+    run.summary["best"]["picture"] = Image([[0, 255]])
+    run.summary["all"] = []
+    run.summary["all"].append(Image([[0, 255]]))
+    for _ in range(3):
+        run._look()
+    held = read_journal(run.dir)
+    ((_, picture),) = held.texts("best.picture")
+    ((_, pictures),) = held.texts("all")
+    assert staged_in(run) == {picture["blob"], pictures["items"][0]["blob"]}
+    assert run.summary["best"] == {"acc": 0.9, "picture": picture}
+    assert run.summary["all"] == pictures
+    run.summary["again"] = run.summary["best"]  # What was read names the bytes and is no medium.
+    assert not read_journal(run.dir).texts("again.picture")
+
+
+def test_media_of_a_forked_child_are_beside_its_own_journal(daemon: Any, start: Start) -> None:
+    run = start()
+
+    def work() -> None:
+        run.summary["picture"] = Image([[0, 255]])
+        run.finish()
+
+    assert in_fork(work) == 0
+    run.finish()
+    (kept,) = daemon.blobs.values()
+    assert kept.header.label != ""
+
+
+def test_media_of_a_run_that_has_ended_are_not_staged(
+    offline: Start, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = offline()
+    folder = run.dir
+    run.finish()
+    run.summary["picture"] = Image([[0, 255]])
+    assert not list(Path(folder).glob("blob-*"))
+    assert "summary" in capfd.readouterr().err

@@ -275,3 +275,34 @@ def wait_until_ready(node: Node, count: int) -> None:
         return int(node.query("SELECT count() AS n FROM blobs")[0]["n"]) >= count
 
     wait_until(are_ready, lambda: f"{count} blobs\n{node.log()}")
+
+
+SUMMARY = """
+import json, stepwell
+run = stepwell.init("p", id="a", settings=dict(console=False, metadata=False))
+run.log({"loss": 0.5, "logged": stepwell.Image([[0]], caption="first")}, step=3)
+run.summary["logged"] = stepwell.Image([[0, 1]])
+run.summary["best"] = {"picture": stepwell.Image([[0, 255]]), "acc": 0.9}
+run.summary["rows"] = stepwell.Table(columns=["n"], data=[[1], [2]])
+run.summary["gone"] = {"picture": stepwell.Image([[1]])}
+run.summary["gone"] = 1
+names = ("logged", "best", "rows", "gone")
+print(json.dumps({name: run.summary[name] for name in names}))
+run.finish()
+"""
+
+
+def test_media_that_are_set_in_the_summary_are_stored(node: Node) -> None:
+    node.start_daemon()
+    done = node.python(SUMMARY)
+    assert done.returncode == 0, done.stderr
+    wait_for_blobs(node, "a", 5)
+    shown = json.loads(node.stepwell("show", "a", "--json").stdout)["summary"]
+    loss = {"loss": 0.5}
+    assert {k: v for k, v in shown.items() if k[0] != "_"} == json.loads(done.stdout) | loss
+    named = {shown["logged"]["blob"], shown["best"]["picture"]["blob"], shown["rows"]["blob"]}
+    blobs = blobs_of(node, "a")
+    assert {blobs[each]["state"] for each in named} == {"ready"}
+    rows = node.query("SELECT DISTINCT metric, step FROM texts WHERE run_id = 'a' ORDER BY metric")
+    places = [(row["metric"], int(row["step"])) for row in rows]
+    assert places == [(name, 3) for name in ("best.picture", "gone.picture", "logged", "rows")]

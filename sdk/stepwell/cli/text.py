@@ -87,10 +87,18 @@ def value_text(value: object) -> str:
     if isinstance(value, float):
         return number_text(value)
     if isinstance(value, Mapping) and isinstance(value.get("_type"), str):
-        return plain(f"({value['_type']})")  # The JSON has all facts of a medium.
+        mark = "" if is_kept(value) else ", not kept"
+        return plain(f"({value['_type']}{mark})")  # The JSON has all facts of a medium.
     if isinstance(value, Mapping | list | tuple):
         return plain(json.dumps(jsonable(value), ensure_ascii=False))
     return plain(value)
+
+
+def is_kept(medium: Mapping[str, Any]) -> bool:
+    """Return whether a medium, or one in a list of media, has bytes; True for other objects."""
+    if isinstance(items := medium.get("items"), list):
+        return not items or any(isinstance(each, Mapping) and is_kept(each) for each in items)
+    return medium.get("kept") is not False and ("blob" not in medium or medium["blob"] is not None)
 
 
 def number_text(value: float | None) -> str:

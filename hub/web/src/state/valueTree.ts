@@ -52,7 +52,14 @@ export function treeLines(
 /** "image" of what was logged as `{"_type": "image-file", …}`; "" of what is no medium. */
 function mediumOf(map: ValueMap): string {
   const type = map._type;
-  return typeof type === "string" ? type.replace(/-file$/, "").replaceAll("-", " ") : "";
+  if (typeof type !== "string") return "";
+  return `${type.replace(/-file$/, "").replaceAll("-", " ")}${isKept(map) ? "" : ", not kept"}`;
+}
+
+/** Whether a medium, or one in a list of media, has bytes. */
+function isKept(map: ValueMap): boolean {
+  if (Array.isArray(map.items)) return map.items.length === 0 || map.items.some((each) => isValueMap(each) && isKept(each));
+  return map.kept !== false && map.blob !== null;
 }
 
 /** How many values are in it, at any depth. */

@@ -33,6 +33,18 @@ test("a medium is shut until it is opened, and says what it is", () => {
   expect(treeLines(root, { ...options, search: "nrows" }).map((line) => line.path)).toContain("val.rows.nrows");
 });
 
+test("a medium without bytes says so", () => {
+  const lost = { _type: "image-file", blob: null, failed: "the disk is full" };
+  const root = {
+    lost, kept: { _type: "image-file", blob: "9f" }, kind: { _type: "plotly-file", kept: false },
+    some: { _type: "images/separated", items: [lost, { _type: "image-file", blob: "9f" }] },
+    none: { _type: "images/separated", items: [lost] },
+  };
+  expect(treeLines(root, options).map((line) => line.medium)).toEqual([
+    "image, not kept", "image", "plotly, not kept", "images/separated", "images/separated, not kept",
+  ]);
+});
+
 test("the copy is JSON", () => {
   expect(JSON.parse(toJson(ROOT))).toEqual({
     lr: 0.1, model: { depth: 12, act: { name: "gelu" } }, empty: {}, list: [1, "NaN"], big: "1152921504606846976",
