@@ -41,7 +41,7 @@ class Image(Media):
         caption: the line below the picture.
         grouping: kept with the row.
         classes: names of classes for boxes and masks; kept with the row.
-        boxes: boxes by name, as in Weights & Biases' client; kept with the row.
+        boxes: boxes by name, as in Weights & Biases' client; kept with the row, drawn by the page.
         masks: their class labels are kept; their pixels are not yet.
         file_type: how it is kept: ``png`` (default), ``jpg``, ``webp`` or ``bmp``.
         normalize: floats in [0, 1] are scaled to 0 to 255, and floats below 0 stretched to that;

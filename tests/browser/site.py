@@ -33,7 +33,7 @@ def medium(told):
         rows = [[medium(each) if isinstance(each, dict) else each for each in row]
                 for row in told["rows"]]
         return stepwell.Table(columns=told["columns"], data=rows)
-    return stepwell.Image(told["image"], caption=told.get("caption"))
+    return stepwell.Image(told["image"], caption=told.get("caption"), boxes=told.get("boxes"))
 
 for line in sys.stdin:
     order = json.loads(line)
@@ -99,8 +99,8 @@ class Trainer:
     def media(self, *rows: dict[str, Any]) -> "Trainer":
         """Log rows of media.
 
-        A value is {"image": rows of pixels or a path, "caption"}, {"html"}, {"columns", "rows"} of
-        a table, or a list of these.
+        A value is {"image": rows of pixels or a path, "caption", "boxes"}, {"html"},
+        {"columns", "rows"} of a table, or a list of these.
         """
         return self._do("media", rows=list(rows))
 

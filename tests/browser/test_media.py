@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.axe import findings
-from tests.browser.chromium import PHONE, enter, watched
+from tests.browser.chromium import PHONE, WIDE, enter, watched
 from tests.browser.hostile import FLAG, HTML
 from tests.browser.pictures import SIDE, assert_drawn, panel, picture
 from tests.browser.site import Site
@@ -204,3 +204,92 @@ def test_the_wall_shows_each_run_at_the_step(page: Page, site: Site, browser: Br
         assert_drawn(panel(phone, "samples").locator("img").first)
         assert phone.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
         assert findings(phone) == []
+
+
+def boxed(label: str) -> dict[str, object]:
+    """A picture twice as wide as high, with a predicted box in its left half and two true ones."""
+    whole = {"minX": 0.0, "maxX": 0.5, "minY": 0.25, "maxY": 0.75}
+    predicted = {"position": whole, "class_id": 1, "scores": {"acc": 0.875}}
+    pixels = {"middle": [150, 50], "width": 100, "height": 50}
+    true = {"position": pixels, "domain": "pixel", "class_id": 2, "box_caption": "true one"}
+    no_box = {"position": {"minX": "0"}, "class_id": 1}
+    return {
+        "image": [[60 + x // 2 for x in range(200)] for _ in range(100)],
+        "caption": "street",
+        "boxes": {
+            "predictions": {"box_data": [predicted, no_box], "class_labels": {"1": label}},
+            "ground_truth": {"box_data": [true, {**true, "class_id": "van"}]},
+        },
+    }
+
+
+def part_of(box: Locator, picture: Locator) -> list[float]:
+    """Return left, top, right and bottom of ``box`` as parts of the drawn picture."""
+    found: list[float] = picture.evaluate(
+        """(image, box) => {
+          const area = image.getBoundingClientRect(), placed = box.getBoundingClientRect();
+          const { naturalWidth, naturalHeight } = image;
+          const scale = Math.min(area.width / naturalWidth, area.height / naturalHeight);
+          const [wide, high] = [naturalWidth * scale, naturalHeight * scale];
+          const [x, y] = [area.x + (area.width - wide) / 2, area.y + (area.height - high) / 2];
+          return [(placed.left - x) / wide, (placed.top - y) / high,
+                  (placed.right - x) / wide, (placed.bottom - y) / high];
+        }""",
+        box.element_handle(),
+    )
+    return found
+
+
+@pytest.mark.parametrize(("size", "theme"), [(WIDE, "light"), (PHONE, "dark")])
+def test_boxes_are_drawn_over_the_picture(
+    browser: Browser, site: Site, size: tuple[int, int], theme: str
+) -> None:
+    name = f"boxes-{theme}"
+    trainer = site.trainer()
+    try:
+        trainer.init(name, id=f"{name}-1", name="detector")
+        trainer.media({"street": boxed(HTML[0]), "plain": picture(1)})
+        trainer.media({"street": [boxed("car"), boxed("bus")]})
+        site.flush()
+    finally:
+        trainer.close()
+    predicted, true = [0.0, 0.25, 0.5, 0.75], [0.5, 0.25, 1.0, 0.75]
+    with watched(browser, site.url, size=size, theme=theme) as (context, _):
+        page = context.new_page()
+        enter(page, site.link(site.run_path(name, tab="media")))
+        cell = page.get_by_role("group", name="street of detector")
+        expect(cell.locator(".box")).to_have_count(6)
+        first = cell.locator(".media-item").first
+        labels = first.locator(".box-label").all()
+        words = ["car", "true one", "true one"]
+        assert [each.get_attribute("data-label") for each in labels] == words
+        image = first.locator("img")
+        assert part_of(first.locator(".box").first, image) == pytest.approx(predicted, abs=0.02)
+        assert findings(page) == []
+
+        page.goto(f"{site.url}{site.run_path(name, f'{name}-1', 'media')}?step=0")
+        shown = panel(page, "street")
+        expect(shown.locator(".box")).to_have_count(3)
+        expect(panel(page, "plain").locator(".box")).to_have_count(0)
+        expect(shown.locator(".box-label").first).to_have_attribute("data-label", HTML[0])
+        assert_harmless(page)
+        shown.get_by_role("button", name="Open street").click()
+        large = page.get_by_role("dialog", name="street")
+        boxes = large.get_by_role("listitem")
+        expect(boxes).to_have_text([f"{HTML[0]} · acc 0.875", "true one", "true one"])
+        for zoom in ("Fit", "1:1", "Zoom in"):
+            large.get_by_role("button", name=zoom).click()
+            for box, expected in ((boxes.nth(0), predicted), (boxes.nth(1), true)):
+                assert part_of(box, large.locator("img")) == pytest.approx(expected, abs=0.02)
+        large.get_by_role("button", name="Fit").click()
+        colors = [each.evaluate("(box) => getComputedStyle(box).color") for each in boxes.all()]
+        assert len(set(colors)) == 3
+        assert findings(page) == []
+        switches = large.get_by_role("group", name="Boxes")
+        switches.get_by_role("button", name="predictions (1)").click()
+        expect(boxes).to_have_text(["true one", "true one"])
+        page.keyboard.press("]")
+        expect(large).to_contain_text("step 1")
+        expect(boxes).to_have_text(["true one", "true one"])
+        switches.get_by_role("button", name="predictions (1)").click()
+        expect(boxes.first).to_have_text("car · acc 0.875")

@@ -29,3 +29,18 @@ export function runColor(run: { slot: number; color: string }, theme: Theme): st
   const palette = theme === "dark" ? DARK : LIGHT;
   return palette[run.slot % SLOT_COUNT] ?? palette[0];
 }
+
+/** The colour of a class of boxes as #rrggbb, in both themes one of those for dark pages: it is over a picture. */
+export function classColor(slot: number): string {
+  return DARK[slot % SLOT_COUNT] ?? DARK[0];
+}
+
+/** Black or white, whichever has more contrast with `color`. */
+export function inkOn(color: string): string {
+  const part = (at: number) => linear(parseInt(color.slice(at, at + 2), 16) / 255);
+  return 0.2126 * part(1) + 0.7152 * part(3) + 0.0722 * part(5) > 0.179 ? "#000000" : "#ffffff";
+}
+
+function linear(value: number): number {
+  return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+}

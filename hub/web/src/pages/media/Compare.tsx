@@ -2,8 +2,8 @@
 import { useSignal } from "@preact/signals";
 
 import type { MediaItem } from "../../api/types.js";
-import { Picture } from "./Files.js";
 import { isTiny } from "./items.js";
+import { Picture } from "./Picture.js";
 
 export interface Side {
   readonly item: MediaItem;

@@ -3,7 +3,8 @@ import { useSignal } from "@preact/signals";
 
 import type { MediaItem } from "../../api/types.js";
 import { formatBytes } from "../../parts/format.js";
-import { downloadUrl, isTiny, itemFacts, itemKind, itemName, stateText } from "./items.js";
+import { downloadUrl, itemFacts, itemKind, itemName, stateText } from "./items.js";
+import { BoxedPicture } from "./Picture.js";
 import type { ValueProps } from "./valueProps.js";
 
 /** Items that are in the document before more are asked for. */
@@ -67,7 +68,7 @@ function Ready({ item, name, onOpen }: Omit<ItemProps, "isSmall">) {
     case "image":
       return (
         <button type="button" class="media-open" aria-label={`Open ${name}`} title={itemFacts(item)} onClick={onOpen}>
-          <Picture item={item} name={name} />
+          <BoxedPicture item={item} name={name} isSmall />
         </button>
       );
     case "html":
@@ -89,21 +90,4 @@ function Ready({ item, name, onOpen }: Omit<ItemProps, "isSmall">) {
         </a>
       );
   }
-}
-
-export function Picture({ item, name }: { item: MediaItem; name: string }) {
-  const isGone = useSignal(false);
-  if (isGone.value) return <span class="media-state failed">The picture did not load</span>;
-  return (
-    <img
-      class={isTiny(item) ? "pixelated" : ""}
-      src={item.url}
-      alt={name}
-      loading="lazy"
-      decoding="async"
-      width={item.width || undefined}
-      height={item.height || undefined}
-      onError={() => (isGone.value = true)}
-    />
-  );
 }

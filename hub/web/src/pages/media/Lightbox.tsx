@@ -1,17 +1,19 @@
 /** One item on the whole screen: a picture with zoom, or a page in a sandbox. */
-import { useSignal } from "@preact/signals";
+import { useSignal, type Signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 
 import type { MediaItem, MediaValue, RunOverview } from "../../api/types.js";
 import { Dialog } from "../../parts/Dialog.js";
+import { formatCount } from "../../parts/format.js";
 import { Icon } from "../../parts/Icon.js";
 import { runColor } from "../../state/palette.js";
 import { pathOf } from "../../state/routes.js";
 import { theme } from "../../state/theme.js";
 import { TableValue } from "../datatable/TableValue.js";
 import { Compare, type Side } from "./Compare.js";
-import { Picture } from "./Files.js";
+import { boxGroups, SHOWN_MAX, type BoxGroup, type Size } from "./boxes.js";
 import { downloadUrl, isTiny, itemFacts, itemKind, itemName, stateText } from "./items.js";
+import { BoxedPicture } from "./Picture.js";
 import type { TableStore } from "./valueProps.js";
 
 const ZOOM_FACTOR = 1.5;
@@ -40,6 +42,7 @@ export function Lightbox({ value, at, run, tables, onTurn, onStep, onRun, onClos
   const count = items.length;
   const turn = (by: number) => onTurn((at + by + count) % count);
   const pinned = useSignal<Side | null>(null);
+  const hidden = useSignal<ReadonlySet<string>>(new Set());
   const name = item === undefined ? "" : itemName(item, at, count);
   const where = `${run.name || run.run_id}, step ${value.step}`;
   const isPicture = item?.state === "ready" && itemKind(item) === "image";
@@ -77,7 +80,7 @@ export function Lightbox({ value, at, run, tables, onTurn, onStep, onRun, onClos
       ) : a !== null && isPicture ? (
         <Compare a={a} b={{ item, name, where }} />
       ) : (
-        <Content key={item.url || item.id} item={item} name={name} />
+        <Content key={item.url || item.id} item={item} name={name} hidden={hidden} />
       )}
       {item.caption !== "" && <p class="lightbox-caption">{item.caption}</p>}
       <div class="lightbox-foot">
@@ -137,11 +140,18 @@ function Turn({ what, keys, onTurn }: { what: string; keys: string; onTurn(by: n
   );
 }
 
-function Content({ item, name }: { item: MediaItem; name: string }) {
+interface ContentProps {
+  item: MediaItem;
+  name: string;
+  /** Groups of boxes that are not drawn. */
+  hidden: Signal<ReadonlySet<string>>;
+}
+
+function Content({ item, name, hidden }: ContentProps) {
   if (item.state !== "ready") return <p class={`media-state ${item.state}`}>{stateText(item)}</p>;
   switch (itemKind(item)) {
     case "image":
-      return <ZoomedPicture item={item} name={name} />;
+      return <ZoomedPicture item={item} name={name} hidden={hidden} />;
     case "html":
       // Without allow-same-origin its scripts have an origin of their own: no cookie, no hub.
       return <iframe class="lightbox-page" sandbox="allow-scripts" src={item.url} title={name} />;
@@ -154,10 +164,11 @@ function Content({ item, name }: { item: MediaItem; name: string }) {
   }
 }
 
-function ZoomedPicture({ item, name }: { item: MediaItem; name: string }) {
+function ZoomedPicture({ item, name, hidden }: ContentProps) {
   const area = useRef<HTMLDivElement>(null);
   /** CSS pixels for one of the picture; null: as large as fits. */
   const zoom = useSignal<number | null>(null);
+  const size = useSignal<Size | null>(null);
   const isKnown = item.width > 0 && item.height > 0;
   const change = (factor: number) => {
     const fits = () => {
@@ -177,6 +188,7 @@ function ZoomedPicture({ item, name }: { item: MediaItem; name: string }) {
     return () => element?.removeEventListener("wheel", wheel);
   }, []);
   const scale = zoom.value;
+  const groups = size.value === null ? [] : boxGroups(item.about, size.value);
   const isSharp = isTiny(item) || (scale !== null && scale > 2);
   return (
     <>
@@ -197,8 +209,37 @@ function ZoomedPicture({ item, name }: { item: MediaItem; name: string }) {
         class={`lightbox-picture ${scale === null ? "fit" : ""} ${isSharp ? "sharp" : ""}`}
         style={scale === null ? {} : { "--picture-width": `${Math.round(item.width * scale)}px` }}
       >
-        <Picture item={item} name={name} />
+        <BoxedPicture item={item} name={name} isSmall={false} hidden={hidden} onSize={(found) => (size.value = found)} />
       </div>
+      {groups.length > 0 && <BoxSwitches groups={groups} hidden={hidden} />}
     </>
+  );
+}
+
+function BoxSwitches({ groups, hidden }: { groups: readonly BoxGroup[]; hidden: Signal<ReadonlySet<string>> }) {
+  const count = groups.reduce((sum, { boxes }) => sum + boxes.length, 0);
+  const flip = (name: string) => {
+    const now = new Set(hidden.peek());
+    if (!now.delete(name)) now.add(name);
+    hidden.value = now;
+  };
+  return (
+    <div class="lightbox-zoom lightbox-boxes" role="group" aria-label="Boxes">
+      <span class="fact">Boxes</span>
+      {groups.map(({ name, boxes }) => (
+        <button
+          key={name}
+          type="button"
+          aria-pressed={!hidden.value.has(name)}
+          title={`Show or hide ${name}`}
+          onClick={() => flip(name)}
+        >
+          {`${name || "no name"} (${formatCount(boxes.length)})`}
+        </button>
+      ))}
+      {count > SHOWN_MAX && (
+        <span class="fact">{`The first ${formatCount(SHOWN_MAX)} of ${formatCount(count)} are drawn`}</span>
+      )}
+    </div>
   );
 }
