@@ -42,3 +42,29 @@ def test_a_run_that_another_process_has_just_ended_is_there(node: Node) -> None:
     for code in (_LOGS, _READS):
         done = node.python(code)
         assert done.returncode == 0, done.stderr
+
+
+_USES = """
+import stepwell
+
+artifact = stepwell.Artifact("data", type="dataset")
+with artifact.new_file("a.txt") as file:
+    file.write("1")
+api = stepwell.Api()
+made = stepwell.init(project="arts", id="maker")
+assert made.log_artifact(artifact).wait().logged_by().id == "maker"
+user = stepwell.init(project="arts", id="user", reinit="create_new")
+versions = user.use_artifact("data:v0"), api.artifact("arts/data:v0")
+for version in versions:
+    assert [each.id for each in version.used_by()] == ["user"], version.used_by()
+for run in (user, made):
+    run.finish()
+for version in versions:
+    assert [each.state for each in version.used_by()] == ["finished"], version.used_by()
+    assert version.logged_by().state == "finished", version.logged_by()
+"""
+
+
+def test_the_runs_around_a_version_are_there_at_once(node: Node) -> None:
+    done = node.python(_USES)
+    assert done.returncode == 0, done.stderr

@@ -252,6 +252,7 @@ class ReadingCalls:
     def logged_by(self) -> "Run | None":
         """Return the run that logged it; None without one, or if the run was deleted."""
         facts = self._committed("run")
+        self._await_rows()
         return self._run(facts.project, facts.run_id) if facts.run_id else None
 
     def used_by(self) -> "list[Run]":
@@ -259,11 +260,18 @@ class ReadingCalls:
         facts = self._committed("runs")
         if facts.is_stand_in:
             return []
+        self._await_rows()
         found = self._find_hub().get(f"{facts.path}/lineage", depth=1, limit=1000)
         runs = {node["id"]: node for node in found["nodes"] if node["kind"] == "run"}
         used = [runs[edge["target"]] for edge in found["edges"] if edge["kind"] == "used"]
         made = (self._run(node["project"], node["name"]) for node in used)
         return [run for run in made if run is not None]
+
+    def _await_rows(self) -> None:
+        """Wait for the rows of runs: the hub knows of a use before it has the run that used it."""
+        from stepwell.api._awaiting import await_rows
+
+        await_rows(self._find_hub())
 
     def _run(self, project: str, run_id: str) -> "Run | None":
         from stepwell.api._run import Run
