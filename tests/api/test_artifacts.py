@@ -126,6 +126,22 @@ def test_runs_around_a_version(world: World, project: str) -> None:
     assert api.artifact(f"{project}/orphan").logged_by() is None
 
 
+def test_a_run_lists_no_deleted_versions(world: World, project: str) -> None:
+    make_run(world.store, project, "r")
+    api, run = world.api, world.api.run(f"{project}/r")
+    for number in range(3):
+        make_version(world, project, "data", {"x": bytes([number])}, run_id="r")
+        run.use_artifact(api.artifact(f"{project}/data"))
+    api.artifact(f"{project}/data:v0").delete()
+    for listed in (run.logged_artifacts(per_page=1), run.used_artifacts()):
+        assert (len(listed), listed[0].version) == (2, "v1")
+        for each in listed:
+            assert each.files()
+    for each in run.logged_artifacts():
+        each.delete(delete_aliases=True)
+    assert list(run.logged_artifacts()) == list(run.used_artifacts()) == []
+
+
 def test_what_is_set_is_kept_by_save(world: World, project: str) -> None:
     make_version(world, project, "data", FILES, "old")
     artifact = world.api.artifact(f"{project}/data")

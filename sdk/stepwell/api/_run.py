@@ -287,11 +287,11 @@ class Run:
         )
 
     def logged_artifacts(self, per_page: int = 100) -> Artifacts[Any]:
-        """Return the versions that the run logged, in order, each a `stepwell.Artifact`."""
+        """Return the existing versions that the run logged, in order, as `stepwell.Artifact`."""
         return self._artifacts("logged", per_page)
 
     def used_artifacts(self, per_page: int = 100) -> Artifacts[Any]:
-        """Return the versions that the run used, in order, each a `stepwell.Artifact`."""
+        """Return the existing versions that the run used, in order, as `stepwell.Artifact`."""
         return self._artifacts("used", per_page)
 
     def _artifacts(self, kind: str, per_page: int) -> Artifacts[Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from stepwell._artifacts.versions import VersionFacts, facts_of
+from stepwell._artifacts.versions import COMMITTED, VersionFacts, facts_of
 from stepwell.api._pages import Pages
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ MadeArtifact = TypeVar("MadeArtifact")
 
 
 class Artifacts(Pages[MadeArtifact]):
-    """Versions of one artifact, the newest first; or those that a run logged or used."""
+    """Existing versions: of one artifact, the newest first; or those that a run logged or used."""
 
     def __init__(
         self,
@@ -33,5 +33,7 @@ class Artifacts(Pages[MadeArtifact]):
 
     def _page(self, cursor: str | None, limit: int) -> tuple[list[MadeArtifact], str | None, None]:
         found = self._hub.get(self._place, limit=limit, cursor=cursor, **self._query)
-        made = [self._make(facts_of(each), self._hub) for each in found["versions"]]
+        # The hub lists deleted versions of a run too, as the page shows them.
+        existing = [each for each in found["versions"] if each["state"] == COMMITTED]
+        made = [self._make(facts_of(each), self._hub) for each in existing]
         return made, found["next_cursor"], None
