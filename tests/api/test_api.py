@@ -102,6 +102,28 @@ def test_runs_are_read_a_page_at_a_time(
         runs[5]
 
 
+def test_a_trial_has_its_sweep(world: World, project: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, config = fresh_project(), {"method": "grid", "parameters": {"x": {"values": [1, 2]}}}
+    hub = Hub(world.url, world.key)
+    sweep = hub.post("/sweeps", {"project": name, "config": config, "key": name})
+    for run_id, sweep_id in (("trial", sweep["id"]), ("orphan", "gone0000")):
+        make_run(world.store, name, run_id, steps=0)
+        tell(world.store, writer(name, run_id), event("run", {"sweep": sweep_id}))
+    listed = {run.id: run for run in world.api.runs(name)}
+    asked: list[Any] = []
+    ask = Hub.ask
+    monkeypatch.setattr(Hub, "ask", lambda *a, **k: (asked.append(a), ask(*a, **k))[1])
+    run = listed["trial"]
+    assert run.sweep
+    assert run.sweep is run.sweep
+    assert len(asked) == 1
+    assert (run.sweep.id, run.sweep.method, run.sweep_name) == (sweep["id"], "grid", sweep["id"])
+    assert (listed["orphan"].sweep, listed["orphan"].sweep_name) == (None, "gone0000")
+    asked.clear()
+    plain = world.api.run(f"{project}/r1")
+    assert (plain.sweep, plain.sweep_name, len(asked)) == (None, None, 1)
+
+
 def test_filters_and_orders(world: World, project: str) -> None:
     def ids(*args: Any, **named: Any) -> list[str]:
         return [run.id for run in world.api.runs(project, *args, **named)]

@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
 from stepwell._hub_client import path_of
 from stepwell._summary_below import below
@@ -86,7 +86,10 @@ class Run:
     """
 
     entity = ""
-    user = sweep = None
+    user = None
+    _find_sweep: "ClassVar[Callable[[Hub, str], Any]]"
+    """Set by the module of sweeps, which knows runs."""
+    _sweep: Any = None
 
     def __init__(
         self, hub: "Hub", facts: dict[str, Any], make_artifact: Callable[..., Any]
@@ -143,6 +146,14 @@ class Run:
     def sweep_name(self) -> str | None:
         """The id of its sweep; None if the run is no trial."""
         return str(self._facts.get("sweep") or "") or None
+
+    @property
+    def sweep(self) -> Any:
+        """Its `Sweep`, read at the first use; None if the run is no trial."""
+        if self._sweep is None and self.sweep_name:
+            with suppress(NotFoundError):
+                self._sweep = type(self)._find_sweep(self._hub, self.sweep_name)
+        return self._sweep
 
     @property
     def exit_code(self) -> int | None:

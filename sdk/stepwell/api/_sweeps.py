@@ -195,3 +195,6 @@ def find_sweep(hub: "Hub", path: str) -> Sweep:
             f"sweep {named.sweep_id} is in project {sweep.project!r}, not {named.project!r}"
         )
     return sweep
+
+
+Run._find_sweep = staticmethod(find_sweep)
