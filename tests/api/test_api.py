@@ -204,10 +204,33 @@ def test_a_history_is_a_sample_with_both_ends(world: World, project: str) -> Non
     assert len(found) == 100
     assert set(found[0]) == {"_step", "_timestamp", "_runtime", "loss", "acc"}
     assert run.history(keys=["none"], pandas=False) == []
-    with pytest.raises(UsageError, match="scan_history"):
-        run.history(samples=10**6)
+    with pytest.raises(UsageError, match="1 or more"):
+        run.history(samples=0)
     with pytest.raises(UsageError, match="'default' or 'system'"):
         run.history(stream="else")
+
+
+def test_a_large_sample_is_chosen_as_the_hub_chooses(
+    world: World, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = world.api.run(f"{project}/r1")
+    ranks = fresh_project()
+    for rank in ("0", "1"):
+        start = {"name": "a", "host": "node-a", "started_at": START_US}
+        tell(world.store, writer(ranks, "a", label=rank), event("start", start))
+        log(world.store, writer(ranks, "a", label=rank), range(40), loss=[float(rank)] * 40)
+    asked: list[dict[str, Any]] = [
+        {"keys": None},
+        {"keys": ["loss"]},
+        {"keys": ["loss"], "x_axis": "acc"},
+    ]
+    both = (run, *asked), (world.api.run(f"{ranks}/a"), *asked[:2])
+    cases = [(read, many, more) for read, *some in both for many in (13, 64, 99) for more in some]
+    by_hub = [read.history(many, pandas=False, **more) for read, many, more in cases]
+    monkeypatch.setattr("stepwell.api._history.SAMPLES_MAX", 12)
+    assert [read.history(many, pandas=False, **more) for read, many, more in cases] == by_hub
+    monkeypatch.undo()
+    assert run.history(samples=10**6, pandas=False) == list(run.scan_history())
 
 
 def test_many_histories_are_one_table(world: World, project: str) -> None:

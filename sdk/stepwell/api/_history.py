@@ -1,6 +1,7 @@
 """Rows of a run's history as scripts for Weights & Biases expect them."""
 
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwell.errors import UsageError
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
     from stepwell._hub_client import Hub
 
 SAMPLES_MAX: Final = 10_000
+_STEP: Final = "_step"
 OWN: Final = ("_step", "_timestamp", "_runtime", "_label")
 """Keys that each row has by default; `_label` if the run has several writers with labels."""
 
@@ -49,16 +51,47 @@ def checked_keys(keys: Sequence[str] | None) -> list[str] | None:
     return list(dict.fromkeys(keys)) or None
 
 
+def sampled_rows(
+    read: Callable[..., Iterator[dict[str, Any]]], keys: list[str] | None, samples: int
+) -> list[dict[str, Any]]:
+    """Return the rows of at most ``samples`` steps, evenly chosen, with the first and the last.
+
+    The hub chooses up to 10,000 steps. For more, all rows are read and chosen from here by the
+    same rule; no more than the answer is held in memory.
+
+    Args:
+        read: yields the rows with these keys, and asks the hub for those that its named arguments
+            describe.
+    """
+    if samples <= SAMPLES_MAX:
+        return list(read(keys, samples=samples))
+    asked = keys if keys is None or _STEP in keys else [*keys, _STEP]
+    steps, rows = array("q"), []
+    for row in read(asked):
+        if not steps or row[_STEP] != steps[-1]:
+            steps.append(row[_STEP])
+        if len(steps) <= samples:
+            rows.append(row)
+        elif rows:
+            rows.clear()
+    if len(steps) > samples:
+        gap = (len(steps) - 1) / (samples - 1)
+        chosen = {steps[round(number * gap)] for number in range(samples)}
+        rows = [row for row in read(asked, last=steps[-1]) if row[_STEP] in chosen]
+    if asked is not keys:
+        for row in rows:
+            del row[_STEP]
+    return rows
+
+
 def checked_samples(samples: int) -> int:
     """Return ``samples``.
 
     Raises:
-        UsageError: The hub does not return this number of rows.
+        UsageError: It is no number of rows.
     """
-    if isinstance(samples, bool) or not isinstance(samples, int) or not 1 <= samples <= SAMPLES_MAX:
-        raise UsageError(
-            f"samples: {samples!r}; expected 1 to {SAMPLES_MAX:,}; for every row use scan_history()"
-        )
+    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
+        raise UsageError(f"samples: {samples!r}; expected a whole number of 1 or more")
     return samples
 
 

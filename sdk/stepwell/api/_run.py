@@ -12,7 +12,13 @@ from stepwell.api._awaiting import await_rows
 from stepwell.api._console import ConsoleLine, console_lines
 from stepwell.api._files import File, SavedFile, files_of, saved_files_of
 from stepwell.api._frames import system_rows
-from stepwell.api._history import checked_keys, checked_samples, history_rows, steps_asked
+from stepwell.api._history import (
+    checked_keys,
+    checked_samples,
+    history_rows,
+    sampled_rows,
+    steps_asked,
+)
 from stepwell.api._names import nearest
 from stepwell.api._times import moment_text
 from stepwell.api._versions import Artifacts
@@ -221,6 +227,8 @@ class Run:
     ) -> Any:
         """Return at most ``samples`` rows, evenly chosen, with the first and the last.
 
+        Ranks that log separately each have a row at a chosen step.
+
         Args:
             keys: only rows that have all of these, and only these and ``x_axis``.
             pandas: True for a DataFrame, False for a list of dicts.
@@ -235,7 +243,7 @@ class Run:
         else:
             if wanted is not None and x_axis not in wanted:
                 wanted.insert(0, x_axis)
-            rows = list(self._rows(wanted, samples=checked_samples(samples)))
+            rows = sampled_rows(self._rows, wanted, checked_samples(samples))
         return frame_of(rows) if pandas else rows
 
     def scan_history(
