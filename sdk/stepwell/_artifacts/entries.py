@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from stepwell._artifacts.download import default_root, download
 from stepwell._artifacts.fetching import new_hasher
 from stepwell._hub_client import path_of
+from stepwell._later_names import LaterNames, in_browser
 from stepwell.errors import DownloadError, NotFoundError, UsageError
 from stepwell_wire.errors import ManifestError
 from stepwell_wire.manifest import Entry as _Entry
@@ -18,6 +19,21 @@ if TYPE_CHECKING:
     from stepwell._hub_client import Hub
 
 _TEXTS: Final = ("text/", "application/json")
+_LATER: Final = {
+    **in_browser("file.url"),
+    "birth_artifact_id": "use the version's source_name",
+    "delete": "log a version without it",
+    "digest_algorithm": "digests are BLAKE3",
+    "extra": "use the version's metadata",
+    "id": "use file.name",
+    "local_path": "use download()",
+    "md5": "use file.digest, a BLAKE3",
+    "parent_artifact": "use the version whose file it is",
+    "path_uri": "use ref_url()",
+    "run": "use logged_by() of the version",
+    "skip_cache": "a download has no cache",
+    "updated_at": "use created_at of the version",
+}
 
 
 def read_manifest(hub: "Hub", facts: "VersionFacts") -> Manifest:
@@ -46,7 +62,7 @@ def read_manifest(hub: "Hub", facts: "VersionFacts") -> Manifest:
     return manifest
 
 
-class Entry:
+class Entry(LaterNames):
     """One path of a version.
 
     Attributes:
@@ -55,6 +71,8 @@ class Entry:
         size: in bytes; None for a reference of unknown size.
         ref: the address of a reference, None for a file.
     """
+
+    _whose, _later = "a file's", _LATER
 
     def __init__(self, hub: "Hub", facts: "VersionFacts", path: str, entry: _Entry) -> None:
         self._hub, self._facts, self._entry = hub, facts, entry
@@ -95,6 +113,12 @@ class ArtifactFile(Entry):
     @property
     def url(self) -> str:
         return self.ref or self.ref_url()
+
+    direct_url = url
+
+    @property
+    def size_bytes(self) -> int:
+        return self.size or 0
 
     @property
     def mimetype(self) -> str:

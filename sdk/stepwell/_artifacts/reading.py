@@ -2,16 +2,19 @@
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from stepwell._artifacts.versions import VersionFacts, facts_of
 from stepwell._hub_client import path_of
+from stepwell._later_names import LaterNames
 from stepwell._names import silent
 from stepwell.errors import HubError, NotFoundError, UnavailableError, UsageError, VerificationError
 from stepwell_wire.artifact_names import LATEST
 from stepwell_wire.hub_access import page_path
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from stepwell._artifacts.entries import ArtifactFile, Entry
     from stepwell._artifacts.handed import Handed
     from stepwell._hub_client import Hub
@@ -22,7 +25,22 @@ _NAMED = 3
 _ALIASED = "version_aliased"
 
 
-class ReadingCalls:
+_LATER: Final = {
+    **dict.fromkeys(
+        ("collection", "source_collection"), "use Api().artifact_collection(type, name)"
+    ),
+    "commit_hash": "use digest",
+    "digest_algorithm": "digests are BLAKE3",
+    "distributed_id": "add all files in one process, or log a version in each",
+    "get_added_local_path_name": "use the name that you gave to add_file()",
+    "history_step": "keep the step in its metadata: Artifact(name, type, metadata={'step': …})",
+    "json_encode": "log it with run.log_artifact(), not as a value",
+    "new_draft": "make an Artifact of the same name and type, and add all files of the version",
+    "unlink": "a hub has no registries; delete() deletes the version",
+}
+
+
+class ReadingCalls(LaterNames):
     """The reading half of `Artifact`, its only subclass.
 
     Attributes:
@@ -38,6 +56,9 @@ class ReadingCalls:
     _hub: "Hub | None"
     _handed: "Handed | None"
     _read: "Manifest | None" = None
+    _whose, _later = "an artifact's", _LATER
+    incremental = is_link = False
+    linked_at = use_as = None
 
     @classmethod
     def _of(cls, facts: VersionFacts, hub: "Hub | None" = None) -> Any:
@@ -86,6 +107,15 @@ class ReadingCalls:
         return f"{self.project}/{self.name}"
 
     source_qualified_name = qualified_name
+
+    @property
+    def source_artifact(self) -> "Self":
+        return self
+
+    @property
+    def linked_artifacts(self) -> "list[Self]":
+        """No others: there are no registries."""
+        return []
 
     @property
     def source_version(self) -> str:

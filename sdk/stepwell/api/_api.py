@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from stepwell._hub_client import Hub
+from stepwell._later_names import LaterNames
 from stepwell.api._artifacts import ArtifactReads
 from stepwell.api._awaiting import await_rows
 from stepwell.api._names import split_path
@@ -15,7 +16,7 @@ from stepwell.api._projects import Project, Projects
 from stepwell.api._run import Run
 from stepwell.api._runs import Runs, find_run
 from stepwell.api._sweeps import Sweep, find_sweep
-from stepwell.errors import UnavailableNameError, UsageError
+from stepwell.errors import UsageError
 
 TIMEOUT_SECONDS: Final = 60.0
 _READ: Final = "read projects with projects(), runs with runs() and run()"
@@ -33,10 +34,11 @@ _LATER: Final = {
         _READ,
     ),
     "artifact_versions": "use artifacts(type, name)",
+    "api_key": "set it with Api(api_key=…) or STEPWELL_HUB_KEY",
 }
 
 
-class Api(ArtifactReads):
+class Api(ArtifactReads, LaterNames):
     """Reads projects, runs and artifacts of a hub. It sends no request before the first call.
 
     Args:
@@ -48,6 +50,7 @@ class Api(ArtifactReads):
     """
 
     default_entity = ""
+    _whose, _later = "Api's", _LATER
 
     def __init__(
         self,
@@ -138,11 +141,6 @@ class Api(ArtifactReads):
 
     def flush(self) -> None:
         """No effect: `Api` caches no answers."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name in _LATER:
-            raise UnavailableNameError(f"Api().{name}", _LATER[name])
-        raise AttributeError(f"'Api' object has no attribute {name!r}")
 
     def __repr__(self) -> str:
         return f"<Api of {self._named[0] or 'the hub of this machine'}>"

@@ -1,7 +1,7 @@
 """Reading artifacts: types, collections and versions."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from stepwell._artifacts.artifact import Artifact
 from stepwell._artifacts.versions import (
@@ -11,6 +11,7 @@ from stepwell._artifacts.versions import (
     parse_artifact_path,
 )
 from stepwell._hub_client import path_of
+from stepwell._later_names import LaterNames
 from stepwell.api._names import nearest, split_path
 from stepwell.api._pages import Pages
 from stepwell.api._times import moment_text
@@ -23,7 +24,21 @@ if TYPE_CHECKING:
     from stepwell._hub_client import Hub
 
 
-class ArtifactCollection:
+_COLLECTION_LATER: Final = {
+    "change_type": "log its versions under another name",
+    "delete": "delete each of its versions()",
+    "description": "use the description of a version",
+    "id": "use qualified_name",
+    "load": "read it again with Api().artifact_collection(type, name)",
+    "organization": "a hub has no organizations",
+    **dict.fromkeys(("project_id", "project_internal_id"), "use project"),
+    "save": "save() of a version saves its description, metadata and aliases",
+    "tags": "versions have aliases",
+}
+_TYPE_LATER: Final = {"id": "use name", "load": "read it again with Api().artifact_type(name)"}
+
+
+class ArtifactCollection(LaterNames):
     """All versions of one name.
 
     Attributes:
@@ -33,6 +48,7 @@ class ArtifactCollection:
     """
 
     entity = ""
+    _whose, _later = "an ArtifactCollection's", _COLLECTION_LATER
 
     def __init__(self, hub: "Hub", facts: dict[str, Any]) -> None:
         self._hub = hub
@@ -46,6 +62,10 @@ class ArtifactCollection:
     @property
     def qualified_name(self) -> str:
         return f"{self.project}/{self.name}"
+
+    def is_sequence(self) -> bool:
+        """Return True: it has versions of its own, not links."""
+        return True
 
     @property
     def aliases(self) -> list[str]:
@@ -87,13 +107,18 @@ class Collections(Pages[ArtifactCollection]):
         return made, found["next_cursor"], None
 
 
-class ArtifactType:
+class ArtifactType(LaterNames):
     """A type that artifacts of a project have."""
 
     entity = ""
+    _whose, _later = "an ArtifactType's", _TYPE_LATER
 
     def __init__(self, hub: "Hub", project: str, name: str) -> None:
         self._hub, self.project, self.name = hub, project, name
+
+    @property
+    def type(self) -> str:
+        return self.name
 
     def collections(self, filters: Any = None, per_page: int = 50) -> Collections:
         """Return the artifacts of this type.
@@ -101,7 +126,7 @@ class ArtifactType:
         Raises:
             UsageError: ``filters`` are given; they are not supported.
         """
-        _refuse("filters", filters)
+        refuse("filters", filters)
         return Collections(self._hub, self.project, self.name, per_page)
 
     def collection(self, name: str) -> ArtifactCollection:
@@ -143,7 +168,7 @@ class ArtifactReads:
             NotFoundError: There is no such artifact.
             ArtifactPathError: It has another type.
         """
-        _refuse("tags", tags)
+        refuse("tags", tags)
         path = parse_artifact_path(name, default_project=self._project)
         find_collection(self._hub, path.project, path.name, kind=type_name)
         return versions_of(self._hub, path.project, path.name, per_page)
@@ -160,8 +185,7 @@ class ArtifactReads:
     def artifact_types(self, project: str | None = None) -> list[ArtifactType]:
         """Return the types of a project's artifacts."""
         found, _ = split_path(project or "", default_project=self._project)
-        kinds = self._hub.get(path_of("projects", found, "artifacts"), limit=1)["types"]
-        return [ArtifactType(self._hub, found, kind) for kind in kinds]
+        return types_of(self._hub, found)
 
     def artifact_type(self, type_name: str, project: str | None = None) -> ArtifactType:
         """Return one type.
@@ -207,6 +231,12 @@ class ArtifactReads:
         return True
 
 
+def types_of(hub: "Hub", project: str) -> list[ArtifactType]:
+    """Return the types of a project's artifacts."""
+    kinds = hub.get(path_of("projects", project, "artifacts"), limit=1)["types"]
+    return [ArtifactType(hub, project, kind) for kind in kinds]
+
+
 def versions_of(hub: "Hub", project: str, name: str, per_page: int) -> Artifacts[Artifact]:
     """Return the versions of an artifact, the newest first."""
     place = path_of("projects", project, "artifacts", name, "versions")
@@ -231,7 +261,8 @@ def find_collection(
     return ArtifactCollection(hub, found)
 
 
-def _refuse(name: str, given: Any) -> None:
+def refuse(name: str, given: Any) -> None:
+    """Raise UnavailableError if a list of artifacts is asked for with this."""
     if given:
         raise UnavailableError(
             f"{name} of artifacts", "list them without it, then filter the result"

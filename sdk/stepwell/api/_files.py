@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from stepwell._artifacts.entries import ArtifactFile, read_manifest
 from stepwell._artifacts.versions import COMMITTED, facts_of, version_path
+from stepwell._later_names import LaterNames, in_browser
 from stepwell.api._awaiting import await_media, await_own_media
 from stepwell.errors import HubError, NotFoundError, UsageError
 from stepwell_wire.artifact_names import LATEST, RUN_FILES_TYPE, run_files_name
@@ -42,7 +43,18 @@ _UPLOADING: Final = "uploading"
 _TEXTS: Final = ("text/", "application/json")
 
 
-class File:
+_LATER: Final = {
+    **in_browser("file.url"),
+    "delete": "delete its run",
+    "id": "use file.name",
+    "md5": "use file.digest, a BLAKE3",
+    "path_uri": "use file.url",
+    "run": "use the run whose files() you read",
+    "updated_at": "use file.step and the run's history",
+}
+
+
+class File(LaterNames):
     """One medium of a run.
 
     Attributes:
@@ -50,6 +62,8 @@ class File:
         metric, step, caption: of its row.
         size: in bytes. state: `ready` if it can be downloaded; `reason` is why it failed.
     """
+
+    _whose, _later = "a file's", _LATER
 
     def __init__(
         self,
@@ -74,6 +88,14 @@ class File:
         folder = _FOLDERS.get(item["type"], "other")
         ending = _ENDINGS.get(self.mimetype) or mimetypes.guess_extension(self.mimetype) or ""
         self.name = f"media/{folder}/{self.metric}_{self.step}_{self.digest[:20]}{ending}"
+
+    @property
+    def size_bytes(self) -> int:
+        return self.size
+
+    @property
+    def direct_url(self) -> str:
+        return self.url
 
     def _is_stored(self) -> bool:
         """Read the facts again if the bytes were not stored; return whether they are, or failed."""

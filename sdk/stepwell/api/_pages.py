@@ -4,18 +4,31 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Final, Generic, TypeVar, overload
 
+from stepwell._later_names import LaterNames
 from stepwell.errors import UsageError
 
 PAGE_MAX: Final = 10_000
 
+_LATER: Final = dict.fromkeys(
+    (
+        *("QUERY", "convert_objects", "cursor", "last_response", "length", "more", "objects"),
+        *("update_variables", "upgrade_to_full", "variables"),
+    ),
+    "use it as a list: with len(), an index or a loop",
+)
 T = TypeVar("T")
 
 
-class Pages(Sequence[T], Generic[T]):
+class Pages(Sequence[T], LaterNames, Generic[T]):
     """A list whose pages are requested one after the other, and kept.
+
+    It is also an iterator, apart from the iterators that a loop makes.
 
     `len` requests the first page only. Items added to the hub meanwhile may be left out.
     """
+
+    entity = ""
+    _whose, _later = "a list's", _LATER
 
     def __init__(self, per_page: int) -> None:
         if isinstance(per_page, bool) or not isinstance(per_page, int) or per_page < 1:
@@ -25,6 +38,11 @@ class Pages(Sequence[T], Generic[T]):
         self._cursor: str | None = None
         self._total: int | None = None
         self._is_begun = False
+        self._next = 0
+
+    @property
+    def per_page(self) -> int:
+        return self._per_page
 
     @abstractmethod
     def _page(self, cursor: str | None, limit: int) -> tuple[list[T], str | None, int | None]:
@@ -55,6 +73,16 @@ class Pages(Sequence[T], Generic[T]):
             if at < len(self._held):
                 yield self._held[at]
                 at += 1
+
+    def __next__(self) -> T:
+        try:
+            found = self[self._next]
+        except IndexError:
+            raise StopIteration from None
+        self._next += 1
+        return found
+
+    next = __next__
 
     @overload
     def __getitem__(self, at: int) -> T: ...

@@ -1,8 +1,10 @@
 """Projects: a list of them, read a page at a time, and one."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from stepwell._later_names import LaterNames, in_browser
+from stepwell.api._artifacts import ArtifactType, Collections, refuse, types_of
 from stepwell.api._pages import Pages
 from stepwell.api._runs import Runs
 from stepwell.api._sweeps import Sweeps
@@ -13,7 +15,14 @@ if TYPE_CHECKING:
     from stepwell._hub_client import Hub
 
 
-class Project:
+_LATER: Final = {
+    **in_browser("project.url"),
+    **dict.fromkeys(("entity_name", "owner", "user"), "a hub has no accounts"),
+    "is_benchmark": "a hub has no benchmarks",
+}
+
+
+class Project(LaterNames):
     """A project that has runs.
 
     Attributes:
@@ -22,6 +31,7 @@ class Project:
     """
 
     entity = ""
+    _whose, _later = "a project's", _LATER
 
     def __init__(self, hub: "Hub", facts: dict[str, Any]) -> None:
         self._hub = hub
@@ -32,6 +42,10 @@ class Project:
     @property
     def url(self) -> str:
         return self._hub.url + page_path(self.name)
+
+    @property
+    def path(self) -> list[str]:
+        return [self.entity, self.name]
 
     def runs(
         self,
@@ -47,6 +61,22 @@ class Project:
     def sweeps(self, per_page: int = 50) -> Sweeps:
         """Return its sweeps, the newest first."""
         return Sweeps(self._hub, self.name, per_page)
+
+    def artifacts_types(self, per_page: int = 50) -> list[ArtifactType]:
+        """Return the types of its artifacts, as `Api.artifact_types` does."""
+        return types_of(self._hub, self.name)
+
+    def collections(
+        self, filters: Any = None, order: str | None = None, per_page: int = 50
+    ) -> Collections:
+        """Return its artifacts by name.
+
+        Raises:
+            UnavailableError: ``filters`` or an ``order`` are given.
+        """
+        refuse("filters", filters)
+        refuse("order", order)
+        return Collections(self._hub, self.name, None, per_page)
 
     def delete(self, *, force: bool = False) -> None:
         """Delete the project and all its content. ``force``: also running runs."""

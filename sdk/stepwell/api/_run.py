@@ -6,6 +6,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
 from stepwell._hub_client import path_of
+from stepwell._later_names import LaterNames, in_browser
 from stepwell._summary_below import below
 from stepwell.api._arrow import frame_of
 from stepwell.api._awaiting import await_rows
@@ -25,7 +26,6 @@ from stepwell.api._versions import Artifacts
 from stepwell.errors import (
     NotFoundError,
     UnavailableError,
-    UnavailableNameError,
     UsageError,
 )
 from stepwell_wire.hub_access import page_path
@@ -44,8 +44,12 @@ _LATER: Final = {
     "json_config": "use json.dumps(run.config)",
     "load_full_data": "use load(force=True)",
     "beta_scan_history": "use scan_history()",
-    **dict.fromkeys(("display", "to_html"), "open run.url in a browser"),
+    **in_browser("run.url"),
     **dict.fromkeys(("storage_id", "username"), "use run.id; a hub has no accounts"),
+    "description": "use run.notes",
+    "dir": "use files(), and download() of each",
+    "history_keys": "use the columns of history()",
+    "history_line_count": "count the rows of scan_history()",
     "download_history_exports": "use runs.history(keys, format='arrow')",
 }
 
@@ -85,7 +89,7 @@ class Summary(dict[str, Any]):
         return dict(self)
 
 
-class Run:
+class Run(LaterNames):
     """A run as `Api` reads it. It reads its values at their first use.
 
     You can set ``name``, ``notes``, ``tags`` and ``group``. `update` saves them.
@@ -93,6 +97,8 @@ class Run:
 
     entity = ""
     user = None
+    read_only = False
+    _whose, _later = "a read run's", _LATER
     _find_sweep: "ClassVar[Callable[[Hub, str], Any]]"
     """Set by the module of sweeps, which knows runs."""
     _sweep: Any = None
@@ -200,6 +206,12 @@ class Run:
     @property
     def metadata(self) -> dict[str, Any]:
         return dict(self.load()["metadata"])
+
+    @property
+    def commit(self) -> str | None:
+        """The git commit of its code; None if it is unknown."""
+        git = self.metadata.get("git")
+        return git.get("commit") if isinstance(git, dict) else None
 
     @property
     def lastHistoryStep(self) -> int:  # noqa: N802
@@ -364,11 +376,6 @@ class Run:
         """Return when the run has ended."""
         while self.load(force=True)["state"] == "running":
             time.sleep(_WAIT_SECONDS)
-
-    def __getattr__(self, name: str) -> Any:
-        if name in _LATER:
-            raise UnavailableNameError(f"a read run's {name}", _LATER[name])
-        raise AttributeError(f"a read run has no attribute {name!r}")
 
     def __repr__(self) -> str:
         return f"<Run {self.project}/{self.id} ({self.state})>"

@@ -34,6 +34,7 @@ class Runs(Pages[Run]):
     ) -> None:
         super().__init__(per_page)
         self._hub, self.project = hub, project
+        self.filters, self.order = filters, order
         self._question = {"filter": filter_text(filters), "sort": [sort_key(order)]}
 
     def _page(self, cursor: str | None, limit: int) -> tuple[list[Run], str | None, int | None]:

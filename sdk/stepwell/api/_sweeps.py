@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from stepwell._later_names import LaterNames, in_browser
 from stepwell._page import sweep_address
 from stepwell._sweeps.paths import parse_sweep_path
 from stepwell.api._awaiting import await_rows
@@ -17,6 +18,19 @@ if TYPE_CHECKING:
 
 _TRIALS_MAX: Final = 200
 """Number of run ids in one request; a filter has 256 terms at most."""
+
+
+_LATER: Final = {
+    **in_browser("sweep.url"),
+    **dict.fromkeys(("agent", "agents"), "its page, sweep.url, shows its agents"),
+    "best_loss": "use the value of each of sweep.trials",
+    "display_name": "use sweep.name",
+    "enqueue_run": "start a run with stepwell.init(config=…), or a sweep with these values",
+    "get": "use Api().sweep(path)",
+    "run_count_expected": "use sweep.expected_run_count",
+    "updated_at": "use heartbeat_at of its runs",
+    **dict.fromkeys(("user", "username"), "a hub has no accounts"),
+}
 
 
 class Trial(NamedTuple):
@@ -37,7 +51,7 @@ class Trial(NamedTuple):
     value: float | None
 
 
-class Sweep:
+class Sweep(LaterNames):
     """A sweep, with the values of the time of reading.
 
     Attributes:
@@ -50,6 +64,7 @@ class Sweep:
     """
 
     entity = ""
+    _whose, _later = "a sweep's", _LATER
 
     def __init__(self, hub: "Hub", facts: dict[str, Any]) -> None:
         self._hub = hub
