@@ -16,7 +16,7 @@ export function histogramFacts(matrix: HistogramMatrix, index: number): string[]
   ] as const;
   const range = `${formatValue(matrix.ownLow[index]!)} … ${formatValue(matrix.ownHigh[index]!)}`;
   return [
-    total > 0 ? `${formatCount(Math.round(total))} values` : "no finite value",
+    total > 0 ? `${formatCount(Math.round(total))} ${Math.round(total) === 1 ? "value" : "values"}` : "no finite value",
     ...(total > 0 ? [range] : []),
     ...odd.flatMap(([counts, name]) =>
       counts !== null && counts[index]! > 0 ? [`${formatCount(counts[index]!)} ${name}`] : [],

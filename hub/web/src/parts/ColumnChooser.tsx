@@ -8,7 +8,7 @@ import { findColumnKeys } from "../state/columnKeys.js";
 import { OWN_COLUMNS, columnTitle } from "../state/columns.js";
 import { makeResource } from "../state/resource.js";
 import { Popover } from "./Popover.js";
-import { formatCount } from "./format.js";
+import { formatAmount } from "./format.js";
 
 interface ColumnChooserProps {
   project: string;
@@ -111,7 +111,7 @@ async function findChoices(project: string, search: string, signal: AbortSignal)
   const { config, summary } = await findColumnKeys(project, search, LIMIT, signal);
   const choices = (keys: readonly AttributeKey[]) =>
     keys.map(({ kind, path, run_count }) => ({
-      column: `${kind}.${path}`, title: path, note: run_count > 0 ? `${formatCount(run_count)} runs` : "",
+      column: `${kind}.${path}`, title: path, note: run_count > 0 ? formatAmount(run_count, "run") : "",
     }));
   // Only of a search: each metric has several.
   const metrics = search === "" ? [] : summary.filter(({ types }) => types.includes("float"));

@@ -246,6 +246,11 @@ describe("lines of a panel", () => {
     expect(honesty(lines, { bands: true, technique: "stroke", smoothing: 0 })).toBe(
       "4 points · 2 buckets · mean, min–max",
     );
+    const one = new Map([["a", [bucketed(steps([1, 2, 3]), 2, "a")]]]);
+    const whole = panelSeries(lineOwners([run("a")], null, "light"), one, null);
+    expect(honesty(whole, { bands: true, technique: "stroke", smoothing: 0 })).toBe(
+      "3 points · 1 bucket · mean, min–max",
+    );
     expect(honesty([], { bands: true, technique: "stroke", smoothing: 0 })).toBe("");
     const single = new Map([["a", [bucketed(steps([1, Number.NaN, 3]), 0, "a")]]]);
     const points = panelSeries(lineOwners([run("a")], null, "light"), single, null);

@@ -5,6 +5,7 @@ import { formatCount, formatX } from "../../engine/format.js";
 import type { ChartSeries } from "../../engine/lines.js";
 import { countNonFinite, countNotPositive, countNotPositiveX, orInfinity } from "../../engine/marks.js";
 import type { AxisUnit, ScaleKind } from "../../engine/scales.js";
+import { formatAmount } from "../../parts/format.js";
 import type { RunOverview } from "../../api/types.js";
 import { runColor, SLOT_COUNT } from "../../state/palette.js";
 import type { Theme } from "../../state/theme.js";
@@ -136,13 +137,13 @@ export function honesty(
     }
     buckets = Math.max(buckets, to - from);
   }
-  const parts = [points === 1 ? "1 point" : `${formatCount(points)} points`];
+  const parts = [formatAmount(points, "point")];
   if (isSampled) {
-    parts.push(`${buckets} buckets`);
-    if (shown.technique === "density") parts.push(`density of ${lines.length} means`);
+    parts.push(formatAmount(buckets, "bucket"));
+    if (shown.technique === "density") parts.push(`density of ${formatAmount(lines.length, "mean")}`);
     else if (lines[0]!.data.std !== null) parts.push(shown.bands ? "mean ± std" : "mean");
     else parts.push(shown.bands ? "mean, min–max" : "mean");
-  } else if (shown.technique === "density") parts.push(`density of ${lines.length} runs`);
+  } else if (shown.technique === "density") parts.push(`density of ${formatAmount(lines.length, "run")}`);
   if (shown.smoothing > 0) parts.push("smoothed");
   return parts.join(" · ");
 }

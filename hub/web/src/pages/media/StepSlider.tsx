@@ -1,5 +1,5 @@
 /** A slider over the steps that exist, with buttons beside it. Arrow keys move it step by step. */
-import { formatCount } from "../../parts/format.js";
+import { formatAmount } from "../../parts/format.js";
 import { Icon } from "../../parts/Icon.js";
 import { indexAt, moved, stepOfIndex } from "../../state/steps.js";
 
@@ -36,7 +36,7 @@ export function StepSlider({ label, steps, step, onMove }: StepSliderProps) {
       <button type="button" aria-label={`Next step: ${label}`} disabled={index >= last} onClick={() => move(1)}>
         <Icon name="right" />
       </button>
-      <output class="step-shown" title={`${formatCount(steps.length)} steps have media`}>
+      <output class="step-shown" title={`${formatAmount(steps.length, "step")} with media`}>
         {steps.length === 0 ? "" : `step ${shown}`}
       </output>
       <button

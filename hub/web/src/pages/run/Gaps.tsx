@@ -1,6 +1,6 @@
 /** What is missing from a run: points that were dropped, and ranges that never arrived. */
 import type { Gap, RunDetail } from "../../api/types.js";
-import { formatCount, formatMoment } from "../../parts/format.js";
+import { formatAmount, formatCount, formatMoment } from "../../parts/format.js";
 import { Failure } from "../../parts/Notice.js";
 import type { Resource } from "../../state/resource.js";
 
@@ -14,7 +14,7 @@ export function Gaps({ run, gaps }: { run: RunDetail; gaps: Resource<{ gaps: rea
       <header class="card-head">
         <h2>Missing</h2>
         <span class="fact">
-          {run.dropped_points > 0 && `${formatCount(run.dropped_points)} points dropped`}
+          {run.dropped_points > 0 && `${formatAmount(run.dropped_points, "point")} dropped`}
         </span>
       </header>
       {gaps.error.value && (
@@ -37,7 +37,7 @@ export function Gaps({ run, gaps }: { run: RunDetail; gaps: Resource<{ gaps: rea
 
 function describeGap(gap: Gap): string {
   const amount =
-    gap.points > 0 ? `${formatCount(gap.points)} points` : gap.rows > 0 ? `${formatCount(gap.rows)} rows` : "An unknown number of rows";
+    gap.points > 0 ? formatAmount(gap.points, "point") : gap.rows > 0 ? formatAmount(gap.rows, "row") : "An unknown number of rows";
   const isRange = gap.last_step >= gap.first_step && gap.rows + gap.points > 0;
   const steps = isRange ? `, steps ${formatCount(gap.first_step)} to ${formatCount(gap.last_step)}` : "";
   return `${gap.label === "" ? "" : `${gap.label}: `}${amount}${steps}`;
