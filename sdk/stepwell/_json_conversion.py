@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwell._fields import Unreadable, fields_of, items_of
-from stepwell._later import warn_unavailable
+from stepwell._later import HTML_OF_PLOTLY, warn_unavailable
 from stepwell._names import (
     TEXT_CHARACTERS_MAX,
     Warn,
@@ -95,7 +95,8 @@ class Conversion:
             return self._unreadable(value)
         if (media := self._media(value)) is not None:
             if not media.is_kept:
-                warn_unavailable("media", f"{type(media).__name__}()", self._warn)
+                way_out = HTML_OF_PLOTLY if media.type == "plotly-file" else ""
+                warn_unavailable("media", f"{type(media).__name__}()", self._warn, way_out)
             return self._medium(media)
         if id(value) in self._within:
             return self._text(inside_itself(value))
@@ -272,7 +273,8 @@ class Conversion:
         what = f"{valid_text(self._name)[:100]!r}: a {kind}" if self._name else f"a {kind}"
         self._warn(
             f"type {kind}",
-            f"{what} is not a number or a JSON-like value; its repr is kept as text",
+            f"{what} is not a number or a JSON-like value; its repr is kept as text"
+            f"{_way_out(type(value))}",
         )
         return self._text(text_of(value, repr)[:REPR_CHARACTERS_MAX])
 
@@ -296,6 +298,15 @@ class Conversion:
 _OF_FILES: Final = frozenset(("blob", "failed", "items"))
 _MIXED_LIST: Final = "media"
 _NUMBERS: Final = frozenset((float, int, bool, type(None)))
+
+
+def _way_out(kind: type) -> str:
+    """Return the end of a sentence that says how an object of another package can be logged."""
+    if str(kind.__module__).partition(".")[0] == "plotly":
+        return f"; {HTML_OF_PLOTLY}"
+    if any("to_html" in vars(each) for each in kind.__mro__):
+        return "; to log what it shows, use Html(value.to_html())"
+    return ""
 
 
 def _is_enum(value: Any) -> bool:

@@ -18,12 +18,23 @@ _OUTCOMES: Final = {
 }
 
 
-def warn_unavailable(kind: str, call: str, warn: Callable[[str, str], None]) -> None:
+HTML_OF_PLOTLY: Final = (
+    "to log the figure, use Html(figure.to_html()), some 5 MB each, or Image(path) of a file of "
+    "figure.write_image(path)"
+)
+
+
+def warn_unavailable(
+    kind: str, call: str, warn: Callable[[str, str], None], way_out: str = ""
+) -> None:
     """Print once a run that ``call`` is not available yet, and what happens instead.
 
     All calls for artifacts share one line; each class of media and each kind of chart has its
     own.
+
+    Args:
+        way_out: ends the line with what to do instead.
     """
     key = f"{kind} {call}" if kind in ("media", "chart") else kind
-    outcome = _OUTCOMES[kind]
-    warn(OF_ALL + key, f"{call} is not available yet, only in a later release: {outcome}")
+    outcome, end = _OUTCOMES[kind], f"; {way_out}" if way_out else ""
+    warn(OF_ALL + key, f"{call} is not available yet, only in a later release: {outcome}{end}")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stepwell import Html, Image, Table, Video
+from stepwell import Html, Image, Plotly, Table, Video
 
 numpy = pytest.importorskip("numpy")
 
@@ -277,6 +277,31 @@ def test_pyplot_and_axes_in_a_row_are_images_of_their_figure() -> None:
         "'chart': a matplotlib.colors.ListedColormap",
         "'chart': a builtins.module",
     ]
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("plotly.graph_objs._figure", "use Html(figure.to_html()), some 5 MB"),
+        ("altair.vegalite", "use Html(value.to_html())"),
+        ("own", ""),
+    ],
+)
+def test_the_line_of_a_chart_of_another_package_names_a_way_to_log_it(
+    module: str, expected: str
+) -> None:
+    from stepwell._json_values import as_json
+
+    methods = {"to_html": lambda self: ""} if expected else {}
+    kind = type("Figure", (), {"__module__": module, **methods})
+    said: list[str] = []
+    as_json(kind(), lambda kind, text: said.append(text), Kept(), name="chart")
+    as_json(Plotly(kind()), lambda kind, text: said.append(text), Kept(), name="chart")
+    figure, plotly = said
+    assert figure.startswith(f"'chart': a {module}.Figure is not a number")
+    assert expected in figure
+    assert figure.endswith("kept as text") == (not expected)
+    assert "Html(figure.to_html())" in plotly
 
 
 class KeptTables(Kept):
