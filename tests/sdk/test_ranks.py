@@ -72,3 +72,16 @@ def test_a_rank_whose_job_has_no_name_has_a_run_of_its_own_and_is_told_the_remed
     run = stepwell.init("p", mode="offline", settings={"console": False, "metadata": False})
     assert (run.id, run.rank, run.label) == ("job-8", 1, "rank1")
     assert "STEPWELL_RUN_ID" not in capsys.readouterr().err
+
+
+def test_ranks_with_ids_of_their_own_are_runs_of_their_own(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**TORCHRUN, "TORCHELASTIC_RUN_ID": "j", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        more = {"group": "job", "name": f"rank-{rank}", "id": f"job-{rank}"}
+        run = start(mode="offline", settings={"primary": True}, **more)
+        assert (run.id, run.name, run.group) == (f"job-{rank}", f"rank-{rank}", "job")
+        run.finish()
