@@ -282,8 +282,10 @@ class ReadingCalls(LaterNames):
     def logged_by(self) -> "Run | None":
         """Return the run that logged it; None without one, or if the run was deleted."""
         facts = self._committed("run")
+        if not facts.run_id:
+            return None
         self._await_rows()
-        return self._run(facts.project, facts.run_id) if facts.run_id else None
+        return self._run(facts.project, facts.run_id)
 
     def used_by(self) -> "list[Run]":
         """Return the runs that used it, 1,000 at most; deleted ones are left out."""
