@@ -13,8 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from stepwell_wire.places import SOCKET_VARIABLE
-
 DATA_LOCK: Final = "daemon.lock"
 SERVICE: Final = "service"
 PERSONAL: Final = "personal"
@@ -84,5 +82,5 @@ def other_data_text(socket: Path, data: Path) -> str:
     """Return the message about ``data``, which has no effect because of the daemon's folder."""
     return (
         f"the data folder {data} has no effect: the daemon on {socket} runs already and has "
-        f"another folder; for a separate daemon with this folder, set {SOCKET_VARIABLE} too"
+        "another folder; for a separate daemon with this folder, set STEPWELL_SOCKET too"
     )

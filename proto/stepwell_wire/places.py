@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from stepwell_wire.lock_notes import socket_of
+
 SOCKET_VARIABLE: Final = "STEPWELL_SOCKET"
 DATA_VARIABLE: Final = "STEPWELL_DATA"
 JOURNALS_VARIABLE: Final = "STEPWELL_DIR"
@@ -27,8 +29,6 @@ def default_socket(environ: Mapping[str, str] = os.environ) -> Path:
     or else ``own_socket``. Sessions of one user may differ in XDG_RUNTIME_DIR and TMPDIR, as one
     of ssh and a job of cron do; they share the data folder, and so the daemon.
     """
-    from stepwell_wire.lock_notes import socket_of
-
     named = _named_socket(environ)
     return named or socket_of(default_data_dir(environ)) or own_socket(environ)
 

@@ -22,6 +22,8 @@ class LaterNames:
         def __getattr__(self, name: str) -> Any:
             if name in self._later:
                 raise UnavailableNameError(f"{self._whose} {name}", self._later[name])
+            if isinstance(held := getattr(type(self), name, None), property):
+                return held.__get__(self)  # It raised an AttributeError: that one is the right one.
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 

@@ -305,7 +305,7 @@ def test_a_deletion_names_each_path_and_keeps_other_names(offline: Start) -> Non
 
 
 def staged_in(run: Run) -> set[str]:
-    return {path.name.removeprefix("blob-") for path in Path(run.dir).glob("blob-*")}
+    return {path.name.removeprefix("blob-") for path in Path(run._journal_dir).glob("blob-*")}
 
 
 def test_media_are_kept_at_the_step_of_the_last_row(
@@ -317,7 +317,7 @@ def test_media_are_kept_at_the_step_of_the_last_row(
     run.summary["rows"] = table
     run.summary.update({"best": {"picture": Image([[0, 1]], caption="cat"), "acc": 0.9}})
     run.summary["all"] = [Image([[0]]), Image([[1]])]
-    held = read_journal(run.dir)
+    held = read_journal(run._journal_dir)
     ((step, rows),) = held.texts("rows")
     ((_, picture),) = held.texts("best.picture")
     ((_, pictures),) = held.texts("all")
@@ -346,14 +346,14 @@ def test_a_medium_inside_a_nested_value_is_kept_once(offline: Start) -> None:
     run.summary["all"].append(Image([[0, 255]]))
     for _ in range(3):
         run._look()
-    held = read_journal(run.dir)
+    held = read_journal(run._journal_dir)
     ((_, picture),) = held.texts("best.picture")
     ((_, pictures),) = held.texts("all")
     assert staged_in(run) == {picture["blob"], pictures["items"][0]["blob"]}
     assert run.summary["best"] == {"acc": 0.9, "picture": picture}
     assert run.summary["all"] == pictures
     run.summary["again"] = run.summary["best"]  # What was read names the bytes and is no medium.
-    assert not read_journal(run.dir).texts("again.picture")
+    assert not read_journal(run._journal_dir).texts("again.picture")
 
 
 def test_media_of_a_forked_child_are_beside_its_own_journal(daemon: Any, start: Start) -> None:
@@ -373,7 +373,7 @@ def test_media_of_a_run_that_has_ended_are_not_staged(
     offline: Start, capfd: pytest.CaptureFixture[str]
 ) -> None:
     run = offline()
-    folder = run.dir
+    folder = run._journal_dir
     run.finish()
     run.summary["picture"] = Image([[0, 255]])
     assert not list(Path(folder).glob("blob-*"))

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Final
 
 import stepwell
+from stepwell.cli.wandb_paths import NoRunFolderError, journals_of
 from stepwell.wandb_compat import VERSION
 from stepwell.wandb_compat._environment import defaults, settings_files, write_setting
-from stepwell.wandb_compat._synced_paths import NoRunFolderError, journals_of
 
 _MODES: Final = {"offline": "offline", "online": "online", "disabled": "disabled", "enabled": None}
 _LATER: Final = ("controller", "job", "launch", "pull", "restore")
