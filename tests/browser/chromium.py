@@ -157,5 +157,13 @@ def post(page: Page, site: Site, path: str, body: dict[str, Any]) -> dict[str, A
     return found
 
 
+def delete(page: Page, site: Site, path: str) -> None:
+    """Delete by the hub's API as a program does."""
+    answer = page.request.delete(
+        f"{site.url}/api/v1{path}", headers={"Authorization": f"Bearer {site.key}"}
+    )
+    assert answer.ok, answer.text()
+
+
 def text_of(page: Page) -> str:
     return page.locator("body").inner_text()

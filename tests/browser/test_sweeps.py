@@ -5,7 +5,7 @@ import re
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.axe import assert_fits
-from tests.browser.chromium import PHONE, Watch, enter, post, watched
+from tests.browser.chromium import PHONE, Watch, delete, enter, post, watched
 from tests.browser.site import Site
 
 PROJECT = "sweeps"
@@ -106,6 +106,19 @@ def test_a_sweep_is_made_watched_and_changed(
     expect(page.get_by_role("link", name="rates, trial 3")).to_be_visible()
     page.goto(f"{site.url}{sweeps}/nosuch")
     expect(main).to_contain_text("There is no sweep nosuch")
+
+    page.goto(f"{site.url}{sweeps}/{sweep['id']}")
+    expect(second).to_contain_text("best")
+    delete(page, site, f"/projects/{PROJECT}/runs/{orders[1]['run_id']}")
+    expect(second.get_by_role("rowheader")).to_have_text("2run deleted")
+    expect(second.get_by_role("link")).to_have_count(0)
+    expect(second).not_to_contain_text("0.125")
+    expect(first).to_contain_text("best")
+    expect(facts.get_by_role("link", name="trial 1")).to_be_visible()
+    expect(facts).to_contain_text("1 run deleted")
+    # The third trial has no run yet: its link stays.
+    expect(page.locator('tr[data-trial="3"]').get_by_role("link")).to_have_count(1)
+    expect(page.get_by_role("link", name="Charts of 2 runs")).to_be_visible()
 
 
 def ranges_filter_the_trials(page: Page) -> None:

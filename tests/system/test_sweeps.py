@@ -79,6 +79,15 @@ sweep_id = stepwell.sweep({"method": "grid", "metric": {"name": "loss", "goal": 
 stepwell.agent(sweep_id, train)
 best = stepwell.Api().sweep(f"own/{sweep_id}").best_run()
 assert best is not None and best.config["x"] == 1, best
+
+best.delete()
+sweep = stepwell.Api().sweep(f"own/{sweep_id}")
+assert sweep.best_run().config["x"] == 2
+assert sorted((each.params["x"], each.value, each.is_run_deleted) for each in sweep.trials) == [
+    (1, None, True), (2, 2.0, False), (3, 3.0, False)]
+for run in list(sweep.runs):
+    run.delete()
+assert sweep.best_run() is None and sweep.run_count == 3
 """
 
 

@@ -1,8 +1,6 @@
 """Sweeps: create, change, read; agents ask for trials, keep them by heartbeats and end them."""
 
-import asyncio
 import json
-from contextlib import suppress
 from functools import partial
 from typing import Annotated, Any, Final, Literal
 
@@ -28,7 +26,6 @@ from stepwell_hub.sweeps.answers import (
     TrialsPage,
 )
 from stepwell_hub.sweeps.config import NAME_CHARACTERS_MAX, parse_config
-from stepwell_store import StoreError
 
 # PostgreSQL stores no NUL character.
 _NO_NUL: Final = r"^[^\x00]*$"
@@ -42,7 +39,6 @@ _Number = Annotated[int, Meta(ge=1, lt=1 << 31)]
 _Pid = Annotated[int, Meta(ge=0, lt=1 << 53)]
 _ExitCode = Annotated[int, Meta(gt=-(1 << 53), lt=1 << 53)]
 _NUMBER_MAX: Final = (1 << 31) - 1
-_LOOK_SECONDS_MAX: Final = 5.0
 
 
 class NewSweep(Form):
@@ -150,7 +146,11 @@ async def list_sweeps(call: Call) -> Any:
         cursor=form.cursor,
         alive_at=call.context.sweeps.alive_at(),
     )
-    return await call.context.catalog.do(listing)
+    page = await call.context.catalog.do(listing)
+    of_hub = call.context.sweeps
+    if await of_hub.try_to(of_hub.watch.check_best(page.sweeps)):
+        page = await call.context.catalog.do(listing)
+    return page
 
 
 class SweepForm(Form):
@@ -165,11 +165,9 @@ async def get_sweep(call: Call) -> Any:
     from stepwell_hub.catalog import sweeps
 
     call.context.sweeps.watch.wake()
+    await _check_runs(call)
     if call.query.look:
-        # Where that fails or takes long, the answer has the values that are known.
-        with suppress(StoreError, ApiError, TimeoutError):
-            async with asyncio.timeout(_LOOK_SECONDS_MAX):
-                await call.context.sweeps.watch.look(_id(call))
+        await call.context.sweeps.try_to(call.context.sweeps.watch.look(_id(call)))
     getting = partial(sweeps.get, sweep_id=_id(call), alive_at=call.context.sweeps.alive_at())
     return await call.context.catalog.do(getting)
 
@@ -202,6 +200,8 @@ async def list_trials(call: Call) -> Any:
     from stepwell_hub.catalog import sweeps
 
     form: TrialsForm = call.query
+    if form.cursor is None:
+        await _check_runs(call)
     listing = partial(
         sweeps.trials,
         sweep_id=_id(call),
@@ -215,6 +215,7 @@ async def list_trials(call: Call) -> Any:
 @endpoint("GET", "/sweeps/{sweep}/importance", answer=ImportancesAnswer)
 async def get_importance(call: Call) -> Any:
     """Get the importance of each parameter of a sweep."""
+    await _check_runs(call)
     return await call.context.sweeps.importance.of(_id(call))
 
 
@@ -287,6 +288,12 @@ def _id(call: Call) -> str:
     if "\0" in sweep_id:
         raise ApiError(404, "not_found", "sweep not found")
     return sweep_id
+
+
+async def _check_runs(call: Call) -> None:
+    """Note which runs of the sweep's trials were deleted, if the store answers."""
+    sweeps = call.context.sweeps
+    await sweeps.try_to(sweeps.watch.check_runs(_id(call)))
 
 
 def _check_storable(config: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from stepwell_hub.catalog.catalog import Catalog
 from stepwell_hub.catalog.models import AnsweredKey, Attempt, Sweep, SweepAgent, Trial
 from stepwell_hub.catalog.sweep_rows import (
+    DELETED,
     agents_of,
     answered_of,
     config_of,
@@ -46,6 +47,7 @@ _BEGINNING: Final[dict[str, Any]] = {
     "steps": 0,
     "bands": "{}",
     "is_settled": False,
+    "run_presence": "",
 }
 """Values of a trial when an attempt begins."""
 # Made once, like those of `sweep_rows`.
@@ -319,7 +321,8 @@ def _wanted(session: Session, sweep: Sweep, config: SweepConfig, now: float) -> 
             Trial.is_settled,
             Trial.ended_at,
         )
-        .where(Trial.sweep_id == sweep.id)
+        # A deleted run teaches nothing, also not that its parameters were tried.
+        .where(Trial.sweep_id == sweep.id, Trial.run_presence != DELETED)
         .order_by(Trial.number)
     ).all()
     awaited = any(

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, inspect, text
 
 from stepwell_hub.errors import CatalogUnavailableError
 
-NEWEST: Final = "0007"
+NEWEST: Final = "0008"
 _LOCK: Final = 0x57E9_3311  # An arbitrary number: hubs that start together take turns.
 
 

@@ -120,6 +120,8 @@ class Trial(Base):
         best, last, steps, bands: of the metric in the run: the best and the last finite value, how
             many there are, and as JSON the values at bands.
         is_settled: the trial ended and all its values are known.
+        run_presence: of its run in the store: ``stored``, ``deleted`` (it was stored before), or
+            "" until it is stored. A trial whose run was deleted has no values.
     """
 
     __tablename__ = "trials"
@@ -138,6 +140,7 @@ class Trial(Base):
     steps: Mapped[int] = mapped_column(BigInteger)
     bands: Mapped[str] = mapped_column(Text)
     is_settled: Mapped[bool] = mapped_column(Boolean)
+    run_presence: Mapped[str] = mapped_column(String(8), server_default="")
     exit_code: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[float] = mapped_column(Double)
     ended_at: Mapped[float | None] = mapped_column(Double)

@@ -9,7 +9,7 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from stepwell_hub.catalog.models import Attempt, Sweep, SweepAgent, Trial
-from stepwell_hub.catalog.sweep_rows import config_of, expected_trials, no_sweep
+from stepwell_hub.catalog.sweep_rows import DELETED, config_of, expected_trials, no_sweep
 from stepwell_hub.sweeps.answers import (
     AgentAnswer,
     AttemptAnswer,
@@ -84,6 +84,7 @@ def make_sweep_answers(
     ids = [each.id for each in sweeps]
     counts = _counts(session, ids)
     agents = _agents(session, ids, alive_at)
+    deleted = _deleted_runs(session, ids)
     found = []
     for sweep in sweeps:
         config = config_of(sweep)
@@ -108,6 +109,7 @@ def make_sweep_answers(
                 counts=Counts(**counts[sweep.id]),
                 best=None if metric is None else _best(session, sweep.id, metric.sign),
                 agents=tuple(agents[sweep.id]),
+                deleted_runs=deleted.get(sweep.id, 0),
                 **facts,
             )
         )
@@ -211,6 +213,7 @@ def _trial(trial: Trial, attempts: list[AttemptAnswer]) -> TrialAnswer:
         created_at=trial.created_at,
         ended_at=trial.ended_at,
         attempts=tuple(attempts),
+        is_run_deleted=trial.run_presence == DELETED,
     )
 
 
@@ -231,6 +234,15 @@ def _counts(session: Session, ids: Sequence[str]) -> dict[str, dict[str, int]]:
     for sweep_id, count in superseded:
         found[sweep_id]["superseded"] = count
     return found
+
+
+def _deleted_runs(session: Session, ids: Sequence[str]) -> dict[str, int]:
+    rows = session.execute(
+        select(Trial.sweep_id, func.count())
+        .where(Trial.sweep_id.in_(ids), Trial.run_presence == DELETED)
+        .group_by(Trial.sweep_id)
+    )
+    return {sweep_id: count for sweep_id, count in rows}
 
 
 def _agents(session: Session, ids: Sequence[str], alive_at: float) -> dict[str, list[AgentAnswer]]:

@@ -25,6 +25,9 @@ KEY_SECONDS: Final = 86_400.0
 """A key is kept for so long."""
 COMMAND_SECONDS: Final = 600.0
 """A command is sent for so long."""
+STORED: Final = "stored"
+DELETED: Final = "deleted"
+"""Values of `Trial.run_presence`."""
 _COMMANDS_LOCK: Final = 0x57E9_3312  # An arbitrary number.
 
 # Made once: building such a statement takes longer than running it.

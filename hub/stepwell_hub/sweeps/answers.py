@@ -65,7 +65,11 @@ class AgentAnswer:
 
 @dataclass(frozen=True, slots=True)
 class SweepAnswer:
-    """A sweep. ``expected_trials``: the size of the grid, or the cap on runs if that is smaller."""
+    """A sweep.
+
+    ``expected_trials``: the size of the grid, or the cap on runs if that is smaller.
+    ``deleted_runs``: trials whose run was deleted; they have no value and cannot be the best.
+    """
 
     id: str
     project: str
@@ -83,6 +87,7 @@ class SweepAnswer:
     counts: Counts
     best: Best | None
     agents: tuple[AgentAnswer, ...]
+    deleted_runs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,8 @@ class TrialAnswer:
 
     ``value`` is the best finite value of the metric so far, ``last`` the last one, ``steps`` the
     number of logged values. ``is_settled``: it ended, all its values are known, and it will not
-    change.
+    change unless its run is deleted. ``is_run_deleted``: the run was deleted; the trial has no
+    values.
     """
 
     number: int
@@ -123,6 +129,7 @@ class TrialAnswer:
     created_at: float
     ended_at: float | None
     attempts: tuple[AttemptAnswer, ...]
+    is_run_deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _MODELS_MAX: Final = 16
 _MODEL_TRIES: Final = 20
 _AWAITED_SECONDS: Final = 1
+_READ_SECONDS_MAX: Final = 5.0
 
 
 class Sweeps:
@@ -93,6 +94,17 @@ class Sweeps:
     def alive_at(self) -> float:
         """Return the moment since which a living agent must have sent a request."""
         return self.clock() - self.lease_seconds
+
+    async def try_to(self, read: Awaitable[bool]) -> bool:
+        """Return the result of a read of the store; False if it fails or takes long.
+
+        The catalog then has the values that were known before.
+        """
+        try:
+            async with asyncio.timeout(_READ_SECONDS_MAX):
+                return await read
+        except (StoreError, ApiError, TimeoutError):
+            return False
 
     async def register(
         self, sweep_id: str, *, key: str, host: str, pid: int, kind: AgentKind
@@ -180,16 +192,14 @@ class Sweeps:
 
         suggestion: Suggestion | None = None
         is_looked = False
+        await self.try_to(self.watch.check_runs(sweep_id))
         for _ in range(_MODEL_TRIES):
             given: Order | Wanted = await once(suggestion)
             if isinstance(given, Order):
                 return given
             if given.awaited and not is_looked:
                 is_looked = True
-                try:
-                    await self.watch.look(sweep_id)
-                except (StoreError, ApiError):
-                    pass  # The store is unavailable: the search continues with the known values.
+                await self.try_to(self.watch.look(sweep_id))
                 continue
             if given.awaited:
                 return Order(

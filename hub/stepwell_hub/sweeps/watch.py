@@ -7,7 +7,7 @@ until it is woken. Several hubs may watch the same sweeps: all come to the same 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from stepwell_hub.asking import Asker
 from stepwell_hub.catalog.door import CatalogDoor
 from stepwell_hub.errors import ApiError, CatalogUnavailableError
+from stepwell_hub.sweeps.answers import SweepAnswer
 from stepwell_store import StoreError, queries
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ REST_FACTOR: Final = 2.0
 ORPHANS_SECONDS: Final = 30.0
 SETTLE_SECONDS: Final = 60.0
 """The watch does not wait for values that come later after a trial's end."""
+_RUNS_AT_ONCE: Final = 10_000
+"""Runs in one query."""
 
 
 class Watch:
@@ -90,12 +93,50 @@ class Watch:
                 news = await self._news_of(sweep)
                 if not news:
                     continue
+                if any(each.bands for each in news):
+                    await self.check_runs(sweep.sweep_id)  # Before they are compared.
                 note = partial(
                     trial_values.note, sweep_id=sweep.sweep_id, news=news, now=self._clock()
                 )
                 if await self._catalog.do(note):
                     self._on_commands()
             return bool(found)
+
+    async def check_runs(self, sweep_id: str) -> bool:
+        """Ask the store which runs of a sweep's trials were deleted; return whether any changed.
+
+        Raises:
+            CatalogUnavailableError, StoreError, ApiError: It was not possible now.
+        """
+        from stepwell_hub.catalog import trial_values
+
+        found = await self._catalog.do(partial(trial_values.runs_of, sweep_id=sweep_id))
+        if found is None:
+            return False
+        ids = [run_id for run_id, _ in found.runs.values()]
+        stored: set[str] = set()
+        for start in range(0, len(ids), _RUNS_AT_ONCE):
+            some = ids[start : start + _RUNS_AT_ONCE]
+            stored |= (await self._asker.ask(queries.run_states, found.project, some)).keys()
+        changed = found.changed(stored)
+        if changed:
+            noting = partial(trial_values.note_runs, sweep_id=sweep_id, runs=changed, stored=stored)
+            await self._catalog.do(noting)
+            self.wake()
+        return bool(changed)
+
+    async def check_best(self, sweeps: Sequence[SweepAnswer]) -> bool:
+        """Check all runs of the sweeps whose best run is not in the store; see `check_runs`."""
+        by_project: dict[str, dict[str, str]] = {}
+        for each in sweeps:
+            if each.best is not None:
+                by_project.setdefault(each.project, {})[each.best.run_id] = each.id
+        is_changed = False
+        for project, runs in by_project.items():
+            stored = await self._asker.ask(queries.run_states, project, list(runs))
+            for run_id in runs.keys() - stored.keys():
+                is_changed |= await self.check_runs(runs[run_id])
+        return is_changed
 
     async def _run(self) -> None:
         failed = ""
@@ -122,9 +163,8 @@ class Watch:
 
         run_ids = [each.run_id for each in sweep.trials]
         metric = sweep.config.metric
-        ended = [each.run_id for each in sweep.trials if each.ended_at is not None]
         # Read states before values: the values of a run that has ended are then complete.
-        states = await self._asker.ask(queries.run_states, sweep.project, ended) if ended else {}
+        states = await self._asker.ask(queries.run_states, sweep.project, run_ids)
         progress: dict[str, queries.MetricProgress] = {}
         if metric is not None:
             progress = await self._asker.ask(
@@ -136,7 +176,8 @@ class Watch:
             seen = progress.get(each.run_id)
             is_settled = self._is_settled(each, states)
             steps = 0 if seen is None else seen.count
-            if steps == each.steps and not is_settled:
+            is_stored = each.run_id in states
+            if steps == each.steps and is_stored == each.is_stored and not is_settled:
                 continue
             best = None
             if seen is not None and metric is not None:
@@ -150,6 +191,7 @@ class Watch:
                     steps,
                     bands.get(each.run_id, {}),
                     is_settled,
+                    is_stored=is_stored,
                 )
             )
         return news

@@ -217,7 +217,7 @@ def _warn_missing_values(hub: Hub, sweep: Mapping[str, Any], voice: Voice) -> No
         finished = _settled_trials(hub, sweep["id"])
     except HubError:
         return  # The line is only advice.
-    ended = [each for each in finished if each["is_settled"]]
+    ended = [each for each in finished if each["is_settled"] and not each.get("is_run_deleted")]
     without = sum(each["steps"] == 0 for each in ended)
     if without:
         voice.say(

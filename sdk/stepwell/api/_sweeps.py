@@ -42,6 +42,7 @@ class Trial(NamedTuple):
         state: running, waiting (to be handed out again), finished, failed, crashed or stopped.
         params: the values of its parameters, by name.
         value: the best value of the sweep's metric in the run, by the goal; None without one.
+        is_run_deleted: the run was deleted. The trial has no value then, and is not the best.
     """
 
     number: int
@@ -49,6 +50,7 @@ class Trial(NamedTuple):
     state: str
     params: dict[str, Any]
     value: float | None
+    is_run_deleted: bool = False
 
 
 class Sweep(LaterNames):
@@ -119,13 +121,13 @@ class Sweep(LaterNames):
 
     @property
     def runs(self) -> Pages[Run]:
-        """The runs of its trials by number, without superseded ones."""
+        """The runs of its trials by number, without superseded and deleted ones."""
         return _SweepRuns(self)
 
     def best_run(self, order: str | None = None) -> Run | None:
         """Return the run of the best trial; None if no trial has a value.
 
-        The best value of the metric in each run counts, as in the search.
+        The best value of the metric in each run counts, as in the search; deleted runs do not.
 
         Args:
             order: must be None: the metric and the goal of the sweep decide.
@@ -180,7 +182,8 @@ def _trials(sweep: Sweep, cursor: str | None, limit: int) -> dict[str, Any]:
 
 
 def _trial(facts: dict[str, Any]) -> Trial:
-    return Trial(*(facts[each] for each in Trial._fields))
+    # An older hub has fewer fields.
+    return Trial(**{each: facts[each] for each in Trial._fields if each in facts})
 
 
 class Sweeps(Pages[Sweep]):

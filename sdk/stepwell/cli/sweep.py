@@ -156,5 +156,7 @@ def _print(hub: "Hub", sweep: Mapping[str, Any], *, is_json: bool) -> None:
     value = f"; best {metric} {best['value']:g} (run {best['run_id']})" if best else ""
     if metric and not best and counts.get("finished"):
         value = f"; no value of {metric}"
+    if deleted := sweep.get("deleted_runs"):
+        value += f"; {deleted} {'run' if deleted == 1 else 'runs'} deleted"
     name = f" {sweep['name']}" if sweep.get("name") else ""
     print(f"{sweep['project']}/{sweep['id']}{name}: {sweep['state']}; {said or 'no trials'}{value}")

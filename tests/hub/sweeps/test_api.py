@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from stepwell_hub.catalog.asks import Ask, Wanted, ask
 from stepwell_hub.config import HubConfig
 from stepwell_hub.sweeps.answers import LEASE_SECONDS
-from stepwell_store import EmbeddedStore
+from stepwell_store import EmbeddedStore, queries
 from tests.hub.conftest import Hub
 from tests.hub.made import make_run
 from tests.store.made import log, writer
@@ -443,6 +444,82 @@ def test_importance_counts_the_trials_that_ended_with_a_value(hub: Hub) -> None:
     assert first["share"] > told["chance"] > second["share"]
     assert first["direction"] < -0.9
     assert second["direction"] is None
+
+
+def best_number(hub: Hub, sweep: dict[str, Any]) -> int | None:
+    best = get(hub, f"/sweeps/{sweep['id']}")["best"]
+    return None if best is None else int(best["number"])
+
+
+def delete(hub: Hub, sweep: dict[str, Any], trial: dict[str, Any]) -> None:
+    """Delete the run as `stepwell rm` does: without the hub."""
+    queries.delete_run(hub.context.store, sweep["project"], trial["run_id"], force=True)
+
+
+def test_a_trial_whose_run_was_deleted_has_no_value_and_is_not_the_best(hub: Hub) -> None:
+    config = {"method": "grid", "parameters": {"x": {"values": [1, 2, 3, 4]}}}
+    sweep = make_sweep(hub, config | {"metric": {"name": "loss"}})
+    path = f"/sweeps/{sweep['id']}"
+    agent = Agent(hub, sweep)
+    bogus, good, bad, runless = (agent.trial() for _ in range(4))
+    for trial, loss in ((bogus, 0.0), (good, 1.0), (bad, 2.0)):
+        logged(hub, sweep, trial, [loss])
+    wait_for(lambda: best_number(hub, sweep) == bogus["number"], "the values")
+    assert all(map(agent.end, (bogus, good, bad, runless)))
+
+    def settled() -> bool:
+        told = get(hub, f"{path}/trials")["trials"]
+        return [each["steps"] for each in told] == [1, 1, 1, 0]
+
+    wait_for(settled, "the values of all")
+    delete(hub, sweep, bogus)
+    (listed,) = get(hub, f"/sweeps?project={sweep['project']}")["sweeps"]
+    read = get(hub, path)
+    for each in (listed, read):
+        assert (each["best"]["number"], each["best"]["value"]) == (good["number"], 1.0)
+    assert read["deleted_runs"] == 1
+    told = get(hub, f"{path}/trials")["trials"]
+    # A trial that never had a run in the store is not marked.
+    assert [each["is_run_deleted"] for each in told] == [True, False, False, False]
+    assert [each["value"] for each in told] == [None, 1.0, 2.0, None]
+    assert get(hub, f"{path}/importance")["trials"] == 2
+    for trial in (good, bad):
+        delete(hub, sweep, trial)
+    assert get(hub, path)["best"] is None
+
+    # A run that is there again, as after the restore of a backup, has its values again.
+    logged(hub, sweep, good, [1.0])
+    wait_for(lambda: best_number(hub, sweep) == good["number"], "the value again")
+    assert get(hub, path)["deleted_runs"] == 2
+
+
+def test_the_model_and_early_stopping_leave_out_deleted_runs(hub: Hub) -> None:
+    early = {"type": "hyperband", "min_iter": 1}
+    config = RANDOM | {"method": "bayes", "metric": {"name": "loss"}, "early_terminate": early}
+    sweep = make_sweep(hub, config)
+    agent = Agent(hub, sweep)
+    bogus, good = agent.trial(), agent.trial()
+    logged(hub, sweep, bogus, [0.0])
+    wait_for(lambda: best_number(hub, sweep) == bogus["number"], "the bogus value")
+    delete(hub, sweep, bogus)
+    cursor = get(hub, "/control")["cursor"]
+    logged(hub, sweep, good, [1.0])
+    wait_for(lambda: best_number(hub, sweep) == good["number"], "the good value")
+    # It would be stopped beside the bogus value.
+    assert get(hub, f"/control?cursor={cursor}")["commands"] == []
+
+    def seen(number: int) -> list[int]:
+        who = Ask(agent.id, key())
+        now = time.time()
+        asking = {"now": now, "expired_at": 0.0, "lease_seconds": LEASE_SECONDS}
+        wanted = hub.program.portal.call(  # type: ignore[union-attr]
+            hub.context.catalog.do, lambda catalog: ask(catalog, sweep["id"], [who], **asking)
+        )[0]
+        assert isinstance(wanted, Wanted)
+        assert wanted.number == number
+        return [each.number for each in wanted.seen]
+
+    assert seen(3) == [good["number"]]
 
 
 def test_hyperband_stops_the_worse_trial_at_its_band(hub: Hub) -> None:

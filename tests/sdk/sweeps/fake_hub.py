@@ -18,6 +18,7 @@ class FakeHub:
         drop: calls whose answer is lost after they were done: the path's last word to a count.
         stop_at_beat: the reason that the next heartbeats give for the held trial to stop.
         waiting: number of trials that wait to be handed out again.
+        deleted_runs: number of trials whose run was deleted.
         unsettled_reads: so many lists of trials come before the values of ended ones are known.
         refuse: code, message and field of the error that `POST /sweeps` answers.
     """
@@ -38,6 +39,7 @@ class FakeHub:
         self.unsettled_reads = 0
         self.waits = 0
         self.waiting = 0
+        self.deleted_runs = 0
         self.wait_reason = ""
         self.stop_at_beat = ""
         self.counted = True
@@ -115,6 +117,7 @@ class FakeHub:
             "config": self.config,
             "counts": {"running": 0, "waiting": self.waiting, "finished": len(self.ends)},
             "best": None,
+            "deleted_runs": self.deleted_runs,
             "metric": self.metric,
         }
 

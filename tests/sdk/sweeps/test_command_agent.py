@@ -258,6 +258,9 @@ def test_sweeps_are_listed_with_their_page_a_missing_metric_and_a_mistyped_proje
     hub.metric, hub.ends = {"name": "loss", "goal": "minimize"}, [{}]
     assert main(["sweep", "ls"]) == 0
     assert capsys.readouterr().out == "p/abcd1234: running; 1 finished; no value of loss\n"
+    hub.deleted_runs = 1
+    assert main(["sweep", "ls"]) == 0
+    assert capsys.readouterr().out.endswith("; no value of loss; 1 run deleted\n")
     hub.is_listed = False
     assert main(["sweep", "ls", "--project", "digts"]) == 4
     assert "no project 'digts'" in (told := capsys.readouterr().err)

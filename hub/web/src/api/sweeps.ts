@@ -26,6 +26,8 @@ export interface Sweep {
   counts: Readonly<Record<TrialState | "superseded", number>>;
   best: { number: number; run_id: string; value: number } | null;
   agents: readonly SweepAgent[];
+  /** Trials whose run was deleted. */
+  deleted_runs: number;
 }
 
 export interface SweepAgent {
@@ -54,8 +56,10 @@ export interface Trial {
   last: number | null;
   /** Logged values of the metric. */
   steps: number;
-  /** It ended, all its values are known, and it changes no more. */
+  /** It ended, all its values are known, and it changes no more unless its run is deleted. */
   is_settled: boolean;
+  /** Its run was deleted: it has no values. */
+  is_run_deleted: boolean;
   stop_reason: string;
   exit_code: number | null;
   /** The agent that has or had it last. */

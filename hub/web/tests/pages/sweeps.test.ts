@@ -12,7 +12,7 @@ import { pauseAfter } from "../../src/state/polling.js";
 function trial(number: number, value: number | null, params: ValueMap = {}): Trial {
   return {
     number, fencing: 1, run_id: `r${number}`, state: "finished", params, value, last: value, steps: number, is_settled: true,
-    stop_reason: "", exit_code: 0, agent: "a", created_at: 100, ended_at: 160, attempts: [],
+    stop_reason: "", exit_code: 0, agent: "a", created_at: 100, ended_at: 160, attempts: [], is_run_deleted: false,
   };
 }
 
@@ -62,6 +62,7 @@ test("trials that change no more are kept, and what is as it was is the same lis
   expect(withNews(before, 1, [{ ...open }, trial(3, 1)])).toBe(before);
   const after = withNews(before, 1, [{ ...open, value: 2 }, trial(3, 1), trial(4, 9)]);
   expect(after.map(({ value }) => value)).toEqual([3, 2, 1, 9]);
+  expect(withNews(before, 1, [open, { ...trial(3, 1), is_run_deleted: true }])).not.toBe(before);
 });
 
 test.each([

@@ -5,7 +5,7 @@ import type { Sweep, SweepAgent, Trial } from "../../api/sweeps.js";
 import { Age } from "../../parts/Age.js";
 import { formatAmount, formatCount } from "../../parts/format.js";
 import { Snippet } from "../../parts/Snippet.js";
-import { pathOf } from "../../state/routes.js";
+import { TrialLink } from "./TrialLink.js";
 
 const SHOWN_MAX = 10;
 
@@ -64,9 +64,7 @@ function AgentRow({ sweep, agent, trial }: { sweep: Sweep; agent: SweepAgent; tr
       <td><span class={`badge ${kind}`} title={title}>{word}</span></td>
       <td>
         {trial && (
-          <a href={pathOf({ page: "run", project: sweep.project, runId: trial.run_id, tab: "charts" })}>
-            {formatCount(trial.number)}
-          </a>
+          <TrialLink project={sweep.project} trial={trial}>{formatCount(trial.number)}</TrialLink>
         )}
       </td>
       <td><Age moment={agent.seen_at} /></td>

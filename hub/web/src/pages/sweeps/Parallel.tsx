@@ -10,12 +10,12 @@ import { nearestParallel, rampColor, type ParallelLines } from "../../engine/par
 import { chartTheme } from "../../parts/chartTheme.js";
 import { formatAmount, formatCount, formatNumber } from "../../parts/format.js";
 import { useSize } from "../../parts/useSize.js";
-import { pathOf } from "../../state/routes.js";
 import { theme, type Theme } from "../../state/theme.js";
 import { axisText, goodness, placesOf, type Axis } from "./axes.js";
 import { withBrush, type Brushes } from "./brushes.js";
 import { ParallelAxis, PLOT_HEIGHT } from "./ParallelAxis.js";
 import { ParallelCanvas } from "./ParallelCanvas.js";
+import { TrialLink } from "./TrialLink.js";
 import { VALUE_COLUMN } from "./trials.js";
 
 const AXIS_WIDTH_MIN = 104;
@@ -134,9 +134,7 @@ function Reading({ sweep, trials, axes, hovered, hint }: ReadingProps) {
   const trial = trials[at]!;
   return (
     <p class="parallel-reading">
-      <a href={pathOf({ page: "run", project: sweep.project, runId: trial.run_id, tab: "charts" })}>
-        {`trial ${formatCount(trial.number)}`}
-      </a>
+      <TrialLink project={sweep.project} trial={trial}>{`trial ${formatCount(trial.number)}`}</TrialLink>
       {sweep.metric !== null && ` ${sweep.metric.name} ${trial.value === null ? "none" : formatNumber(trial.value)}`}
       {axes.filter(({ key }) => key !== VALUE_COLUMN).map((axis) => (
         <span key={axis.key} class="fact">{` ${axis.title} ${axisText(axis, axis.values[at]!)}`}</span>

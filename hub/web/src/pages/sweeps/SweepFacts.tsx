@@ -60,6 +60,7 @@ function countsText(sweep: Sweep): string {
   const expected = sweep.expected_trials === null ? "" : ` of ${formatCount(sweep.expected_trials)}`;
   const parts = Object.entries(states).filter(([, count]) => count > 0).map(([state, count]) => `${formatCount(count)} ${state}`);
   const again = superseded === 0 ? [] : [formatAmount(superseded, "superseded attempt")];
-  const details = [...parts, ...again].join(", ");
+  const deleted = sweep.deleted_runs === 0 ? [] : [`${formatAmount(sweep.deleted_runs, "run")} deleted`];
+  const details = [...parts, ...again, ...deleted].join(", ");
   return `${formatCount(trialCount(sweep))}${expected}${details === "" ? "" : `: ${details}`}`;
 }

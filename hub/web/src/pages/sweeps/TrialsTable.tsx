@@ -1,6 +1,5 @@
 /** All trials of a sweep, a column for each parameter. A click on a title sorts. */
 import { useSignal, type Signal } from "@preact/signals";
-import type { ComponentChildren } from "preact";
 import { useMemo } from "preact/hooks";
 
 import type { Goal, Sweep, Trial } from "../../api/sweeps.js";
@@ -10,6 +9,7 @@ import { list, text, writeQuery } from "../../state/query.js";
 import { pathOf } from "../../state/routes.js";
 import { formatSelection } from "../../state/selection.js";
 import { TrialBadge } from "./SweepBadge.js";
+import { RunLink, TrialLink } from "./TrialLink.js";
 import { durationOf, flatParams, paramColumn, paramNames, sortAfter, sortKey, sortTrials } from "./trials.js";
 import type { sweepView } from "./view.js";
 
@@ -43,6 +43,7 @@ export function TrialsTable({ sweep, trials, count, view, hovered }: TrialsTable
     />
   );
   const shown = sorted.slice(0, rowsMax.value);
+  const withRun = sorted.filter(({ is_run_deleted }) => !is_run_deleted);
   return (
     <section class="trials" aria-label="Trials">
       <header class="card-head">
@@ -54,9 +55,9 @@ export function TrialsTable({ sweep, trials, count, view, hovered }: TrialsTable
         </span>
         {trials.length < count && <button type="button" class="small" onClick={() => view.change({ b: [] })}>Show all trials</button>}
         <a class="button" href={tableOf(sweep)}>Table of all runs</a>
-        {sorted.length > 0 && (
-          <a class="button" href={chartsOf(sweep.project, sorted)}>
-            {`Charts of ${sorted.length > CHARTS_MAX ? `the first ${formatAmount(CHARTS_MAX, "run")}` : formatAmount(sorted.length, "run")}`}
+        {withRun.length > 0 && (
+          <a class="button" href={chartsOf(sweep.project, withRun)}>
+            {`Charts of ${withRun.length > CHARTS_MAX ? `the first ${formatAmount(CHARTS_MAX, "run")}` : formatAmount(withRun.length, "run")}`}
           </a>
         )}
       </header>
@@ -156,8 +157,9 @@ function TrialRow({ sweep, trial, names, hasAttempts, hovered }: TrialRowProps) 
       onPointerLeave={() => (hovered.value = null)}
     >
       <th scope="row">
-        <RunLink project={sweep.project} runId={trial.run_id}>{formatCount(trial.number)}</RunLink>
+        <TrialLink project={sweep.project} trial={trial}>{formatCount(trial.number)}</TrialLink>
         {isBest && <span class="tag">best</span>}
+        {trial.is_run_deleted && <span class="tag">run deleted</span>}
       </th>
       <td><TrialBadge trial={trial} /></td>
       {sweep.metric && (
@@ -172,7 +174,9 @@ function TrialRow({ sweep, trial, names, hasAttempts, hovered }: TrialRowProps) 
           {trial.attempts.length > 1 &&
             trial.attempts.map(({ fencing, run_id, state }) => (
               <span key={fencing} class="attempt" title={`Attempt ${fencing}: ${state}`}>
-                <RunLink project={sweep.project} runId={run_id}>{formatCount(fencing)}</RunLink>
+                {run_id === trial.run_id
+                  ? <TrialLink project={sweep.project} trial={trial}>{formatCount(fencing)}</TrialLink>
+                  : <RunLink project={sweep.project} runId={run_id}>{formatCount(fencing)}</RunLink>}
               </span>
             ))}
         </td>
@@ -183,8 +187,4 @@ function TrialRow({ sweep, trial, names, hasAttempts, hovered }: TrialRowProps) 
       <td class="number">{formatDuration(durationOf(trial, now.value))}</td>
     </tr>
   );
-}
-
-function RunLink({ project, runId, children }: { project: string; runId: string; children: ComponentChildren }) {
-  return <a href={pathOf({ page: "run", project, runId, tab: "charts" })} title={`run ${runId}`}>{children}</a>;
 }

@@ -1,4 +1,4 @@
-/** A sweep and its trials, read again and again: settled trials are read once. */
+/** A sweep and its trials, read again and again: settled trials are read once, and again when runs were deleted. */
 import { getSweep, listTrials, type Sweep, type Trial } from "../../api/sweeps.js";
 import { settledCount, trialCount, withNews } from "./trials.js";
 
@@ -13,6 +13,7 @@ export interface SweepAndTrials {
 
 export function sweepReader(sweepId: string): (signal: AbortSignal) => Promise<SweepAndTrials> {
   let known: readonly Trial[] = [];
+  let deletedRuns = 0;
   return async (signal) => {
     const kept = settledCount(known);
     const after = kept === 0 ? 0 : known[kept - 1]!.number;
@@ -21,7 +22,11 @@ export function sweepReader(sweepId: string): (signal: AbortSignal) => Promise<S
       getSweep(sweepId, { signal }),
       limit > 0 ? listTrials(sweepId, { limit, after }, { signal }) : null,
     ]);
-    if (page !== null) known = withNews(known, kept, page.trials);
+    if (kept > 0 && sweep.deleted_runs !== deletedRuns) {
+      const all = await listTrials(sweepId, { limit: TRIALS_MAX, after: 0 }, { signal });
+      known = withNews(known, 0, all.trials);
+    } else if (page !== null) known = withNews(known, kept, page.trials);
+    deletedRuns = sweep.deleted_runs;
     return { sweep, trials: known, isCut: known.length >= TRIALS_MAX && trialCount(sweep) > known.length };
   };
 }

@@ -93,7 +93,7 @@ export function isOver({ state }: Trial): boolean {
   return state !== "running" && state !== "waiting";
 }
 
-/** How many trials from the first on change no more. `trials` are all from number 1 on. */
+/** How many trials from the first on change no more while their runs exist. `trials` are all from number 1 on. */
 export function settledCount(trials: readonly Trial[]): number {
   const open = trials.findIndex(({ is_settled }) => !is_settled);
   return open < 0 ? trials.length : open;
@@ -106,7 +106,7 @@ export function withNews(before: readonly Trial[], kept: number, news: readonly 
 }
 
 function isAlike(a: Trial, b: Trial): boolean {
-  const names = ["fencing", "state", "value", "last", "steps", "is_settled", "stop_reason"] as const;
+  const names = ["fencing", "state", "value", "last", "steps", "is_settled", "stop_reason", "is_run_deleted"] as const;
   return names.every((name) => a[name] === b[name]);
 }
 
