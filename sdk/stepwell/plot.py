@@ -223,9 +223,11 @@ def confusion_matrix(
         names = _list_of(class_names)
         classes = list(range(len(names)))
         if unnamed := {*truths, *guesses} - set(classes):
+            shown = ", ".join(map(repr, sorted(unnamed, key=str)[:5]))
+            more = f" and {len(unnamed) - 5} more" if len(unnamed) > 5 else ""
             raise ValueError(
                 f"confusion_matrix(): {len(names)} class_names, so that the classes are 0 to "
-                f"{len(names) - 1}; there are others: {sorted(unnamed, key=str)[:5]}"
+                f"{len(names) - 1}; there are others: {shown}{more}"
             )
     counts = dict.fromkeys(((one, other) for one in classes for other in classes), 0)
     for pair in zip(truths, guesses, strict=True):

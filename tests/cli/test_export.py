@@ -96,7 +96,7 @@ def test_only_the_metrics_asked_for(call: Call) -> None:
     assert set().union(*rows) == {"_step", "_timestamp", "note", "odd"}
     wrong = call("export", "run-a", "-o", "-", "--metric", "train/lss")
     assert wrong.code == 4
-    assert "train/loss" in wrong.err
+    assert "no metric 'train/lss'; did you mean 'train/loss'" in wrong.err
 
 
 def test_stdout_takes_any_format(call: Call) -> None:

@@ -127,3 +127,9 @@ def test_a_count_has_its_noun_in_the_right_number() -> None:
         "2 losses",
     ]
     assert (text.counted(1, "run"), text.counted(1500, "run")) == ("1 run", "1,500 runs")
+
+
+def test_a_list_that_is_cut_says_so() -> None:
+    names = [f"r{number}" for number in range(12)]
+    assert text.first_names(names[:2]) == "r0, r1"
+    assert text.first_names(names, 3) == "r0, r1, r2 and 9 more"

@@ -12,6 +12,7 @@ from typing import Final
 
 from stepwell.cli.daemon_client import is_answered
 from stepwell.cli.options import Places
+from stepwell.cli.text import first_names
 from stepwell.cli.unsent import journals_folders
 from stepwell_wire.errors import JournalError
 from stepwell_wire.journal import JournalReader
@@ -42,10 +43,9 @@ def ended_text(ended: Collection[RunPath]) -> str:
     names = ["/".join(each) for each in sorted(ended)]
     if len(names) == 1:
         return f"{names[0]} is shown as running, but its process has ended"
-    more = f" and {len(names) - _NAMES_MAX} more" if len(names) > _NAMES_MAX else ""
     return (
         f"{len(names)} runs are shown as running, but their processes have ended: "
-        f"{', '.join(names[:_NAMES_MAX])}{more}"
+        f"{first_names(names, _NAMES_MAX)}"
     )
 
 

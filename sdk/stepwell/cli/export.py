@@ -17,7 +17,7 @@ from stepwell.cli.output import binary_stdout, format_by_ending, replaced_file
 from stepwell.cli.projects import nearest_projects, no_project
 from stepwell.cli.reading import reading
 from stepwell.cli.rows import FORMATS, HistoryColumn, OwnColumns, row_writer
-from stepwell.cli.text import counted
+from stepwell.cli.text import counted, first_names
 from stepwell.cli.unsent import print_unsent
 
 if TYPE_CHECKING:
@@ -162,9 +162,16 @@ def columns_of(
         return list(found.values())
     for name in wanted:
         if name not in found:
-            known = ", ".join(list(found)[:10]) or "none"
-            raise CommandError(f"no metric {name!r}; logged metrics are {known}", NOT_FOUND)
+            raise CommandError(f"no metric {name!r}{_metrics_hint(name, list(found))}", NOT_FOUND)
     return [found[name] for name in dict.fromkeys(wanted)]
+
+
+def _metrics_hint(name: str, known: list[str]) -> str:
+    """Return the end of a sentence: the metrics that are similar, else the first ones."""
+    from stepwell.api._names import nearest
+
+    hint = nearest(name, known)
+    return hint or f"; logged metrics are {first_names(known) or 'none'}"
 
 
 def has_several_labels(store: "Store", target: ExportTarget) -> bool:

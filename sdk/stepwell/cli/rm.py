@@ -15,7 +15,7 @@ from stepwell.cli.extras import missing_for_daemon, missing_for_hub
 from stepwell.cli.options import Places, add_store, places
 from stepwell.cli.projects import no_project
 from stepwell.cli.reading import by_configuration, configuration, reading
-from stepwell.cli.text import count_text, counted
+from stepwell.cli.text import count_text, counted, first_names
 from stepwell.cli.unsent import print_returning
 from stepwell_wire.commands import shell_word
 from stepwell_wire.hub_access import STATE_FILE, hub_dir
@@ -180,7 +180,7 @@ def _sweep(socket: Path | None, running: Iterable[str]) -> None:
         waiting = references  # Another daemon may have them, or it is of an older release.
     if waiting:
         print(
-            f"stepwell: {', '.join(sorted(waiting)[:10])}: the daemons of the running processes "
+            f"stepwell: {first_names(sorted(waiting))}: the daemons of the running processes "
             "delete their last rows within some minutes; use these ids again after that",
             file=sys.stderr,
         )
@@ -267,7 +267,7 @@ def _check(
         running += [str(each.ref) for each in page.items]
     if running and not force:
         raise CommandError(
-            f"still running: {', '.join(running[:10])}; nothing was deleted. Finish them "
+            f"still running: {first_names(running)}; nothing was deleted. Finish them "
             "first, or add --force to also delete the rows that they send later",
             USAGE,
         )
@@ -299,7 +299,7 @@ def _check_spool(store: "Store", found: "list[RunRef]", projects: list[str]) -> 
     )
     if waiting:
         raise CommandError(
-            f"the spool in {spool} may contain unstored rows of {', '.join(waiting[:10])}, "
+            f"the spool in {spool} may contain unstored rows of {first_names(waiting)}, "
             "and no daemon runs; nothing was deleted. Run `stepwell up`, then delete",
             FAILED,
         )

@@ -42,6 +42,12 @@ def counted(count: float, one: str, several: str = "") -> str:
     return f"{count_text(count)} {one if count == 1 else several or f'{one}s'}"
 
 
+def first_names(names: Sequence[str], shown_max: int = 10) -> str:
+    """Return the first names, and how many others there are: ``a, b and 3 more``."""
+    more = f" and {count_text(len(names) - shown_max)} more" if len(names) > shown_max else ""
+    return f"{', '.join(names[:shown_max])}{more}"
+
+
 def of_others_text(count: int) -> str:
     """Return ``2 journals of other users are``, for journals that this user has no rights to."""
     return (
