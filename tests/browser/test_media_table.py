@@ -38,6 +38,7 @@ def test_a_table_is_sorted_filtered_and_searched(page: Page, site: Site, browser
         assert_begins(shown, 1, ["digit 000", "digit 001", "digit 002"])
         expect(cells(shown, 4).nth(2)).to_have_attribute("title", "no value")
         assert_drawn(cells(shown, 5).nth(0).locator("img"))
+        expect(cells(shown, 5).nth(0).locator("img")).to_have_css("image-rendering", "pixelated")
         assert findings(page) == []
 
         shown.get_by_role("button", name="score").first.click()

@@ -64,7 +64,7 @@ PICTURE = [[[0, 128, 255]] * 8] * 8
 def logged(site: Site) -> None:
     trainer = site.trainer()
     try:
-        rows = [[number, f"cat {number}"] for number in range(3)]
+        rows = [[number, {"image": PICTURE, "caption": f"cat {number}"}] for number in range(3)]
         for rate in (0.1, 0.01):
             trainer.init(PROJECT, name=f"rate {rate}", config={"lr": rate})
             trainer.log(*({"loss": rate + 1 / step} for step in range(1, 20)))
@@ -118,7 +118,12 @@ def test_a_report_is_written_saved_read_and_kept_when_two_save(
     expect(number).to_contain_text("0.062632")
     expect(number.get_by_role("link")).to_have_text("rate 0.01")
     expect(shown.get_by_role("img", name=re.compile("blue"))).to_have_count(2)
-    expect(shown.get_by_role("group", name="Table guesses").locator("tbody tr")).to_have_count(2)
+    table = shown.get_by_role("group", name="Table guesses")
+    expect(table.locator("tbody tr")).to_have_count(2)
+    small = table.get_by_role("img", name="cat 0")
+    expect(small).to_have_css("height", "64px")
+    expect(small).to_have_css("width", "64px")
+    expect(small).to_have_css("image-rendering", "pixelated")
     shown.locator('[data-panel="histogram"]').scroll_into_view_if_needed()
     histogram = shown.locator('.panel[data-metric="gradients"]')
     expect(histogram).to_have_attribute("data-rows", "1")

@@ -9,7 +9,7 @@ import { Skeleton } from "../../parts/Skeleton.js";
 import { TypedInput } from "../../parts/TypedInput.js";
 import { VirtualTable } from "../../parts/VirtualTable.js";
 import { makeResource } from "../../state/resource.js";
-import { stateText } from "../media/items.js";
+import { isTiny, stateText } from "../media/items.js";
 import { ColumnHead } from "./ColumnHead.js";
 import "./datatable.css";
 import { makeTableRows } from "./rows.js";
@@ -198,7 +198,7 @@ function Medium({ cell, onOpen }: { cell: MediumCell; onOpen(medium: MediumCell)
   if (cell.state !== "ready") return <span title={stateText(cell)}>{stateText(cell)}</span>;
   return (
     <button type="button" class="datatable-medium" aria-label={`Open ${name}`} onClick={() => onOpen(cell)}>
-      {cell.media_type.startsWith("image/") ? <img src={cell.url} alt="" loading="lazy" decoding="async" /> : name}
+      {cell.media_type.startsWith("image/") ? <img class={isTiny(cell) ? "pixelated" : ""} src={cell.url} alt="" loading="lazy" decoding="async" /> : name}
     </button>
   );
 }
