@@ -17,6 +17,9 @@ _WIDTH: Final = 640.0
 _HEIGHT: Final = 260.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 12.0, 10.0, 30.0
 _TICKS: Final = 5
+_DECADES_ROUND: Final = 1.2
+"""A logarithmic axis of fewer decades has the ticks of a linear one."""
+_POWER_MAX: Final = 308
 _SIZE_MAX: Final = 1e300
 """Larger values are left out: their differences overflow."""
 _LARGEST: Final = sys.float_info.max
@@ -198,21 +201,58 @@ def _y_ticks(
     if kind == "linear":
         return [(value, number_text(value)) for value in nice_ticks(first, last)]
     if kind == "symlog":
-        unit = _unit(lines)
-        turned = nice_ticks(first, last)
-        return [
-            (at, number_text(math.copysign((10 ** min(abs(at), 300) - 1) * unit, at)))
-            for at in turned
-        ]
-    whole = [value for value in nice_ticks(first, last) if value == int(value)]
-    chosen = whole if len(whole) > 1 else nice_ticks(first, last)
-    return [(value, _power_text(value)) for value in chosen]
+        return _symlog_ticks(first, last, _unit(lines))
+    return _log_ticks(first, last)
 
 
-def _power_text(exponent: float) -> str:
-    if exponent == int(exponent) and abs(exponent) > 4:
-        return f"1e{int(exponent)}"
-    return number_text(10 ** min(exponent, 308.0))
+def _log_ticks(first: float, last: float) -> list[tuple[float, str]]:
+    """Return round values between two powers of ten, as the page chooses them."""
+    decades = last - first
+    if decades < _DECADES_ROUND:
+        values = nice_ticks(10 ** min(first, _POWER_MAX), 10 ** min(last, _POWER_MAX))
+        return [(math.log10(value), number_text(value)) for value in values if value > 0]
+    every = max(1, math.ceil(decades / _TICKS))
+    factors = [1, 2, 5]
+    if every > 1 or decades > _TICKS / 2:
+        factors = [1]
+    elif decades > _TICKS / 3:
+        factors = [1, 3]
+    found = []
+    for decade in range(math.floor(first), min(math.ceil(last), _POWER_MAX) + 1):
+        if decade % every:
+            continue
+        for factor in factors:
+            at = decade + math.log10(factor)
+            if first - 1e-9 <= at <= min(last, _POWER_MAX) + 1e-9:
+                found.append((at, f"{factor}e{decade}"))
+    return [(at, text if abs(at) > 4 else number_text(float(text))) for at, text in found]
+
+
+def _symlog_ticks(first: float, last: float, unit: float) -> list[tuple[float, str]]:
+    """Return 0 and powers of ten with both signs; round values if there is at most one."""
+
+    def place(value: float) -> float:
+        return math.copysign(math.log10(unit + abs(value)) - math.log10(unit), value)
+
+    def value_at(at: float) -> float:
+        # Not (10**at - 1) * unit: the power alone may overflow.
+        return math.copysign(10 ** min(abs(at) + math.log10(unit), _POWER_MAX) - unit, at)
+
+    largest = max(abs(value_at(first)), abs(value_at(last)))
+    values = [0.0]
+    if unit < largest < math.inf:
+        powers = range(math.ceil(math.log10(unit)), math.floor(math.log10(largest) + 1e-9) + 1)
+        # The largest first: they keep their labels where not all have room.
+        values += [sign * 10.0**power for power in reversed(powers) for sign in (1, -1)]
+    kept: list[float] = []
+    for value in values:
+        at = place(value)
+        is_free = all(abs(at - place(other)) >= (last - first) / (_TICKS + 1) for other in kept)
+        if first <= at <= last and is_free:
+            kept.append(value)
+    if len(kept) < 2:
+        kept = nice_ticks(value_at(first), value_at(last))
+    return [(place(value), number_text(value)) for value in sorted(kept)]
 
 
 def _path(

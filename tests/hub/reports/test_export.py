@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 import struct
 from html.parser import HTMLParser
 from pathlib import Path
@@ -97,6 +98,28 @@ def test_panels_are_drawn_with_the_numbers_of_now(hub: Hub, runs: None) -> None:
     assert {"http://127.0.0.1:8470/p/x", "#h-results"} <= hrefs
     assert "http://127.0.0.1:8470/p/export%20%3Cb%3E%26/runs/run0" in hrefs
     assert "<b>0.1</b>" in content
+
+
+@pytest.mark.parametrize(
+    ("scale", "values", "wanted"),
+    [
+        ("log", (0.25, 1.0), ["0.4", "0.6", "0.8", "1"]),
+        ("log", (0.5, 12.0), ["0.5", "1", "2", "5", "10"]),
+        ("log", (0.01, 1.0), ["0.01", "0.03", "0.1", "0.3", "1"]),
+        ("log", (1e-6, 10.0), ["1e-6", "0.0001", "0.01", "1"]),
+        ("log", (1e-300, 1e300), ["1e-260", "1e-130", "1", "1e130", "1e260"]),
+        ("symlog", (-5.0, 0.1, 100.0), ["-1", "0", "1", "10", "100"]),
+        ("symlog", (1.0, 2.0), ["1", "1.5", "2"]),
+        ("symlog", (-1e300, 1e-300, 1e300), ["-1e308", "-1e92", "0", "1e92", "1e308"]),
+    ],
+)
+def test_ticks_of_logarithmic_axes_are_round(
+    scale: str, values: tuple[float, ...], wanted: list[str]
+) -> None:
+    y = np.array(values)
+    line = Line("loss", "", np.arange(float(len(y))), y, y, y)
+    drawn = line_chart([line], label="loss", y_scale=scale, x_text=str)
+    assert re.findall('<text class="y"[^>]*>([^<]*)<', drawn) == wanted
 
 
 def test_values_that_a_logarithmic_axis_does_not_show_are_counted(hub: Hub, store: Any) -> None:
