@@ -3,6 +3,7 @@
 from typing import Any
 
 from stepwell import _session
+from stepwell._argument_names import checks_names
 from stepwell._settings import Settings, read_settings
 from stepwell._terminal import Voice
 
@@ -16,6 +17,7 @@ class Setup:
         self.settings = settings
 
 
+@checks_names
 def login(
     key: str | None = None,
     relogin: bool | None = None,

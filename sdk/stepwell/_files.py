@@ -3,6 +3,7 @@
 import os
 from typing import Any, ClassVar, Final
 
+from stepwell._argument_names import checks_names
 from stepwell._media import Media
 from stepwell._names import Warn
 from stepwell._staging import Stage
@@ -153,6 +154,7 @@ class Html(Media):
     list_type = "html"
     is_kept = True
 
+    @checks_names
     def __init__(
         self,
         data: Any,

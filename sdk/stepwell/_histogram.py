@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from stepwell._argument_names import checks_names
 from stepwell._media import Media
 from stepwell_wire.limits import HISTOGRAM_BINS_MAX
 
@@ -53,6 +54,7 @@ class Histogram(Media):
     parameters = ("sequence", "np_histogram", "num_bins")
     MAX_LENGTH: ClassVar[int] = HISTOGRAM_BINS_MAX
 
+    @checks_names
     def __init__(
         self,
         sequence: Any = None,

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
+from stepwell._argument_names import checks_names
 from stepwell._json_conversion import Conversion
 from stepwell._media import Media
 from stepwell._names import Warn
@@ -56,6 +57,7 @@ class Image(Media):
     list_type: ClassVar[str] = "images/separated"
     is_kept = True
 
+    @checks_names
     def __init__(
         self,
         data_or_path: Any,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from stepwell._argument_names import checks_names
 from stepwell._hub import find_hub
 from stepwell._hub_client import Hub
 from stepwell._settings import read_settings
@@ -35,6 +36,7 @@ class SavedReport:
     problems: tuple[str, ...] = ()
 
 
+@checks_names
 def report(title: str, text: str, project: str | None = None) -> SavedReport:
     """Create the report with this title, or save a new version of it, and print its address.
 

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from stepwell import _session
+from stepwell._argument_names import checks_names_of_calls
 from stepwell._artifacts.using import UsingCalls
 from stepwell._config import Config
 from stepwell._definitions import Definition, make_definition
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from stepwell._watch import Watches
 
 
+@checks_names_of_calls
 class Run(UsingCalls, LaterCalls, OtherNames):
     """One execution of a training job, seen from this process.
 

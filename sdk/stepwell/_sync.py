@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from stepwell._argument_names import checks_names
 from stepwell._blob_delivery import BlobDelivery, staged_in
 from stepwell._delivery import JournalDelivery, ReaderSource
 from stepwell._identity import CLIENT
@@ -75,6 +76,7 @@ class SyncReport:
     others: tuple[Path, ...] = ()
 
 
+@checks_names
 def sync(
     paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str] | None = None,
     *,

@@ -7,6 +7,7 @@ limit of rows is the size of a blob.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from stepwell._argument_names import checks_names
 from stepwell._image import image_of
 from stepwell._json_conversion import Conversion
 from stepwell._media import Media
@@ -63,6 +64,7 @@ class Table(Media):
     type = "table-file"
     is_kept = True
 
+    @checks_names
     def __init__(
         self,
         columns: Sequence[Any] | None = None,

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
+from stepwell._argument_names import checks_names_of_calls
 from stepwell._artifacts.files import DraftFiles
 from stepwell._artifacts.handed import Handed
 from stepwell._artifacts.reading import ReadingCalls
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from stepwell._hub_client import Hub
 
 
+@checks_names_of_calls
 class Artifact(ReadingCalls):
     """A named set of files: a draft that a script builds, or an existing version.
 

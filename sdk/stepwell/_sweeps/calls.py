@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from stepwell import _session
+from stepwell._argument_names import checks_names
 from stepwell._config_sources import line_of, load_file
 from stepwell._hub import find_hub, new_key
 from stepwell._hub_client import Hub
@@ -28,6 +29,7 @@ come."""
 _SETTLE_ASK_SECONDS: Final = 0.1
 
 
+@checks_names
 def sweep(
     sweep: Any,
     entity: str | None = None,
@@ -112,6 +114,7 @@ def read_sweep_config(given: Any) -> tuple[dict[str, Any], str, str]:
     return dict(given), "", ""
 
 
+@checks_names
 def agent(
     sweep_id: str,
     function: Callable[[], Any] | None = None,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Final
 
+from stepwell._argument_names import checks_names_of_calls
 from stepwell._hub_client import Hub
 from stepwell._later_names import LaterNames
 from stepwell.api._artifacts import ArtifactReads
@@ -38,6 +39,7 @@ _LATER: Final = {
 }
 
 
+@checks_names_of_calls
 class Api(ArtifactReads, LaterNames):
     """Reads projects, runs and artifacts of a hub. It sends no request before the first call.
 

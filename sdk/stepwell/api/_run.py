@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
+from stepwell._argument_names import checks_names_of_calls
 from stepwell._hub_client import path_of
 from stepwell._later_names import LaterNames, in_browser
 from stepwell._summary_below import below
@@ -89,6 +90,7 @@ class Summary(dict[str, Any]):
         return dict(self)
 
 
+@checks_names_of_calls
 class Run(LaterNames):
     """A run as `Api` reads it. It reads its values at their first use.
 

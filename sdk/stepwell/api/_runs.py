@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from stepwell._argument_names import checks_names_of_calls
 from stepwell._artifacts.artifact import Artifact
 from stepwell.api._arrow import arrow_table, empty_columns, frame_of, to_pandas
 from stepwell.api._filters import filter_text, sort_key
@@ -21,6 +22,7 @@ _METRICS_MAX: Final = 10_000
 _NEAR_MAX: Final = 1000
 
 
+@checks_names_of_calls
 class Runs(Pages[Run]):
     """The runs that a filter finds, in an order."""
 
