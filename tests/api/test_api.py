@@ -255,6 +255,32 @@ def test_many_histories_are_one_table(world: World, project: str) -> None:
     assert len(runs.histories(samples=10, keys=["loss"])) == 20
 
 
+def test_a_history_without_rows_warns_of_keys_that_do_not_exist(
+    world: World, project: str, recwarn: pytest.WarningsRecorder
+) -> None:
+    run, runs = world.api.run(f"{project}/r0"), world.api.runs(project)
+    wrong: dict[str, Any] = {
+        f"run {project}/r0": (
+            lambda: run.history(keys=["losss"]),
+            lambda: run.history(keys=["losss", "acc"], pandas=False),
+            lambda: list(run.scan_history(keys=["_step", "losss"])),
+        ),
+        f"project {project!r}": (lambda: runs.histories(keys=["losss"]),),
+    }
+    for owner, calls in wrong.items():
+        for call in calls:
+            assert len(call()) == 0
+            (warned,) = (each for each in recwarn if each.category is UserWarning)
+            assert str(warned.message) == (
+                f"keys: {owner} has no metric 'losss'; did you mean 'loss'?"
+            )
+            assert warned.filename == __file__
+            recwarn.clear()
+    assert len(run.history(keys=["loss"])) == 100
+    assert list(run.scan_history(keys=["loss"], min_step=1_000_000)) == []
+    assert not [each for each in recwarn if each.category is UserWarning]
+
+
 def test_what_breaks_off_is_an_error(
     world: World, project: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ from stepwell.api._history import (
     sampled_rows,
     steps_asked,
 )
+from stepwell.api._missing_keys import missing_in_run, no_metric_text, warn_each
 from stepwell.api._names import nearest
 from stepwell.api._times import moment_text
 from stepwell.api._versions import Artifacts
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 _WAIT_SECONDS: Final = 2.0
 _BUCKETS_MAX: Final = 4096
+_CALLER: Final = 3
+"""The caller of a method whose arguments are checked, from that method."""
+_CALLER_OF_GENERATOR: Final = 2
 _LATER: Final = {
     "stop": "stop its process; the run then gets the state killed",
     "update_state": "the state follows the run's process",
@@ -247,18 +251,32 @@ class Run(LaterNames):
             keys: only rows that have all of these, and only these and ``x_axis``.
             pandas: True for a DataFrame, False for a list of dicts.
             stream: ``system`` for samples of the run's nodes, as means.
+
+        Warns of keys that the run never logged if there is no row.
         """
+        rows, lacking = self._sampled(samples, keys, x_axis, stream)
+        warn_each(lacking, _CALLER)
+        return frame_of(rows) if pandas else rows
+
+    def _sampled(
+        self, samples: int, keys: Sequence[str] | None, x_axis: str, stream: str
+    ) -> tuple[list[dict[str, Any]], list[str]]:
+        """Return the rows, and sentences about missing keys if there are none."""
         wanted = checked_keys(keys)
         if stream in ("system", "systemMetrics"):
             found = self._system(min(checked_samples(samples), _BUCKETS_MAX))
             rows = [row for row in found if wanted is None or all(key in row for key in wanted)]
-        elif stream != "default":
+            known = {key for row in found for key in row}
+            missing = [key for key in wanted or () if key not in known]
+            owner = f"the system stream of run {self.project}/{self.id}"
+            texts = [no_metric_text(owner, key, known) for key in missing]
+            return rows, texts if found and not rows else []
+        if stream != "default":
             raise UsageError(f"stream: {stream!r}; expected 'default' or 'system'")
-        else:
-            if wanted is not None and x_axis not in wanted:
-                wanted.insert(0, x_axis)
-            rows = sampled_rows(self._rows, wanted, checked_samples(samples))
-        return frame_of(rows) if pandas else rows
+        if wanted is not None and x_axis not in wanted:
+            wanted.insert(0, x_axis)
+        rows = list(sampled_rows(self._rows, wanted, checked_samples(samples)))
+        return rows, [] if rows else self._missing(wanted)
 
     def scan_history(
         self,
@@ -273,8 +291,24 @@ class Run(LaterNames):
             keys: only rows that have all of these, and only these.
             page_size: no effect: the hub streams the rows.
             min_step: the first step. max_step: the first step after the range.
+
+        Warns of keys that the run never logged if there is no row.
         """
-        return self._rows(checked_keys(keys), **steps_asked(min_step, max_step))
+        return self._scanned(checked_keys(keys), steps_asked(min_step, max_step))
+
+    def _scanned(
+        self, keys: list[str] | None, steps: dict[str, int | None]
+    ) -> Iterator[dict[str, Any]]:
+        is_empty = True
+        for row in self._rows(keys, **steps):
+            is_empty = False
+            yield row
+        if is_empty:
+            warn_each(self._missing(keys), _CALLER_OF_GENERATOR)
+
+    def _missing(self, keys: list[str] | None) -> list[str]:
+        """Return a sentence for each key that this run never logged."""
+        return missing_in_run(self._hub, self.project, self.id, keys) if keys else []
 
     def _rows(self, keys: list[str] | None, **question: Any) -> Iterator[dict[str, Any]]:
         started = self._facts["started_at"]

@@ -8,7 +8,8 @@ from stepwell._argument_names import checks_names_of_calls
 from stepwell._artifacts.artifact import Artifact
 from stepwell.api._arrow import arrow_table, empty_columns, frame_of, to_pandas
 from stepwell.api._filters import filter_text, sort_key
-from stepwell.api._history import checked_keys, steps_asked
+from stepwell.api._history import OWN, checked_keys, steps_asked
+from stepwell.api._missing_keys import no_metric_text, warn_each
 from stepwell.api._names import nearest
 from stepwell.api._pages import Pages
 from stepwell.api._project_facts import project_facts
@@ -18,6 +19,7 @@ from stepwell.errors import NotFoundError, UsageError
 if TYPE_CHECKING:
     from stepwell._hub_client import Hub
 
+_CALLER: Final = 3  # Of a method whose arguments are checked, from that method.
 _METRICS_MAX: Final = 10_000
 _NEAR_MAX: Final = 1000
 
@@ -86,21 +88,20 @@ class Runs(Pages[Run]):
         }
         table = arrow_table(self._hub, self.project, question)
         if not table.num_rows or (empty := empty_columns(table, metrics)):
-            self._check_metrics(metrics if not table.num_rows else empty)
+            for sentence in self._lacking(metrics if not table.num_rows else empty):
+                raise UsageError(f"keys: {sentence}")
         return table if format == "arrow" else to_pandas(table)
 
-    def _check_metrics(self, metrics: Sequence[str]) -> None:
-        """Raise UsageError if the project lacks one of ``metrics``."""
+    def _lacking(self, metrics: Sequence[str]) -> list[str]:
+        """Return a sentence for each of ``metrics`` that no run of the project has."""
         project_facts(self._hub, self.project)
         query = {"limit": _METRICS_MAX}
         found = self._hub.ask("GET", "projects", self.project, "metrics", query=query)
+        if found["next_cursor"] is not None:
+            return []
         known = [each["metric"] for each in found["metrics"]]
-        for metric in metrics:
-            if metric not in known and found["next_cursor"] is None:
-                raise UsageError(
-                    f"keys: project {self.project!r} has no metric {metric!r}"
-                    f"{nearest(metric, known)}"
-                )
+        owner = f"project {self.project!r}"
+        return [no_metric_text(owner, each, known) for each in metrics if each not in known]
 
     def histories(
         self,
@@ -120,8 +121,10 @@ class Runs(Pages[Run]):
         rows = [
             {**row, "run_id": run.id}
             for run in self
-            for row in run.history(samples, keys, x_axis, pandas=False, stream=stream)
+            for row in run._sampled(samples, keys, x_axis, stream)[0]
         ]
+        if not rows and keys and stream == "default":
+            warn_each(self._lacking([each for each in keys if each not in OWN]), _CALLER)
         return rows if format == "default" else frame_of(rows)
 
     def __repr__(self) -> str:
