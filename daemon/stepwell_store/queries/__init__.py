@@ -76,7 +76,7 @@ from stepwell_store.queries.run_devices import RunDevice, RunDevices, run_device
 from stepwell_store.queries.runs import list_runs, runs_by_id
 from stepwell_store.queries.series import series_buckets
 from stepwell_store.queries.sizes import StoreTotals, TableSize, store_totals, table_sizes
-from stepwell_store.queries.states import projects_pulse, run_states
+from stepwell_store.queries.states import existing_runs, projects_pulse, run_states
 from stepwell_store.queries.texts import Text, list_texts
 from stepwell_store.queries.versions import ProjectPulse, project_pulse, series_versions
 from stepwell_store.queries.writers import Writer, list_writers
@@ -128,6 +128,7 @@ __all__ = [
     "delete_run",
     "delete_runs",
     "edit_run",
+    "existing_runs",
     "filter_hints",
     "find_run",
     "get_run",

@@ -35,6 +35,20 @@ def run_states(
     return {run_id: (each.state, seconds(each.last_event_us)) for run_id, each in states.items()}
 
 
+def existing_runs(
+    store: Store, project: str, run_ids: Sequence[str], *, limits: Limits = DEFAULT
+) -> set[str]:
+    """Return those of ``run_ids`` that the store has: less work than `run_states`."""
+    if not run_ids:
+        return set()
+    rows = Question(store, limits).rows(
+        "SELECT DISTINCT run_id FROM writers "
+        "WHERE project = {project:String} AND run_id IN {run_ids:Array(String)}",
+        {"project": project, "run_ids": list(run_ids)},
+    )
+    return {row["run_id"] for row in rows}
+
+
 def projects_pulse(store: Store, *, limits: Limits = DEFAULT) -> int:
     """Return a number that changes when a project, a run or a run's state changes."""
     rows = Question(store, limits).rows(_PROJECTS)

@@ -117,7 +117,7 @@ class Watch:
         stored: set[str] = set()
         for start in range(0, len(ids), _RUNS_AT_ONCE):
             some = ids[start : start + _RUNS_AT_ONCE]
-            stored |= (await self._asker.ask(queries.run_states, found.project, some)).keys()
+            stored |= await self._asker.ask(queries.existing_runs, found.project, some)
         changed = found.changed(stored)
         if changed:
             noting = partial(trial_values.note_runs, sweep_id=sweep_id, runs=changed, stored=stored)
@@ -133,8 +133,8 @@ class Watch:
                 by_project.setdefault(each.project, {})[each.best.run_id] = each.id
         is_changed = False
         for project, runs in by_project.items():
-            stored = await self._asker.ask(queries.run_states, project, list(runs))
-            for run_id in runs.keys() - stored.keys():
+            stored = await self._asker.ask(queries.existing_runs, project, list(runs))
+            for run_id in runs.keys() - stored:
                 is_changed |= await self.check_runs(runs[run_id])
         return is_changed
 

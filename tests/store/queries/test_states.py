@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from stepwell_store import Store
-from stepwell_store.queries import get_run, list_runs, projects_pulse, run_states
+from stepwell_store.queries import existing_runs, get_run, list_runs, projects_pulse, run_states
 from stepwell_wire.rows import Event
 from tests.store.made import START_US, event, fresh_project, tell, writer
 from tests.store.queries.made import finish, start
@@ -32,6 +32,8 @@ def test_states_of_the_runs_that_are_asked_for(store: Store) -> None:
     assert found["a"][0] == "running"
     assert found["b"] == ("finished", (START_US + 5_000_000) / 1e6)
     assert run_states(store, project, []) == {}
+    assert existing_runs(store, project, ["a", "b", "none"]) == {"a", "b"}
+    assert existing_runs(store, project, []) == set()
 
 
 def test_the_pulse_of_the_projects_beats_with_runs_and_states_alone(store: Store) -> None:
