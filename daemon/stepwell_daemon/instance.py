@@ -49,13 +49,7 @@ class Instance:
             make_private_folder(data)
             if (other := self._lock(data / DATA_LOCK, str(socket_path))) is not None:
                 if other.more and os.path.realpath(other.more) != os.path.realpath(socket_path):
-                    raise DataHeldError(
-                        f"the data folder {data} is in use by the daemon on {other.more} "
-                        f"(pid {other.pid}); use it with STEPWELL_SOCKET="
-                        f"{shell_word(other.more)}, stop it with "
-                        f"{command_text('down', '--socket', other.more)}, or choose another "
-                        "folder with STEPWELL_DATA or --data"
-                    )
+                    raise DataHeldError(_held(data, other))
                 raise AlreadyRunningError(_taken(f"the data folder {data}", other))
             self._take_socket()
         except BaseException:
@@ -127,17 +121,33 @@ class Instance:
         return None
 
     def _clear_socket(self) -> None:
-        """Remove the socket of a killed daemon; refuse one that answers."""
+        """Remove the socket of a killed daemon, or a link to it; refuse one that answers."""
         path = self.socket_path
         try:
             mode = path.stat().st_mode
         except FileNotFoundError:
+            if path.is_symlink():
+                path.unlink(missing_ok=True)
             return
         if not stat.S_ISSOCK(mode):
             raise DaemonConfigError(f"{path}: exists and is not a socket; {_OTHER_SOCKET}")
         if socket_answers(path):
             raise AlreadyRunningError(_taken(f"the socket {path}", LockNote("", "")))
         path.unlink(missing_ok=True)
+
+
+def _held(data: Path, other: LockNote) -> str:
+    text = f"the data folder {data} is in use by the daemon on {other.more} (pid {other.pid})"
+    if os.path.exists(other.more):
+        return (
+            f"{text}; use it with STEPWELL_SOCKET={shell_word(other.more)}, stop it with "
+            f"{command_text('down', '--socket', other.more)}, or choose another folder with "
+            "STEPWELL_DATA or --data"
+        )
+    return (
+        f"{text}, whose socket is gone until that daemon can make it again, such as at the "
+        f"user's next login; it imports journals meanwhile. `kill {other.pid}` ends it"
+    )
 
 
 def _taken(what: str, other: LockNote) -> str:

@@ -65,7 +65,11 @@ class LocalServer:
         """
         server = grpc.aio.server(options=_GRPC_OPTIONS)
         server.add_generic_rpc_handlers(self._handlers)
-        if server.add_insecure_port(f"unix:{self._path}") == 0:
+        try:
+            port = server.add_insecure_port(f"unix:{self._path}")
+        except RuntimeError:  # Older versions of gRPC return 0.
+            port = 0
+        if port == 0:
             raise DaemonConfigError(
                 f"{self._path}: cannot listen there; choose another socket with "
                 "STEPWELL_SOCKET or --socket"

@@ -54,12 +54,24 @@ def socket_of(data: Path) -> Path | None:
     The lock itself is not tried: that could make the start of a daemon fail.
     """
     note = read_lock_note(data / DATA_LOCK)
-    with suppress(OSError, ValueError, OverflowError):
-        if note.more and stat.S_ISSOCK(os.stat(note.more).st_mode):
-            with suppress(PermissionError):  # The process of another user, who shares the folder.
-                os.kill(int(note.pid), 0)
-            return Path(note.more)
-    return None
+    return Path(note.more) if note.more and _is_served(note.more, note.pid) else None
+
+
+def is_in_use(socket: Path) -> bool:
+    """Return whether a daemon of this user's sessions listens on ``socket``."""
+    return _is_served(str(socket), read_lock_note(socket_lock(socket)).pid)
+
+
+def _is_served(socket: str, pid: str) -> bool:
+    """Return whether the socket exists and the process in the note about it is alive."""
+    try:
+        if not stat.S_ISSOCK(os.stat(socket).st_mode):
+            return False
+        with suppress(PermissionError):  # The process of another user, who shares the folder.
+            os.kill(int(pid), 0)
+    except (OSError, ValueError, OverflowError):
+        return False
+    return True
 
 
 def has_other_data(socket: Path, data: Path) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from stepwell_wire.lock_notes import socket_of
+from stepwell_wire.lock_notes import is_in_use, socket_of
 
 SOCKET_VARIABLE: Final = "STEPWELL_SOCKET"
 DATA_VARIABLE: Final = "STEPWELL_DATA"
@@ -25,12 +25,15 @@ _TEMPORARY_FOLDERS: Final = ("/tmp", "/var/tmp", "/usr/tmp")
 def default_socket(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the socket of the daemon to use.
 
-    This is ``STEPWELL_SOCKET``, the node's, that of the daemon which has the user's data folder,
-    or else ``own_socket``. Sessions of one user may differ in XDG_RUNTIME_DIR and TMPDIR, as one
-    of ssh and a job of cron do; they share the data folder, and so the daemon.
+    This is the first of: ``STEPWELL_SOCKET``; the node's; ``own_socket`` if a daemon listens there;
+    that of the daemon which has the user's data folder; ``own_socket``. Sessions of one user may
+    differ in XDG_RUNTIME_DIR and TMPDIR, as one of ssh and a job of cron do; they share the data
+    folder, and so the daemon.
     """
-    named = _named_socket(environ)
-    return named or socket_of(default_data_dir(environ)) or own_socket(environ)
+    if named := _named_socket(environ):
+        return named
+    own = own_socket(environ)
+    return own if is_in_use(own) else socket_of(default_data_dir(environ)) or own
 
 
 def own_socket(environ: Mapping[str, str] = os.environ) -> Path:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from stepwell import _spawn
-from stepwell_wire.lock_notes import PERSONAL, STOPPED, read_lock_note, socket_lock
-from stepwell_wire.places import SOCKET_VARIABLE
+from stepwell_wire.lock_notes import PERSONAL, STOPPED, read_lock_note, socket_lock, socket_of
+from stepwell_wire.places import SOCKET_VARIABLE, own_socket
 from stepwell_wire.trusted_socket import folder_problem
 
 if TYPE_CHECKING:
@@ -78,6 +78,9 @@ class PersonalDaemon:
         if self._process is not None and code is None:
             self.expected = True
             return ""
+        if code == _spawn.DATA_HELD and self._linked():
+            self.expected = True
+            return ""
         if not self._is_missed():
             self.expected = False
             return _ENDED if self._kind() == STOPPED else ""
@@ -86,6 +89,27 @@ class PersonalDaemon:
             self.expected = not trouble
             return trouble
         return self._start()
+
+    def _linked(self) -> bool:
+        """Let our default socket lead to the daemon that has the data folder, if one answers.
+
+        Two sessions of a user that differ in TMPDIR may start a daemon each at the same moment:
+        one of them gets the folder.
+        """
+        other, own = socket_of(self._data_dir), Path(self._socket)
+        if other is None or os.environ.get(SOCKET_VARIABLE) or own != own_socket():
+            return False
+        fresh = own.with_name(f"{own.name}.{os.getpid()}")
+        try:
+            if folder_problem(own.parent) or (own.exists() and not own.is_symlink()):
+                return False
+            fresh.unlink(missing_ok=True)
+            fresh.symlink_to(other)
+            fresh.replace(own)
+        except OSError:
+            return False
+        self._process = None
+        return True
 
     def _is_missed(self) -> bool:
         """Whether a daemon should run here: not if the user ended it, or runs one by hand."""

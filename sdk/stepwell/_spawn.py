@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 ANOTHER_RUNS: Final = 3
 """Exit code of a daemon that found another one on its socket: as good as started."""
+DATA_HELD: Final = 4
+"""Exit code of a daemon whose data folder belongs to one on another socket."""
 
 NO_DESCRIPTOR: Final = "no file descriptor is left; close files, or raise `ulimit -n`"
 PERSONAL_LOG_FILE: Final = "daemon.log"

@@ -57,10 +57,21 @@ def test_its_locks_say_where_it_listens_and_whether_it_is_missed(tmp_path: Path)
     data, one, other = tmp_path / "data", tmp_path / "one.sock", tmp_path / "other.sock"
     with Instance(data, one, kind=PERSONAL) as held:
         assert read_lock_note(socket_lock(one)) == (str(os.getpid()), PERSONAL)
+        with pytest.raises(DataHeldError, match=f"socket is gone .* `kill {os.getpid()}` ends it"):
+            Instance(data, other)
+        one.touch()
         with pytest.raises(DataHeldError, match=f"STEPWELL_SOCKET={one}"):
             Instance(data, other)
+        one.unlink()
         with pytest.raises(AlreadyRunningError, match="stop it") as caught:
             Instance(data, one)
         assert not isinstance(caught.value, DataHeldError)
         held.note_stopped()
         assert read_lock_note(socket_lock(one)).more == STOPPED
+
+
+def test_a_link_to_the_socket_of_a_daemon_that_died_is_removed(tmp_path: Path) -> None:
+    own = tmp_path / "own.sock"
+    own.symlink_to(tmp_path / "other.sock")
+    with Instance(tmp_path / "data", own):
+        assert not own.is_symlink()

@@ -1,5 +1,6 @@
 """The daemon as a process: what is acknowledged survives a kill, and a stop is orderly."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ import pytest
 
 from stepwell_daemon.errors import AlreadyRunningError, DaemonConfigError
 from stepwell_daemon.instance import Instance, make_private_folder
+from stepwell_daemon.local_server import LocalServer
 from stepwell_store import connect_embedded
 from stepwell_wire import __version__
 from stepwell_wire.ingest_pb2 import BUSY, GAP, LIMIT, MALFORMED, ClientMessage
@@ -322,6 +324,33 @@ def test_a_socket_that_disappears_is_made_again(process: Process, gone: str) -> 
         first.close()
     assert process.stop() == 0
     assert not process.socket.exists()
+
+
+@pytest.mark.holds("broken-socket")
+def test_a_socket_that_cannot_be_made_again_ends_nothing(tmp_path: Path) -> None:
+    """gRPC raises its own error if it cannot bind."""
+    path = tmp_path / "s.sock"
+
+    async def keep() -> None:
+        server = LocalServer(path, (), look_seconds=0.01)
+        await server.start()
+        try:
+            path.unlink()
+            path.mkdir()
+            task = asyncio.create_task(server.keep())
+            await asyncio.sleep(0.2)
+            assert not task.done()
+            path.rmdir()
+            async with asyncio.timeout(60):
+                while not path.is_socket():  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            task.cancel()
+        finally:
+            await server.stop(None)
+
+    asyncio.run(keep())
+    with pytest.raises(DaemonConfigError, match="cannot listen there; choose another socket"):
+        asyncio.run(LocalServer(tmp_path / "none" / "s.sock", ()).start())
 
 
 @pytest.mark.holds("broken-socket")

@@ -15,6 +15,7 @@ from stepwell._daemon_at_start import ensure_daemon
 from stepwell._personal import RESTART_SECONDS, PersonalDaemon
 from stepwell._settings import read_settings
 from stepwell._terminal import Voice
+from stepwell_wire import places
 from stepwell_wire.lock_notes import DATA_LOCK, socket_lock
 
 
@@ -140,6 +141,38 @@ def test_a_daemon_that_does_not_start_is_an_obstacle_with_its_reason(world: Worl
         world.pass_seconds(1)
     world.codes[-1] = 3
     assert personal.ensure_started() == ""  # Another one has the socket: it will answer.
+    assert len(world.codes) == 2
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_if_another_sessions_daemon_got_the_data_folder_the_own_socket_leads_to_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(world.folder))
+    monkeypatch.setattr(places, "SYSTEM_SOCKET", Path("/nonexistent/stepwell.sock"))
+    monkeypatch.delenv("STEPWELL_SOCKET", raising=False)
+    own, other = world.folder / "stepwell" / "stepwell.sock", world.folder / "other.sock"
+    own.parent.mkdir(mode=0o700)
+    if named:
+        monkeypatch.setenv("STEPWELL_SOCKET", str(own))
+    daemon = world.daemon("stepwell/stepwell.sock")
+    daemon.allow(expected=True)
+    assert daemon.ensure_started() == ""
+    with sockets.socket(sockets.AF_UNIX) as listening:
+        listening.bind(str(other))
+        listening.listen()
+        (world.folder / DATA_LOCK).write_text(f"{os.getpid()}\n{other}\n")
+        world.codes[-1] = _spawn.DATA_HELD
+        trouble = daemon.ensure_started()
+        assert (not trouble) is (not named), "what a user named is left as it is"
+        assert _spawn.look_at(str(own)).answers is not named
+        assert len(world.codes) == 1
+    if named:
+        return
+    # That daemon died: one is started in its place.
+    world.now += 2 * RESTART_SECONDS
+    other.unlink()
+    assert daemon.ensure_started() == ""
     assert len(world.codes) == 2
 
 

@@ -299,7 +299,8 @@ def test_helpers_and_errors_of_wandb_are_in_stepwell() -> None:
         (("sync", "--id", "other"), 2, "--id is not available"),
         (("sync", "--no-such"), 2, "unrecognized arguments: --no-such"),
         (("sync", "wandb/offline-run-*"), 2, "without a path sends all journals"),
-        (("sync", "--clean", "--sync-all"), 0, ""),
+        (("sync", "--clean", "--sync-all", "--clean-old-hours", "24", "--skip-console"), 0, ""),
+        (("sync", "--include-globs", "a*"), 2, "name the folders of the runs instead"),
         (("init", "-p", "mine", "-m", "often"), 2, "invalid choice"),
     ],
 )
@@ -348,6 +349,7 @@ with wandb.init(project="p", id="a-b", mode="offline") as run:
     done = desk.run(None, words=("wandb", "sync", "--include-offline", str(folder)))
     assert done.returncode == 0, done.stderr
     assert "of 1 run: p/a-b" in done.stdout
-    again = desk.run(None, words=("wandb", "sync", str(folder)))
+    inside = f"cd {folder} && wandb sync ."  # Its name is not in the path.
+    again = desk.run(None, words=("sh", "-c", inside))
     assert again.returncode == 0
     assert "no journal of run a-b is here: it was sent before" in again.stderr

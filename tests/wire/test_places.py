@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stepwell_wire import places
-from stepwell_wire.lock_notes import DATA_LOCK
+from stepwell_wire.lock_notes import DATA_LOCK, socket_lock
 
 
 def test_data_is_in_the_users_home(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,5 +80,12 @@ def test_the_daemon_of_the_data_folder_is_used_in_every_session(
             listening.bind(str(path))
         assert places.default_socket(environ) == (path if place == "there" else own)
         assert places.own_socket(environ) == own
+        # One that was started for another folder in this very session is used in it.
+        own.parent.mkdir(parents=True)
+        with socket.socket(socket.AF_UNIX) as of_session:
+            of_session.bind(str(own))
+            socket_lock(own).write_text(f"{os.getpid()}\nservice\n")
+            assert places.default_socket(environ) == own
+        own.unlink()
         named = environ | {"STEPWELL_SOCKET": "/named/s.sock"}
         assert places.default_socket(named) == Path("/named/s.sock")

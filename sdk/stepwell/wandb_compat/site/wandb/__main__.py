@@ -34,6 +34,7 @@ _COMMANDS: Final = {
 _PASSED_ON: Final = ("sweep", "agent", "artifact")
 """Commands of stepwell with the same arguments; they print their own help."""
 _OTHER_RUN: Final = ("--id", "--project", "--job-type", "--replace-tags")
+_CHOICES: Final = ("--include-globs", "--exclude-globs")
 _IDLE_SWITCHES: Final = (
     ("-v", "--verbose"),
     ("--yes",),
@@ -47,7 +48,12 @@ _IDLE_SWITCHES: Final = (
     ("--mark-synced",),
     ("--no-mark-synced",),
     ("--clean",),
+    ("--clean-force",),
     ("--append",),
+    ("--view",),
+    ("--skip-console",),
+    ("--sync-tensorboard",),
+    ("--no-sync-tensorboard",),
 )
 """Of `wandb sync`: waiting journals are sent without a question, and deleted after that."""
 
@@ -109,14 +115,22 @@ def _parser(name: str) -> argparse.ArgumentParser:
                 "folder of journals; default: all journals",
             )
             parser.add_argument("-e", "--entity", help="no effect: stepwell has no accounts")
-            parser.add_argument("-n", metavar="COUNT", help="no effect")
+            for flag in ("-n", "--show", "--clean-old-hours"):
+                parser.add_argument(flag, metavar="COUNT", help="no effect")
             parser.add_argument(
                 "--dry-run", action="store_true", help="print what would be sent, and send nothing"
             )
-            for flags in (("--id",), ("-p", "--project"), ("--job-type",), ("--replace-tags",)):
+            for flags in (
+                ("--id",),
+                ("-p", "--project"),
+                ("--job-type", "--job_type"),
+                ("--replace-tags",),
+            ):
                 parser.add_argument(
                     *flags, help="not available: a journal is sent as the run that it is of"
                 )
+            for flag in _CHOICES:
+                parser.add_argument(flag, help="not available: name the runs' folders")
             for flags in _IDLE_SWITCHES:
                 parser.add_argument(*flags, action="store_true", help="no effect")
     return parser
@@ -155,12 +169,12 @@ def _init(options: argparse.Namespace) -> None:
 
 def _sync(options: argparse.Namespace) -> int:
     """Send the journals of the named runs, or all."""
-    for flag in _OTHER_RUN:
+    for flag in (*_OTHER_RUN, *_CHOICES):
         if getattr(options, flag.removeprefix("--").replace("-", "_")) is not None:
-            return _complain(
-                f"sync: {flag} is not available: a journal is sent as the run that it is of; "
-                "nothing was sent"
-            )
+            why = "a journal is sent as the run that it is of"
+            if flag in _CHOICES:
+                why = "name the folders of the runs instead"
+            return _complain(f"sync: {flag} is not available: {why}; nothing was sent")
     try:
         journals, missing = journals_of(options.paths)
     except NoRunFolderError as error:
