@@ -164,6 +164,11 @@ class FilledSegment:
             entry, _ = self._by_hand.get(metric, (None, None))
             return default if entry is None else entry[1]
 
+    def resume_after(self, time_us: int) -> None:
+        """Note when an earlier process logged the last row, the one before the starting step."""
+        with self._lock:
+            self._row_us = time_us
+
     def set_latest(self, values: Mapping[str, Any], *, are_logged: bool = False) -> None:
         """Keep ``values`` as the last ones until the next row of their metrics.
 
@@ -205,6 +210,14 @@ class FilledSegment:
         if self.journal is None or self._buffer is None or self._captured == self._offset:
             return
         self._look_for_rows()
+
+    def _note_last_row(self) -> None:
+        """Note step and time of the last row, without its values."""
+        buffer, base = self._buffer, self._base
+        ends = [schema.last for schema in self._schemas.values() if schema.home is buffer]
+        last = max(ends, default=0)
+        if last and base + last >= self._other_end:
+            _, _, self._row_step, self._row_us = HEADER.unpack_from(buffer, last)
 
     def _look_for_rows(self) -> None:
         # A handler may log, even begin another segment: its offsets are not those of this one.

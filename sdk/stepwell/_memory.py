@@ -28,6 +28,7 @@ from stepwell_wire.run_notes import notes_folder, raise_step, read_step, removed
 _AUTO = "auto"
 _PEERS_SECONDS = 2.0
 _PEERS_PAUSE_SECONDS = 0.01
+_SECONDS_MAX = 1e11  # More is no time that `time_us` of a row can hold.
 _PEERS_BYTES_MAX = 4 * 1024 * 1024
 
 
@@ -63,6 +64,13 @@ class Remembered:
         self.config, self.summary = config or {}, summary or {}
         self.runtime_seconds = runtime_seconds
         self.next_step = 0
+
+
+def last_row_us(remembered: Remembered) -> int:
+    """Return when the last row was logged, in microseconds since 1970 UTC; 0 if it is unknown."""
+    at = remembered.summary.get("_timestamp")
+    is_time = isinstance(at, float) and 0 < at < _SECONDS_MAX
+    return round(at * 1e6) if is_time and remembered.next_step > 0 else 0
 
 
 def given_facts(settings: Settings) -> dict[str, Any]:

@@ -343,6 +343,7 @@ class RecordWriter(FilledSegment):
     def reset_in_child(self) -> None:
         """Forget the parent's state; called right after a fork, touches no file."""
         self._lock = threading.RLock()
+        self._note_last_row()
         self._schemas = {}
         self.idle = False
 

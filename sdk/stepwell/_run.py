@@ -16,7 +16,7 @@ from stepwell._definitions import Definition, make_definition
 from stepwell._ending import ending_of_error
 from stepwell._last_error import error_at_finish
 from stepwell._later_calls import LaterCalls
-from stepwell._memory import Memory, Remembered, given_facts, shown_facts
+from stepwell._memory import Memory, Remembered, given_facts, last_row_us, shown_facts
 from stepwell._other_names import OtherNames
 from stepwell._other_trackers import nearest
 from stepwell._progress import Progress
@@ -369,6 +369,8 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         summary = {k: v for k, v in remembered.summary.items() if not k.startswith("_")}
         if summary:
             self._writer.set_latest(summary, are_logged=True)
+        if time_us := last_row_us(remembered):
+            self._writer.resume_after(time_us)
         self._writer.definitions.resume(remembered.trackers, remembered.definitions)
 
     def _start(self, config: Mapping[str, Any], *, allow_val_change: bool = False) -> None:

@@ -33,6 +33,8 @@ from stepwell_wire.records import HISTOGRAMS, SCHEMA, VALUES
 from stepwell_wire.segment import COMMITTED_WORD
 
 _ATTEMPTS_MAX: Final = 8  # Two moves to a fresh segment are the most without a handler in between.
+_MEDIA_US: Final = 1000
+"""Media of the summary are at most so much older than the last row: each has a time of its own."""
 _committed = COMMITTED_WORD
 _step_max = STEP_MAX
 _time_ns = time.time_ns
@@ -46,6 +48,8 @@ class Writer(RecordWriter):
     """
 
     stager: Stager | None = None
+    _media_us = 0  # the time of the last media of the summary
+    _others_step, _others_us = STEP_MIN, 0  # of the first values of a step that are no numbers
 
     def log(
         self, data: Mapping[str, Any], step: int | None = None, commit: bool | None = None
@@ -133,6 +137,8 @@ class Writer(RecordWriter):
                 tracker.add(value)
         if others:
             self._write_values(others, at, time_us)
+            if self._others_step != at:
+                self._others_step, self._others_us = at, time_us
         if histograms:
             self._write_histograms(histograms, at, time_us)
         if others or histograms or self._disabled:
@@ -230,8 +236,9 @@ class Writer(RecordWriter):
                 tracker.overridden = False
 
     def write_media(self, media: dict[str, Any]) -> None:
-        """Write media of the summary as values of the last row's step, else of the current step.
+        """Write media of the summary as values of the last row's step, 0 before the first row.
 
+        They are older than the row: its time stays, and so do media that it has under their names.
         The summary remembers them, and names their bytes also if there is no room here.
         """
         with self._lock:
@@ -239,13 +246,22 @@ class Writer(RecordWriter):
             if self._disabled:
                 return
             self._capture()
-            at = self._row_step if self._row_us else self._step
+            at = self._row_step if self._row_us else max(self._row_step, 0)
+            time_us = self._media_us = self._time_of_media(at)
             for part in cut_into_parts(media):
-                if self._write_event(VALUES, {"values": part}, at, self._now()) is None:
+                if self._write_event(VALUES, {"values": part}, at, time_us) is None:
                     self._drop(len(part), at)
-            self._highest_step = max(self._highest_step, at)
             if self.idle:
                 self.wake()
+
+    def _time_of_media(self, at: int) -> int:
+        """Return a time before the last row, and after earlier media of the summary."""
+        if not self._row_us:
+            return self._now()
+        end = self._row_us
+        if self._others_step == at:  # An open row may have media of an earlier call.
+            end = min(end, self._others_us)
+        return min(max(end - _MEDIA_US, self._media_us + 1), end - 1)
 
     def write_histograms(self, histograms: dict[str, dict[str, Any]]) -> None:
         """Write histograms, in their event's form, into the row that the next `log` closes."""

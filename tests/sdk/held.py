@@ -17,12 +17,21 @@ class Row(NamedTuple):
 class Held(NamedTuple):
     rows: list[Row]
     events: list[tuple[str, int, dict[str, Any]]]
+    times_us: list[int]  # of the events
 
     def series(self, metric: str) -> list[tuple[int, float]]:
         return [(row.step, row.values[metric]) for row in self.rows if metric in row.values]
 
     def bodies(self, kind: str) -> list[dict[str, Any]]:
         return [body for each, _, body in self.events if each == kind]
+
+    def places(self, metric: str) -> list[tuple[int, int]]:
+        """Return step and time of each value of ``metric`` that is no number."""
+        return [
+            (step, time_us)
+            for (kind, step, body), time_us in zip(self.events, self.times_us, strict=True)
+            if kind == "values" and metric in body["values"]
+        ]
 
     def texts(self, metric: str) -> list[tuple[int, Any]]:
         return [
@@ -36,6 +45,7 @@ def decode(records: bytes, schemas: dict[int, tuple[str, ...]] | None = None) ->
     known = dict(schemas or {})
     rows: list[Row] = []
     events: list[tuple[str, int, dict[str, Any]]] = []
+    times_us: list[int] = []
     for record in scan_records(records):
         if record.schema == EVENT_SCHEMA:
             kind, body = unpack_event(records, record)
@@ -44,11 +54,12 @@ def decode(records: bytes, schemas: dict[int, tuple[str, ...]] | None = None) ->
                 assert known.setdefault(body["id"], names) == names, "a number has one set of names"
             else:
                 events.append((kind, record.step, body))
+                times_us.append(record.time_us)
         elif record.schema != PADDING_SCHEMA:
             keys = known[record.schema]
             values = struct.unpack_from(f"<{len(keys)}d", records, record.offset + 24)
             rows.append(Row(record.step, record.time_us, dict(zip(keys, values, strict=True))))
-    return Held(rows, events)
+    return Held(rows, events, times_us)
 
 
 def read_journal(folder: Path | str) -> Held:

@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import pickle
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -338,6 +339,73 @@ def test_media_are_kept_at_the_step_of_the_last_row(
     assert "media" not in capfd.readouterr().err
 
 
+def test_media_of_the_summary_are_older_than_the_last_row(offline: Start) -> None:
+    """The row keeps its time, and the medium that it has under the same name."""
+    run = offline()
+    run.log({"picture": Image([[0]])}, commit=False)
+    time.sleep(0.002)
+    run.log({"loss": 0.5}, commit=False)
+    run.summary["picture"] = Image([[1]])
+    run.summary["picture"] = Image([[2]])
+    assert run.step == 0
+    run.log({"loss": 0.4})
+    run.log({"loss": 0.3, "picture": Image([[3]])})
+    run.summary["picture"] = Image([[4]])
+    run.summary["other"] = Image([[5]])
+    held = read_journal(run._journal_dir)
+    pictures = held.places("picture")
+    assert [step for step, _ in pictures] == [0, 0, 0, 1, 1]
+    logged, first, second, last, after = (time_us for _, time_us in pictures)
+    assert logged - 1000 <= first < second < logged
+    assert last - 1000 <= after < last
+    assert held.rows[-1].time_us == last
+    assert after < held.places("other")[0][1] < last
+    assert (run.step, run._writer.next_step) == (2, 2)
+
+
+def test_media_of_the_summary_before_the_first_row_are_at_step_0(offline: Start) -> None:
+    run = offline(id="a")
+    run.summary["picture"] = Image([[0]])
+    assert (run.step, run._writer.next_step) == (0, 0)
+    folder = run._journal_dir
+    run.finish()
+    again = offline(id="a", resume="must")
+    again.summary["picture"] = Image([[1]])
+    again.log({"loss": 0.5})
+    ((step, time_us),) = read_journal(folder).places("picture")
+    held = read_journal(again._journal_dir)
+    ((again_step, again_us),) = held.places("picture")
+    assert (step, again_step, held.rows[0].step) == (0, 0, 0)
+    assert time_us < again_us < held.rows[0].time_us
+
+
+def test_media_of_the_summary_of_a_resumed_run_are_in_its_last_row(offline: Start) -> None:
+    run = offline(id="a")
+    run.log({"loss": 0.5}, step=7)
+    run.log({"loss": 0.4, "picture": Image([[0]])}, step=8)
+    folder = run._journal_dir
+    run.finish()
+    row = read_journal(folder).rows[-1]
+    time.sleep(0.01)
+    for _ in range(3):
+        again = offline(id="a", resume="must")
+        again.summary["picture"] = Image([[1]])
+        assert (again.starting_step, again.step, again._writer.next_step) == (9, 9, 9)
+        folder = again._journal_dir
+        assert again.summary["_timestamp"] == row.time_us / 1e6
+        again.finish()
+        ((step, time_us),) = read_journal(folder).places("picture")
+        assert step == 8
+        assert row.time_us - 1000 <= time_us < row.time_us
+    last = offline(id="a", resume="must")
+    last.log({"loss": 0.3})
+    last.summary["picture"] = Image([[2]])
+    held = read_journal(last._journal_dir)
+    ((step, time_us),) = held.places("picture")
+    assert step == held.rows[0].step == 9
+    assert time_us < held.rows[0].time_us
+
+
 def test_a_medium_inside_a_nested_value_is_kept_once(offline: Start) -> None:
     run = offline()
     run.summary["best"] = {"acc": 0.9}
@@ -361,9 +429,16 @@ def test_media_of_a_forked_child_are_beside_its_own_journal(daemon: Any, start: 
 
     def work() -> None:
         run.summary["picture"] = Image([[0, 255]])
+        ((step, time_us),) = read_journal(run._journal_dir).places("picture")
+        assert step == 5
+        assert time_us < logged_us
         run.finish()
 
+    run.log({"loss": 0.5}, step=4)
+    run.log({"loss": 0.5}, step=5)
+    logged_us = read_journal(run._journal_dir).rows[-1].time_us
     assert in_fork(work) == 0
+    assert run._writer.next_step == 6
     run.finish()
     (kept,) = daemon.blobs.values()
     assert kept.header.label != ""

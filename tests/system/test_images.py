@@ -306,3 +306,8 @@ def test_media_that_are_set_in_the_summary_are_stored(node: Node) -> None:
     rows = node.query("SELECT DISTINCT metric, step FROM texts WHERE run_id = 'a' ORDER BY metric")
     places = [(row["metric"], int(row["step"])) for row in rows]
     assert places == [(name, 3) for name in ("best.picture", "gone.picture", "logged", "rows")]
+    (last,) = node.query("SELECT argMax(text, time) AS text FROM texts WHERE metric = 'logged'")
+    assert json.loads(last["text"])["caption"] == "first", "the row keeps its own picture"
+    (points,) = node.query("SELECT max(time) AS last FROM points")
+    (values,) = node.query("SELECT max(time) AS last FROM texts WHERE run_id = 'a'")
+    assert points == values, "the row keeps its time"
