@@ -383,7 +383,7 @@ def test_a_file_that_is_not_there(
     with pytest.raises(NotFoundError, match=r"'output\.log'\. Its output is in console_logs"):
         run.file("output.log")
     near = SimpleNamespace(name="media/images/a_0_x.png")
-    monkeypatch.setattr(run, "files", lambda: [near])
+    monkeypatch.setattr(run, "_listed_files", lambda: ([near], ""))
     with pytest.raises(NotFoundError, match=r"did you mean '\S+'\? Its output is"):
         run.file("media/images/a_0_y.png")
     with pytest.raises(NotFoundError, match=r"known are '\S+'\. Its output is"):

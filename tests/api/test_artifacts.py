@@ -7,10 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stepwell.errors import ArtifactPathError, HubError, NotFoundError, UnavailableError, UsageError
+from stepwell.errors import (
+    ArtifactPathError,
+    DownloadError,
+    HubError,
+    NotFoundError,
+    UnavailableError,
+    UsageError,
+)
 from tests.api.conftest import World
 from tests.api.made_artifacts import FILES, client, digest, make_version, manifest_of
+from tests.blobs import put_blob
 from tests.hub.made import make_run
+from tests.store.made import event, tell, writer
 
 
 @pytest.fixture
@@ -101,6 +110,60 @@ def test_a_saved_file_is_a_file_of_its_run_alone(
     with pytest.raises(NotFoundError, match=r"did you mean 'a\.txt'"):
         run.file("a.txtt")
     assert world.api.run(f"{project}/a_b").files() == []
+
+
+def image(world: World, project: str, content: bytes, *names: str) -> None:
+    """Store an image of run r, which is logged under ``names``."""
+    where = digest(content)
+    put_blob(world.context.blobs, content)
+    facts = {"state": "ready", "digest": where, "size": len(content), "media_type": "image/png"}
+    for number, name in enumerate(names):
+        blob = f"{content.hex()}{number}".rjust(32, "0")
+        value = {name: {"_type": "image-file", "blob": blob}}
+        tell(
+            world.store,
+            writer(project, "r"),
+            event("values", {"values": value}, step=3, time_us=10**15 - number),
+            event("blob", {"id": blob, "width": 1, "height": 1, **facts}),
+        )
+
+
+def test_a_medium_that_was_logged_and_set_in_the_summary_is_listed_once(
+    world: World, project: str, tmp_path: Path
+) -> None:
+    make_run(world.store, project, "r")
+    image(world, project, b"one", "a", "a", "b")
+    image(world, project, b"two", "a")
+    found = world.api.run(f"{project}/r").files()
+    assert sorted((each.metric, each.size, each.digest) for each in found) == sorted(
+        [("a", 3, digest(b"one")), ("b", 3, digest(b"one")), ("a", 3, digest(b"two"))]
+    )
+    for each in found:
+        each.download(tmp_path).close()
+
+
+def test_media_are_listed_without_the_files_of_save(
+    world: World, project: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those are read from the catalog of artifacts, which may not answer or be damaged."""
+    make_run(world.store, project, "r")
+    image(world, project, b"one", "a")
+    make_version(world, project, "run-r-files", FILES, type="run-files", run_id="r")
+    run = world.api.run(f"{project}/r")
+    assert len(run.files()) == 1 + len(FILES)
+    for error in (HubError("the catalog does not answer"), DownloadError("damaged")):
+
+        def fail(*_: object, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr("stepwell.api._files.read_manifest", fail)
+        why = f"the files of run.save could not be listed: {error}"
+        with pytest.warns(UserWarning, match=f"run {project}/r: {why}") as warned:
+            (found,) = run.files()
+        assert warned[0].filename == __file__
+        run.file(found.name).download(tmp_path, replace=True).close()
+        with pytest.raises(NotFoundError, match=f"has no medium 'a.txt', and {why}"):
+            run.file("a.txt")
 
 
 def test_runs_around_a_version(world: World, project: str) -> None:

@@ -199,7 +199,8 @@ def saved_files_of(hub: "Hub", project: str, run_id: str) -> list[SavedFile]:
 def files_of(hub: "Hub", project: str, run_id: str) -> list[File]:
     """Return the run's media by step, without media whose bytes are not kept.
 
-    Media of a run that this process has just ended are waited for.
+    Media of a run that this process has just ended are waited for. The same medium of one metric
+    and step is listed once: several ranks may log it, and the summary may have it too.
     """
     found: list[File] = []
 
@@ -212,7 +213,11 @@ def files_of(hub: "Hub", project: str, run_id: str) -> list[File]:
         return all(each.state != _UPLOADING for each in found)
 
     await_own_media(hub, project, run_id, is_stored)
-    return found
+    by_name: dict[str, File] = {}
+    # Without a digest, names of different media may be the same.
+    return [
+        each for each in found if not each.digest or by_name.setdefault(each.name, each) is each
+    ]
 
 
 def _items(

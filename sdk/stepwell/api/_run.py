@@ -1,6 +1,7 @@
 """Runs as `Api` reads them."""
 
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
@@ -26,6 +27,8 @@ from stepwell.api._names import nearest
 from stepwell.api._times import moment_text
 from stepwell.api._versions import Artifacts
 from stepwell.errors import (
+    DownloadError,
+    HubError,
     NotFoundError,
     UnavailableError,
     UsageError,
@@ -327,13 +330,24 @@ class Run(LaterNames):
     def files(
         self, names: Sequence[str] | None = None, per_page: int = 50
     ) -> list[File | SavedFile]:
-        """Return the media of the run and the files of its `save`: all, or those of these names."""
-        await_rows(self._hub)
-        found: list[File | SavedFile] = [
-            *files_of(self._hub, self.project, self.id),
-            *saved_files_of(self._hub, self.project, self.id),
-        ]
+        """Return the media of the run and the files of its `save`: all, or those of these names.
+
+        Warns if the files of `save` could not be listed.
+        """
+        found, problem = self._listed_files()
+        if problem:
+            text = f"run {self.project}/{self.id}: {problem}"
+            warnings.warn(text, UserWarning, stacklevel=_CALLER)
         return found if names is None else [each for each in found if each.name in set(names)]
+
+    def _listed_files(self) -> tuple[list[File | SavedFile], str]:
+        """Return the media and the saved files, and why the latter could not be listed, or ""."""
+        await_rows(self._hub)
+        media = files_of(self._hub, self.project, self.id)
+        try:
+            return [*media, *saved_files_of(self._hub, self.project, self.id)], ""
+        except (HubError, DownloadError) as error:
+            return [*media], f"the files of run.save could not be listed: {error}"
 
     def file(self, name: str) -> File | SavedFile:
         """Return one of `files`.
@@ -341,10 +355,15 @@ class Run(LaterNames):
         Raises:
             NotFoundError: The run has no file of this name.
         """
-        found = self.files()
+        found, problem = self._listed_files()
         for each in found:
             if each.name == name:
                 return each
+        if problem:
+            raise NotFoundError(
+                f"run {self.project}/{self.id} has no medium {name!r}, and {problem}",
+                code="not_found",
+            )
         hint = nearest(name, [each.name for each in found])
         end = "" if hint.endswith("?") else "."
         raise NotFoundError(
