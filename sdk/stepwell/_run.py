@@ -24,7 +24,7 @@ from stepwell._recording import Recording, child_label
 from stepwell._settings import Settings, as_dict, read_settings
 from stepwell._summary import Summary
 from stepwell._terminal import OF_ALL, Voice
-from stepwell._user_folder import FOLDER, UserFolder, absolute, folder_name
+from stepwell._user_folder import FOLDER, UserFolder, absolute, folder_name, last_folder_name
 from stepwell.errors import RunFinishedError, SettingsError
 from stepwell_wire.exit_note import Ending
 from stepwell_wire.records import CONFIG, DEFINE_METRIC, RUN, SUMMARY
@@ -80,7 +80,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         self._about = dict(remembered.about) if remembered else {}
         self._summary_before = dict(remembered.summary) if remembered else {}
         self._voice = voice
-        self._user_folder = self._make_user_folder(files_parent, files_dir)
+        self._user_folder = self._make_user_folder(files_parent, files_dir, label)
         self._watches: Watches | None = None
         self._stopper: Stopper | None = None
         self._saved = None
@@ -438,11 +438,11 @@ class Run(UsingCalls, LaterCalls, OtherNames):
             "files_dir": None if self.disabled else str(self._user_folder.path),
         }
 
-    def _make_user_folder(self, parent: Path | None, path: str | None) -> UserFolder:
+    def _make_user_folder(self, parent: Path | None, path: str | None, label: str) -> UserFolder:
         """Return the folder of `dir`: ``path``, or a new one below ``parent``."""
         if path is None:
             name = folder_name(self._id, self._started_at, is_offline=self.offline)
-            below = Path(self._FILES_FOLDER, name, "files")
+            below = Path(self._FILES_FOLDER, name, last_folder_name(self._rank, label))
             path = str(below if self.disabled else (parent or absolute(None)) / below)
         return UserFolder(Path(path), is_temporary=self.disabled, say=self._voice.say)
 

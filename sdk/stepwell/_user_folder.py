@@ -1,5 +1,6 @@
 """`run.dir`: the folder for files that a script keeps beside its run. stepwell deletes none."""
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Final
 
 FOLDER: Final = "stepwell-files"
 """Not `stepwell`: a folder of that name in the working folder can hide the package."""
+_NOT_IN_A_NAME: Final = re.compile(r"[^\w.-]")
 
 
 def absolute(given: object) -> Path:
@@ -22,6 +24,13 @@ def folder_name(run_id: str, started_at: float, *, is_offline: bool) -> str:
     """Return the name of the folder of one start of a run."""
     started = time.strftime("%Y%m%d_%H%M%S", time.localtime(started_at))
     return f"{'offline-run' if is_offline else 'run'}-{started}-{run_id}"
+
+
+def last_folder_name(rank: int, label: str) -> str:
+    """Return the name of the writer's folder below the run's: several may start in one second."""
+    if rank == 0 or (rank < 0 and not label):
+        return "files"
+    return "files-" + _NOT_IN_A_NAME.sub("_", label or f"rank{rank}")
 
 
 class UserFolder:

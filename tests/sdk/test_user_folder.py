@@ -4,11 +4,14 @@ import os
 import pickle
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import stepwell
+from stepwell.cli.wandb_paths import _run_ids
 from stepwell.testing import RecordingDaemon
+from stepwell.wandb_compat._init import init as init_as_wandb
 from tests.sdk.conftest import Start
 from tests.sdk.forks import in_fork
 
@@ -130,3 +133,43 @@ def test_a_forked_child_and_a_copy_in_another_process_have_the_same_folder(
     assert sorted(os.listdir(run.dir)) == ["of-copy.pt", "of-fork.pt"]
     run.finish()
     assert sorted(os.listdir(run.dir)) == ["of-copy.pt", "of-fork.pt"]
+
+
+TORCHRUN = {"WORLD_SIZE": "3", "LOCAL_WORLD_SIZE": "3", "MASTER_ADDR": "n0"}
+
+
+@pytest.mark.parametrize("init", [stepwell.init, init_as_wandb])
+def test_each_rank_has_a_folder_of_its_own(
+    init: Any, daemon: RecordingDaemon, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if all ranks start in one second."""
+    monkeypatch.setattr("stepwell._run.folder_name", lambda *_, **__: "run")
+    for name, value in TORCHRUN.items():
+        monkeypatch.setenv(name, value)
+    names = []
+    for rank, label in ((0, None), (1, None), (2, "worker/ü 2"), (0, "main"), (1, "")):
+        monkeypatch.setenv("RANK", str(rank))
+        monkeypatch.setenv("LOCAL_RANK", str(rank))
+        settings = {"console": False, "metadata": False, "label": label}
+        run = init(project="p", id="abc", reinit="create_new", settings=settings)
+        names.append(saved(run).parent.name)
+        run.finish()
+    assert names == ["files", "files-rank1", "files-worker_ü_2", "files", "files-rank1"]
+
+
+def test_a_writer_with_a_label_has_a_folder_of_its_own(
+    start: Start, daemon: RecordingDaemon, work: Path
+) -> None:
+    first = start(mode="shared", id="abc", settings={"primary": True})
+    second = start(mode="shared", id="abc", reinit="create_new", settings={"label": "eval"})
+    names = [saved(run).parent.name for run in (first, second)]
+    second.finish()
+    first.finish()
+    assert names == ["files", "files-eval"]
+
+
+@pytest.mark.parametrize("last", ["", "files", "files-rank1"])
+def test_sync_finds_the_run_of_a_folder(work: Path, last: str) -> None:
+    path = work / "offline-run-20260105_101530-abc" / last
+    path.mkdir(parents=True)
+    assert list(_run_ids(path)) == ["abc"]

@@ -54,7 +54,7 @@ def journals_of(paths: Iterable[str]) -> tuple[list[str], list[str]]:
 def _run_ids(path: Path) -> Iterator[str]:
     """Yield the ids in the name of a run's folder, or of the run folders in ``path``."""
     path = path.absolute()
-    path = path.parent if path.name == "files" else path
+    path = path.parent if path.name.split("-")[0] == "files" else path
     if (path / WRITER_FILE).exists():
         return
     if named := _RUN_FOLDER.fullmatch(path.name):
