@@ -216,8 +216,11 @@ class FilledSegment:
         buffer, base = self._buffer, self._base
         ends = [schema.last for schema in self._schemas.values() if schema.home is buffer]
         last = max(ends, default=0)
-        if last and base + last >= self._other_end:
-            _, _, self._row_step, self._row_us = HEADER.unpack_from(buffer, last)
+        if last:
+            _, _, step, time_us = HEADER.unpack_from(buffer, last)
+            self._highest_step = max(self._highest_step, step)
+            if base + last >= self._other_end:
+                self._row_step, self._row_us = step, time_us
 
     def _look_for_rows(self) -> None:
         # A handler may log, even begin another segment: its offsets are not those of this one.

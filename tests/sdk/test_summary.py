@@ -432,10 +432,11 @@ def test_media_of_a_forked_child_are_beside_its_own_journal(daemon: Any, start: 
         ((step, time_us),) = read_journal(run._journal_dir).places("picture")
         assert step == 5
         assert time_us < logged_us
+        assert run._writer.next_step == 6
         run.finish()
 
     run.log({"loss": 0.5}, step=4)
-    run.log({"loss": 0.5}, step=5)
+    run.log({"loss": 0.5}, step=5, commit=True)
     logged_us = read_journal(run._journal_dir).rows[-1].time_us
     assert in_fork(work) == 0
     assert run._writer.next_step == 6
