@@ -69,8 +69,9 @@ class Remembered:
 def last_row_us(remembered: Remembered) -> int:
     """Return when the last row was logged, in microseconds since 1970 UTC; 0 if it is unknown."""
     at = remembered.summary.get("_timestamp")
-    is_time = isinstance(at, float) and 0 < at < _SECONDS_MAX
-    return round(at * 1e6) if is_time and remembered.next_step > 0 else 0
+    if not isinstance(at, float) or not 0 < at < _SECONDS_MAX or remembered.next_step <= 0:
+        return 0
+    return round(at * 1e6)
 
 
 def given_facts(settings: Settings) -> dict[str, Any]:
