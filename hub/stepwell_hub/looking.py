@@ -1,5 +1,6 @@
 """The live feeds' questions to the store: versions of the watched runs and metrics only."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -10,6 +11,8 @@ from stepwell_hub.subscription import Interest, Look
 from stepwell_store import Store, queries
 
 _KEPT_MAX: Final = 256
+_SIGNS_SECONDS: Final = 5.0
+"""A page shows a running run as stale after a minute without a sign of life."""
 
 States = Mapping[str, tuple[str, float | None]]
 
@@ -20,8 +23,10 @@ class _Known:
 
     version: int
     runs: frozenset[str]
-    states: States
+    states: dict[str, tuple[str, float | None]]
     metric_counts: dict[str, int]
+    signs_at: float = 0.0
+    """When the last points and lines of running runs were asked for, on the monotonic clock."""
 
 
 def store_look(asker: Asker) -> LookAt:
@@ -56,11 +61,16 @@ class StoreLook:
         )
         known = self._known_of(store, project, version, interest.runs, limits)
         running = [run for run, (state, _) in known.states.items() if state == "running"]
+        if time.monotonic() >= known.signs_at + _SIGNS_SECONDS:
+            known.signs_at = time.monotonic()
+            for run, latest in queries.last_signs(store, project, running, limits=limits).items():
+                state, last_event = known.states[run]
+                known.states[run] = (state, max(last_event or 0.0, latest / 1e6))
         known.metric_counts |= queries.metric_counts(store, project, running, limits=limits)
         media = {}
         if interest.media:
             media = queries.media_versions(store, project, sorted(interest.runs), limits=limits)
-        return Look(version, series, known.states, dict(known.metric_counts), media)
+        return Look(version, series, dict(known.states), dict(known.metric_counts), media)
 
     def _known_of(
         self,

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwell._later import warn_unavailable
 from stepwell._names import text_of, warn_finished
 from stepwell._setting_values import tags_of
 from stepwell._settings import Settings
@@ -141,8 +140,7 @@ class RunFacts:
     @property
     def dir(self) -> str:
         """A folder for files of the run; made at the first use. The files stay there."""
-        if self._user_folder.make():
-            warn_unavailable("dir", "the upload of files", self._voice.warn_once)
+        self._user_folder.make()
         return str(self._user_folder.path)
 
     @property

@@ -46,10 +46,15 @@ class UserFolder:
         self._is_made = False
         self._say = say
 
-    def make(self) -> bool:
-        """Make the folder, below a temporary one if it must; return whether this made it."""
+    @property
+    def has_files(self) -> bool:
+        """Whether this process made the folder, and something is in it."""
+        return self._is_made and any(self.path.glob("*"))
+
+    def make(self) -> None:
+        """Make the folder, below a temporary one if it must."""
         if self._is_made:
-            return False
+            return
         if self._is_temporary:
             self.path = self._temporary() / self.path
         try:
@@ -61,7 +66,6 @@ class UserFolder:
             self.path = self._temporary() / "files"
             self.path.mkdir(parents=True, exist_ok=True)
         self._is_made = True
-        return True
 
     @staticmethod
     def _temporary() -> Path:

@@ -9,7 +9,7 @@ from stepwell_hub.subscription import Interest
 from stepwell_store import EmbeddedStore, queries
 from stepwell_store.queries import Limits
 from tests.hub.made import make_run
-from tests.store.made import event, fresh_project, log, tell, writer
+from tests.store.made import START_US, event, fresh_project, log, tell, writer
 
 
 def test_a_look_has_versions_of_just_what_is_looked_at(store: EmbeddedStore) -> None:
@@ -61,6 +61,33 @@ def test_states_are_asked_for_only_when_something_about_runs_changed(
     assert len(asked) == 2
     look(store, Interest(project, frozenset({"a", "b"})), limits=Limits())
     assert len(asked) == 3
+
+
+def test_points_and_lines_are_signs_of_life_of_a_running_run(
+    store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("stepwell_hub.looking.time.monotonic", lambda: now[0])
+    project = fresh_project()
+    for run_id in ("a", "ended"):
+        make_run(store, project, run_id, state="" if run_id == "a" else "finished")
+    look, wanted = StoreLook(), Interest(project, frozenset({"a", "ended"}))
+
+    def seen() -> tuple[float | None, float | None]:
+        found = look(store, wanted, limits=Limits()).runs
+        return found["a"][1], found["ended"][1]
+
+    first, of_ended = seen()
+    assert first is not None
+    log(store, writer(project, "a"), [500_000], loss=[0.5])
+    row_us = START_US + 500_000_000
+    assert seen()[0] == first, "not asked for at every look"
+    now[0] += 6
+    assert seen() == (row_us / 1e6, of_ended)
+    lines = {"stream": "stdout", "lines": [[0, row_us + 30_000_000, "step 50"]]}
+    tell(store, writer(project, "a"), event("console", lines))
+    now[0] += 6
+    assert seen() == (row_us / 1e6 + 30, of_ended)
 
 
 def test_a_look_counts_the_metrics_of_each_run(store: EmbeddedStore) -> None:

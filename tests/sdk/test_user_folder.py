@@ -49,6 +49,21 @@ def test_files_of_a_run_stay_after_its_end(
     assert capfd.readouterr().err.count("files in run.dir stay on this machine") == 1
 
 
+@pytest.mark.parametrize("kept", ["saved", "logged", "empty"])
+def test_a_script_that_keeps_its_files_hears_nothing_of_them(
+    start: Start, daemon: RecordingDaemon, work: Path, capfd: pytest.CaptureFixture[str], kept: str
+) -> None:
+    run = start(id="abc")
+    if kept == "empty":
+        assert run.dir
+    elif kept == "saved":
+        run.save(str(saved(run)), base_path=run.dir)
+    else:
+        run.log_artifact(str(saved(run)), name="model", type="model")
+    run.finish()
+    assert "files in run.dir" not in capfd.readouterr().err
+
+
 def test_nothing_is_made_in_the_working_folder_unless_the_folder_is_read(
     start: Start, daemon: RecordingDaemon, work: Path
 ) -> None:

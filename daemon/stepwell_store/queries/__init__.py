@@ -75,6 +75,7 @@ from stepwell_store.queries.projects import ProjectOverview, list_projects, proj
 from stepwell_store.queries.run_devices import RunDevice, RunDevices, run_devices
 from stepwell_store.queries.runs import list_runs, runs_by_id
 from stepwell_store.queries.series import series_buckets
+from stepwell_store.queries.signs_of_life import last_signs
 from stepwell_store.queries.sizes import StoreTotals, TableSize, store_totals, table_sizes
 from stepwell_store.queries.states import existing_runs, projects_pulse, run_states
 from stepwell_store.queries.texts import Text, list_texts
@@ -136,6 +137,7 @@ __all__ = [
     "histogram_matrix",
     "history",
     "history_rows",
+    "last_signs",
     "list_attribute_keys",
     "list_gaps",
     "list_histograms",

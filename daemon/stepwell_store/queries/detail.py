@@ -10,6 +10,7 @@ from stepwell_store.identity import fingerprint
 from stepwell_store.queries.gaps import gaps_of
 from stepwell_store.queries.limits import DEFAULT, Limits, Question, together
 from stepwell_store.queries.overview import RunOverview, RunRef, overview_of
+from stepwell_store.queries.signs_of_life import last_lines
 from stepwell_store.queries.texts import last_texts
 from stepwell_store.queries.writers import NO_WRITERS, state_of
 from stepwell_store.statistics import named_statistics, series_names, statistics_rows
@@ -71,7 +72,10 @@ def get_run(store: Store, project: str, run_id: str, *, limits: Limits = DEFAULT
     defined = {each.path: each.value for each in held.get("define_metric", ())}
     last_point = max((each.time_max for each in statistics), default=0)
     ref = RunRef(project, run_id)
-    overview = overview_of(ref, state or NO_WRITERS, nest(held.get("run", ())), last_point)
+    is_running = state is not None and state.state == "running"
+    lines = last_lines(question, [(project, run_id)] if is_running else [])
+    last_sign = max(last_point, *lines.values()) if lines else last_point
+    overview = overview_of(ref, state or NO_WRITERS, nest(held.get("run", ())), last_sign)
     summary = add_automatic(
         summarise(statistics, texts.get((project, run_id), {}), defined, held.get("summary", ())),
         step=max((each.last[0] for each in statistics), default=0),

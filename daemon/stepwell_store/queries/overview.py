@@ -66,13 +66,13 @@ class RunOverview:
 
 
 def overview_of(
-    ref: RunRef, state: RunState, described: Mapping[str, Any], last_point_us: int
+    ref: RunRef, state: RunState, described: Mapping[str, Any], last_sign_us: int
 ) -> RunOverview:
     """Return a run without columns.
 
     Args:
         described: its `run` attributes.
-        last_point_us: the time of its last point, 0 without one.
+        last_sign_us: the time of its last point or line, 0 without one.
     """
     tags = described.get("tags")
     return RunOverview(
@@ -83,7 +83,7 @@ def overview_of(
         exit_code=known_exit_code(state.state, state.exit_code),
         started_at=seconds(state.started_us),
         ended_at=seconds(state.ended_us),
-        last_seen=seconds(max(state.last_event_us, last_point_us)),
+        last_seen=seconds(max(state.last_event_us, last_sign_us)),
         writers=state.writers,
         hosts=state.hosts,
         tags=tuple(map(str, tags)) if isinstance(tags, list) else (),

@@ -19,6 +19,7 @@ from stepwell_store.queries.overview import RunOverview, RunRef, overview_of
 from stepwell_store.queries.page import Page, check_limit, decode_cursor, encode_cursor
 from stepwell_store.queries.paths import Kind, Path, parse_path
 from stepwell_store.queries.regexp import CANNOT_COMPILE, regexp
+from stepwell_store.queries.signs_of_life import last_lines
 from stepwell_store.queries.slot_rows import RUN_SLOT, Parameters
 from stepwell_store.queries.slots import RunSlots, ValueColumns
 from stepwell_store.queries.writers import run_state, runs_sql
@@ -252,9 +253,12 @@ def overviews(
     states = {ref: run_state(row["held"]) for ref, row in zip(refs, rows, strict=True)}
     started = {ref: state.started_us for ref, state in states.items()}
     shown = PageColumns(question, started, columns, facts, as_compared=as_compared)
+    running = [ref for ref, state in states.items() if state.state == "running"]
+    lines = last_lines(question, [(ref.project, ref.run_id) for ref in running])
     found = []
     for ref, state in states.items():
-        overview = overview_of(ref, state, shown.described(ref), shown.last_point_us(ref))
+        last = max(shown.last_point_us(ref), lines.get((ref.project, ref.run_id), 0))
+        overview = overview_of(ref, state, shown.described(ref), last)
         shown.fill(overview)
         found.append(overview)
     return found

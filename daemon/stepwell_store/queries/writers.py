@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from stepwell_store.queries.limits import DEFAULT, Limits, Question
+from stepwell_store.queries.signs_of_life import last_of_writers
 from stepwell_store.store import Store
 
 STATES: Final = ("running", "failed", "crashed", "killed", "finished")
@@ -240,7 +241,11 @@ ORDER BY its_rank, began, writer_id
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """One process that logs into a run; ``rank`` is -1 and ``world_size`` 0 until known."""
+    """One process that logs into a run; ``rank`` is -1 and ``world_size`` 0 until known.
+
+    Attributes:
+        last_seen: its last point, line, start or end, in seconds since 1970 UTC.
+    """
 
     writer_id: str
     label: str
@@ -264,6 +269,13 @@ def list_writers(
 
 def writers_of(question: Question, project: str, run_id: str) -> tuple[Writer, ...]:
     rows = question.rows(_WRITERS, {"project": project, "run_id": run_id})
+    if any(_end_of(row["ended"])[1] == "running" for row in rows):
+        points, lines = last_of_writers(question, project, run_id)
+        for row in rows:
+            if _end_of(row["ended"])[1] == "running":
+                # Points have no writer; writers that log beside each other have a label each.
+                signs = (points.get(row["its_label"], 0), lines.get(row["writer_id"], 0))
+                row["seen"] = max(row["seen"], *signs)
     return tuple(map(_writer, rows))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from stepwell._later import warn_unavailable
 from stepwell._names import text_of
 from stepwell._run_facts import RunFacts
 from stepwell.errors import ArtifactError, ArtifactFileError, UnavailableError
@@ -192,10 +193,12 @@ class LoggingCalls(RunFacts):
 
     def _save_last(self) -> None:
         """Keep the files that `save` must keep as they are at the end."""
-        if self._saved is None:
-            return
         try:
-            self._saved.finish()
+            if self._saved is not None:
+                self._saved.finish()
+            elif not self.__dict__.get("_handed_keys") and self._user_folder.has_files:
+                # A script for Weights & Biases may rely on their upload.
+                warn_unavailable("dir", "the upload of files", self._voice.warn_once)
         except Exception as error:  # The end of a run must not fail on a file that is gone.
             self._voice.warn_once(
                 "save", f"save(): the final state of the files was not kept: {error}"

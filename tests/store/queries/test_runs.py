@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from stepwell_store import CursorError, FilterError, Store
-from stepwell_store.queries import filter_hints, get_run, list_runs, path_hints
+from stepwell_store.queries import filter_hints, get_run, list_runs, list_writers, path_hints
 from stepwell_store.queries.filter import Compare, format_filter
 from stepwell_wire.rows import Event
 from tests.store.made import START_US, event, fresh_project, log, tell, writer
@@ -517,7 +517,24 @@ def test_a_run_was_last_seen_at_its_last_point(store: Store):
     log(store, writer(project), [50_000], loss=[1.0])
     (run,) = list_runs(store, project).items
     assert run.last_seen == at_us(50) / 1e6
-    assert ids(store, project, "seen>1d", now=run.last_seen + 3600) == ["run"]
+    lines = {"stream": "stdout", "lines": [[0, at_us(70), "evaluating"]]}
+    tell(store, writer(project, "run"), event("console", lines))
+    (run,) = list_runs(store, project).items
+    assert run.last_seen == get_run(store, project, "run").last_seen == at_us(70) / 1e6
+
+
+def test_a_writer_was_last_seen_at_its_own_last_point_or_line(store: Store):
+    project = fresh_project()
+    ranks = [writer(project, label=f"rank{rank}") for rank in range(3)]
+    for rank, who in enumerate(ranks):
+        tell(store, who, start(rank=rank))
+        log(store, who, [10_000 * (rank + 1)], loss=[0.5])
+    lines = {"stream": "stdout", "lines": [[0, at_us(90), "evaluating"]]}
+    tell(store, ranks[0], event("console", lines))
+    tell(store, ranks[2], finish())
+    found = {each.label: each.last_seen for each in list_writers(store, project, "run")}
+    expected = {"rank0": at_us(90), "rank1": at_us(20), "rank2": at_us(10)}
+    assert found == {label: moment / 1e6 for label, moment in expected.items()}
 
 
 def test_what_is_no_number_hides_no_operation(store: Store):

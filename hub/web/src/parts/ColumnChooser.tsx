@@ -108,20 +108,20 @@ function Group({ name, choices, columns, onToggle }: GroupProps) {
 }
 
 async function findChoices(project: string, search: string, signal: AbortSignal): Promise<Groups> {
-  const { config, summary } = await findColumnKeys(project, search, LIMIT, signal);
+  const { config, summary, metrics } = await findColumnKeys(project, search, LIMIT, signal);
   const choices = (keys: readonly AttributeKey[]) =>
     keys.map(({ kind, path, run_count }) => ({
       column: `${kind}.${path}`, title: path, note: run_count > 0 ? formatAmount(run_count, "run") : "",
     }));
   // Only of a search: each metric has several.
-  const metrics = search === "" ? [] : summary.filter(({ types }) => types.includes("float"));
+  const withStatistics = search === "" ? [] : metrics;
   const own = OWN_COLUMNS.filter((column) => column.includes(search.toLowerCase()));
   return [
     { name: "Config", choices: choices(config) },
     { name: "Summary", choices: choices(summary) },
     {
       name: "Statistics of metrics",
-      choices: metrics.slice(0, LIMIT / STATISTICS.length).flatMap(({ path }) =>
+      choices: withStatistics.slice(0, LIMIT / STATISTICS.length).flatMap((path) =>
         STATISTICS.map((name) => ({ column: `metric.${path}:${name}`, title: `${path}:${name}`, note: "" })),
       ),
     },

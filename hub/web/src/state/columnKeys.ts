@@ -11,6 +11,8 @@ import { LIKELY_RESULTS } from "./defaultColumns.js";
 export interface ColumnKeys {
   config: readonly AttributeKey[];
   summary: readonly AttributeKey[];
+  /** The names of metrics; only these have statistics. */
+  metrics: readonly string[];
 }
 
 /** The first `limit` of each whose path matches `search`, an RE2 expression; case is ignored. */
@@ -26,7 +28,11 @@ export async function findColumnKeys(
     listAttributes(project, { kind: "summary", search: pattern, limit }, { signal }),
     listMetrics(project, { search: pattern, limit }, { signal }),
   ]);
-  return { config: config.attributes, summary: joinSummary(byHand.attributes, metrics.metrics).slice(0, limit) };
+  return {
+    config: config.attributes,
+    summary: joinSummary(byHand.attributes, metrics.metrics).slice(0, limit),
+    metrics: metrics.metrics.map(({ metric }) => metric),
+  };
 }
 
 /** What the default columns are chosen from: a few keys, and every metric with a likely name. */

@@ -26,6 +26,7 @@ export function useLiveRows(runs: RunsState): void {
     const watching = watchLive(JSON.parse(serialized.peek()), {
       onRuns: refresh.call,
       onMissed: refresh.call,
+      onRun: ({ run_id, last_seen }) => list.seen(new Set([run_id]), last_seen ?? 0),
       onSeries: (news) => values.grow(new Set(news.map(({ run_id }) => run_id))),
       onMetrics(runIds) {
         values.grow(new Set(runIds));

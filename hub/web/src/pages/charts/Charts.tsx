@@ -33,7 +33,10 @@ export function Charts({ project }: { project: string }) {
         expectedRuns: computed(() => (runs.selection.value.mode === "all" ? (runs.list.total.value ?? 0) : 0)),
         highlighted: runs.highlighted,
         onRuns: (isFirst) => (isFirst ? refreshIfShort(runs.list) : runs.list.refresh()),
-        onRun: ({ run_id, state }) => runs.list.patch(run_id, { state }),
+        onRun({ run_id, state, last_seen }) {
+          runs.list.patch(run_id, { state });
+          runs.list.seen(new Set([run_id]), last_seen ?? 0);
+        },
         onPoints(runIds) {
           runs.list.seen(runIds, Date.now() / 1000);
           values.grow(runIds);

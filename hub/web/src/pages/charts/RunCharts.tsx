@@ -16,6 +16,9 @@ interface RunChartsProps {
   onRefresh?(): void;
 }
 
+/** How far the run's last sign of life may be behind before the run is read again. */
+const SEEN_SECONDS = 10;
+
 export function RunCharts({ run, onRefresh }: RunChartsProps) {
   const { project } = run;
   const runs = useMemo(() => signal<readonly RunOverview[]>([run]), [project, run.run_id]);
@@ -41,7 +44,10 @@ export function RunCharts({ run, onRefresh }: RunChartsProps) {
         areRunsKnown: signal(true),
         highlighted: signal(null),
         onRuns: (isFirst) => isFirst || refresh.current?.(),
-        onRun: ({ state }) => state !== latest.current.state && refresh.current?.(),
+        onRun({ state, last_seen }) {
+          const isNews = state !== latest.current.state || (last_seen ?? 0) > (latest.current.last_seen ?? 0) + SEEN_SECONDS;
+          if (isNews) refresh.current?.();
+        },
       }),
     [project, runs],
   );
