@@ -31,7 +31,8 @@ def kept(folder: Path) -> list[tuple[int, float]]:
 
 
 @pytest.mark.slow
-def test_a_data_folder_of_another_daemon(folder: Path) -> None:
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_a_data_folder_of_another_daemon(folder: Path, is_gone: bool) -> None:
     import fcntl
 
     pytest.importorskip("chdb")
@@ -39,11 +40,15 @@ def test_a_data_folder_of_another_daemon(folder: Path) -> None:
     data.mkdir()
     lock = os.open(data / "daemon.lock", os.O_RDWR | os.O_CREAT)
     fcntl.flock(lock, fcntl.LOCK_EX)
-    write_lock_note(lock, "/run/other.sock")
+    other = folder / "other.sock"
+    if not is_gone:
+        other.touch()
+    write_lock_note(lock, str(other))
     done = python(_RUN, STEPWELL_NO_DAEMON="0")
     os.close(lock)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("STEPWELL_SOCKET=/run/other.sock") == 1, "said once, at the start"
+    remedy = "whose socket is gone until" if is_gone else f"STEPWELL_SOCKET={other}"
+    assert done.stderr.count(remedy) == 1, "said once, at the start"
     assert (
         "(the reason is above), but kept on disk; after fixing this, `stepwell sync" in done.stderr
     )
