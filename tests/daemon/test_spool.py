@@ -451,3 +451,18 @@ def test_the_table_of_writers_is_packed_in_the_thread_of_the_disk(tmp_path: Path
     asyncio.run(run())
     assert threads
     assert threading.current_thread() not in threads
+
+
+def test_frames_that_are_written_again_after_a_kill_keep_their_schema(tmp_path: Path) -> None:
+    """It was defined after the writer's description, and only there."""
+
+    async def run() -> None:
+        async with spool_that_dies(tmp_path, Disk()) as (spool, all_durable):
+            state = new_writer(spool)
+            for records in (schema_event() + row(1), schema_event(number=2), row(2, schema=2)):
+                append(spool, state, records)
+                await all_durable()
+        async with spool_running(tmp_path) as spool:
+            assert steps_in(spooled_in(spool)) == [1, 2]
+
+    asyncio.run(run())

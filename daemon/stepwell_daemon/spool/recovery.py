@@ -9,7 +9,7 @@ valid and continue at their writer's high-water mark are written again.
 import itertools
 import logging
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from stepwell_daemon.spool.writers_table import FILE, load_writers
 from stepwell_daemon.writer_packing import describe, unpack_description
 from stepwell_daemon.writer_state import WriterState
 from stepwell_wire.errors import MalformedRecordsError
+from stepwell_wire.rows import decode_records
 
 logger = logging.getLogger("stepwell_daemon.spool")
 
@@ -232,6 +233,12 @@ def _describe(item: SpoolRecord, found: RecoveredSpool) -> None:
 
 def _advance(state: WriterState, item: SpoolRecord) -> None:
     state.read_back(item.position, item.raw_bytes, item.flags, seen_at=item.time_us / 1e6)
+    if item.flags & record.DEFINES:
+        # Frames that are written again go to a new segment, whose readers know only the
+        # description before them.
+        with suppress(MalformedRecordsError, ValueError):
+            _, defined = decode_records(item.content(), dict(state.schemas))
+            state.learn(defined)
 
 
 def _salvage(segment: SegmentFile, item: SpoolRecord, found: RecoveredSpool) -> None:
