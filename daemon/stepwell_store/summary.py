@@ -5,11 +5,11 @@
 The last value is the last one that is not None. A metric with only None has no value.
 
 A metric with defined operations has a dict of them, ``{"min": 0.1}``, as in wandb. ``last`` alone
-gives the plain value, also ``copy`` of former clients; ``none`` leaves the metric out. If a metric
-has floats and other values, its operations are those of the floats; without operations, the kind
-that was logged last counts. A value that was set (or deleted) by hand is valid until the next log
-of its metric, not counting None. If several writers log one metric, the latest
-step counts, then the latest time. ``_step``, ``_timestamp`` and ``_runtime`` are added.
+gives the plain value, also ``copy`` of former clients; ``none`` leaves out what is logged. If a
+metric has floats and other values, its operations are those of the floats; without operations, the
+kind that was logged last counts. A value that was set (or deleted) by hand is valid until the next
+log of its metric, not counting None; with ``none`` it stays. If several writers log one metric, the
+latest step counts, then the latest time. ``_step``, ``_timestamp`` and ``_runtime`` are added.
 
 The summary is computed from stored rows only. So it is the same while a run is running, after a
 kill, after ``finish`` and over resumes. Filters compare the same values inside the store

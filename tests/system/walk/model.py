@@ -150,10 +150,11 @@ class ModelRun:
         latest: dict[str, int] = {}
         for metric, logged in self.metrics().items():
             values = [each for each in logged if each.value is not None]
-            if not values:
-                continue
+            definition = self._definition(metric)
+            if not values or "none" in (definition.get("summary") or []):
+                continue  # With "none", a value that was set by hand stays.
             latest[metric] = max(each.moment for each in values)
-            value = _summed_up(values, self._definition(metric))
+            value = _summed_up(values, definition)
             if value is not None:
                 found[metric] = value
         for name, (moment, value) in self.by_hand.items():
@@ -193,8 +194,6 @@ def _summed_up(values: list[Value], definition: dict[str, Any]) -> Any:
     points = [each for each in values if each.is_point]
     others = [each for each in values if not each.is_point]
     operations = definition.get("summary") or []
-    if "none" in operations:
-        return None
     found = dict(_operated(operations, definition.get("goal"), points)) if points else {}
     if found and list(found) != ["last"]:
         return found
