@@ -216,6 +216,7 @@ def test_a_project_with_only_a_report_is_found_in_the_list(page: Page, site: Sit
     page.get_by_label("Search projects").fill("PLANS")
     expect(page.get_by_role("link", name="with a run")).to_have_count(0)
     others.get_by_role("link", name="plans alone").click()
-    page.get_by_role("link", name="Reports").click()
-    expect(page.get_by_role("link", name="Plan")).to_be_visible()
+    page.get_by_role("link", name="Reports", exact=True).click()
+    # Exactly: the name of the project contains it.
+    expect(page.get_by_role("link", name="Plan", exact=True)).to_be_visible()
     assert findings(page) == []

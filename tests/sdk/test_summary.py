@@ -420,7 +420,7 @@ def test_a_medium_inside_a_nested_value_is_kept_once(offline: Start) -> None:
     assert staged_in(run) == {picture["blob"], pictures["items"][0]["blob"]}
     assert run.summary["best"] == {"acc": 0.9, "picture": picture}
     assert run.summary["all"] == pictures
-    run.summary["again"] = run.summary["best"]  # What was read names the bytes and is no medium.
+    run.summary["again"] = run.summary["best"]  # A value that was read refers to stored bytes.
     assert not read_journal(run._journal_dir).texts("again.picture")
 
 

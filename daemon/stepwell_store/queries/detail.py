@@ -74,7 +74,7 @@ def get_run(store: Store, project: str, run_id: str, *, limits: Limits = DEFAULT
     ref = RunRef(project, run_id)
     is_running = state is not None and state.state == "running"
     lines = last_lines(question, [(project, run_id)] if is_running else [])
-    last_sign = max(last_point, *lines.values()) if lines else last_point
+    last_sign = max((last_point, *lines.values()))
     overview = overview_of(ref, state or NO_WRITERS, nest(held.get("run", ())), last_sign)
     summary = add_automatic(
         summarise(statistics, texts.get((project, run_id), {}), defined, held.get("summary", ())),

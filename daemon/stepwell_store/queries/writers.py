@@ -269,13 +269,12 @@ def list_writers(
 
 def writers_of(question: Question, project: str, run_id: str) -> tuple[Writer, ...]:
     rows = question.rows(_WRITERS, {"project": project, "run_id": run_id})
-    if any(_end_of(row["ended"])[1] == "running" for row in rows):
+    if running := [row for row in rows if _end_of(row["ended"])[1] == "running"]:
         points, lines = last_of_writers(question, project, run_id)
-        for row in rows:
-            if _end_of(row["ended"])[1] == "running":
-                # Points have no writer; writers that log beside each other have a label each.
-                signs = (points.get(row["its_label"], 0), lines.get(row["writer_id"], 0))
-                row["seen"] = max(row["seen"], *signs)
+        for row in running:
+            # Points have no writer; writers that log beside each other have a label each.
+            signs = (points.get(row["its_label"], 0), lines.get(row["writer_id"], 0))
+            row["seen"] = max(row["seen"], *signs)
     return tuple(map(_writer, rows))
 
 

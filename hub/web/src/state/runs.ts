@@ -26,7 +26,7 @@ import {
 
 /** `c=auto` stands for columns that the page chooses. */
 const AUTO_COLUMNS = ["auto"] as const;
-/** Runs that never log a number are not asked about for ever. */
+/** The columns are chosen again at most so often: some projects never have results. */
 const LOOKS_MAX = 100;
 
 export const RUNS_FIELDS = {

@@ -1,7 +1,7 @@
 /**
  * The boxes of an image, as `Image(boxes=…)` keeps them. Pure.
  *
- * A script may log anything there: what is no box is left out.
+ * A script may log anything there. Only valid boxes are drawn.
  */
 import { isValueMap, type Value, type ValueMap } from "../../api/values.js";
 import { formatNumber } from "../../parts/format.js";

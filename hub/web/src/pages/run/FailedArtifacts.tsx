@@ -2,17 +2,20 @@
 import { isValueMap, type ValueMap } from "../../api/values.js";
 import { formatMoment } from "../../parts/format.js";
 
+/** In the metadata, from the daemon. */
+const PATH = "failed_artifacts";
+
 export function hasFailedArtifacts(metadata: ValueMap): boolean {
-  return isValueMap(metadata["failed_artifacts"]);
+  return isValueMap(metadata[PATH]);
 }
 
-/** What is left of the metadata for a tree beside `FailedArtifacts`. */
+/** The metadata without what `FailedArtifacts` shows. */
 export function withoutFailedArtifacts(metadata: ValueMap): ValueMap {
-  return Object.fromEntries(Object.entries(metadata).filter(([path]) => path !== "failed_artifacts"));
+  return Object.fromEntries(Object.entries(metadata).filter(([path]) => path !== PATH));
 }
 
 export function FailedArtifacts({ metadata }: { metadata: ValueMap }) {
-  const failed = metadata["failed_artifacts"];
+  const failed = metadata[PATH];
   if (!isValueMap(failed)) return null;
   return (
     <section class="card warning" aria-label="Failed artifacts">
