@@ -1,4 +1,4 @@
-"""Pictures, a histogram, a table and text in one run.
+"""Pictures, a video, a sound, a histogram, a table and text in one run.
 
 stepwell run -- python examples/media.py
 """
@@ -24,6 +24,16 @@ with stepwell.init(project="media") as run:
                 "noise": stepwell.Histogram(noisy - wave),
             }
         )
+    turned = [across * np.cos(angle) + down * np.sin(angle) for angle in np.linspace(0, np.pi, 24)]
+    film = np.stack([(np.sin(8 * each) + 1) / 2 for each in turned])[:, None]  # One grey channel.
+    seconds = np.arange(16_000) / 16_000
+    tone = 0.3 * np.sin(2 * np.pi * (220 + 110 * seconds) * seconds)
+    run.log(
+        {
+            "turning": stepwell.Video(film, fps=12, caption="half a turn"),
+            "rising": stepwell.Audio(tone, sample_rate=16_000, caption="one second"),
+        }
+    )
     table = stepwell.Table(columns=["picture", "angle", "mean", "is_steep"])
     for number in range(5):
         angle = number / 5 * np.pi

@@ -79,7 +79,14 @@ BLOB_BYTES_MAX_DEFAULT: Final = 4 << 30
 """Staged bytes of one writer."""
 
 PIXELS_MAX: Final = 1 << 27
-"""Pixels of a picture: what a worker of the daemon can encode within its memory by default."""
+"""Pixels of a picture, or of all frames of a video: what a worker of the daemon can encode within
+its memory by default."""
+
+VIDEO_SIDE_MAX: Final = 16_383
+"""Pixels on each side of a video: the limit of WebP."""
+
+FPS_MAX: Final = 1000.0
+"""Frames a second of a video: its encoder counts in milliseconds."""
 
 BLOBS_PER_OFFER_MAX: Final = 64
 

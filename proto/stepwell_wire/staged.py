@@ -33,6 +33,7 @@ MAGIC: Final = b"SWBLOB1\n"
 FOOTER: Final = struct.Struct("<IIQII8s")
 
 PIXELS: Final = "pixels"  # {"shape": [height, width, channels], "format": "png"}; uint8, rows first
+FRAMES: Final = "frames"  # {"shape": [frames, height, width, channels], "fps": 4.0}; uint8
 FILE: Final = "file"  # {"media_type": str}: kept as it is, after a look at what it is
 TEXT: Final = "text"  # {"media_type": str}: UTF-8, kept as it is
 TABLE: Final = "table"  # {}: rows in columns, see `table_rows`
@@ -46,7 +47,7 @@ class StagedHeader(NamedTuple):
     """The header of a staged file.
 
     Attributes:
-        kind: how the payload is to be read: ``pixels``, ``file``, ``text``.
+        kind: how the payload is to be read: ``pixels``, ``frames``, ``file``, ``text``, ``table``.
         about: other facts for reading it, by kind.
         payload_bytes: size of the payload, which begins at offset 0.
         payload_crc32: its zlib CRC-32.

@@ -1,13 +1,16 @@
-"""Media from files or texts, kept as they are. A path is read when it is logged."""
+"""Media from files, texts and arrays. A path is read when it is logged."""
 
+import io
 import os
 from typing import Any, ClassVar, Final
 
 from stepwell._argument_names import checks_names
 from stepwell._media import Media
 from stepwell._names import Warn
+from stepwell._pixels import is_array
+from stepwell._recordings import Frames, checked_fps, frames_of_array, wav_of_array
 from stepwell._staging import Stage
-from stepwell_wire.staged import FILE, TEXT
+from stepwell_wire.staged import FILE, FRAMES, TEXT
 
 _VIDEO: Final = {
     "mp4": "video/mp4",
@@ -37,55 +40,182 @@ _MOLECULE: Final = dict.fromkeys(
 
 
 class FileMedia(Media):
-    """A file by its path. Data that need an encoder are not kept yet.
+    """A file by its path, or an open file with its type.
 
     Raises:
-        ValueError: The ending of the file's name is unknown for its kind.
+        ValueError: The ending of the file's name, or the type, is unknown for its kind.
     """
 
     endings: ClassVar[dict[str, str]] = {}
+    type_parameter: ClassVar[str] = "file_type"
 
     def __init__(self, *values: Any, **named: Any) -> None:
         super().__init__(*values, **named)
         data = self.given.get(self.parameters[0])
         self._path: str | None = None
+        self._bytes: bytes | None = None
         self._media_type = ""
         if isinstance(data, str | os.PathLike):
             self._path = os.fspath(data)
             self.format, self._media_type = self._kind_of(self._path)
-        self.is_kept = self._path is not None
+        elif self.type_parameter in self.parameters and (content := _content_of(data)) is not None:
+            self.format, self._media_type = self._kind_of("")
+            self._bytes = content
+        self.is_kept = self._path is not None or self._bytes is not None
 
     def _kind_of(self, path: str) -> tuple[str, str]:
-        given = self.given.get("file_type") or self.given.get("format")
+        given = self.given.get(self.type_parameter)
         name = f".{given}" if given else os.path.basename(path).lower()
         for ending, media_type in self.endings.items():
             if name.endswith(f".{ending}"):
                 return ending, media_type
+        known = ", ".join(self.endings)
+        if not path:
+            raise ValueError(
+                f"{type(self).__name__}: the type of an open file is unknown; pass "
+                f"{self.type_parameter}, one of {known}"
+            )
         raise ValueError(
             f"{type(self).__name__}: {path}: expected a name that ends in one of "
-            f"{', '.join(self.endings)}; rename it, or pass its type as an argument"
+            f"{known}; rename it, or pass its type as an argument"
         )
 
     def described(self, stage: Stage | None, warn: Warn) -> dict[str, Any]:
-        if self._path is None or stage is None:
+        if not self.is_kept or stage is None:
             return super().described(stage, warn)
         about: dict[str, Any] = {"_type": self.type, "format": self.format}
-        about |= stage.keep_file(FILE, {"media_type": self._media_type}, self._path)
-        return about | self.caption_field()
+        return about | self._staged(stage, warn) | self.caption_field()
+
+    def _staged(self, stage: Stage, warn: Warn) -> dict[str, Any]:
+        """Stage the content and return the facts for the row."""
+        what = {"media_type": self._media_type}
+        if self._path is not None:
+            return stage.keep_file(FILE, what, self._path)
+        return stage.keep(FILE, what, [self._bytes or b""])
+
+
+def _content_of(data: Any) -> bytes | None:
+    """Return the bytes that ``data`` is, or that an open file has; None for other values."""
+    if isinstance(data, bytes | bytearray):
+        return bytes(data)
+    if isinstance(data, io.BytesIO):
+        return data.getvalue()  # Its writer may have left it at its end.
+    if isinstance(data, io.BufferedIOBase):
+        return data.read()
+    if isinstance(data, io.TextIOBase):
+        return data.read().encode("utf-8", "replace")
+    return None
 
 
 class Video(FileMedia):
+    """A video.
+
+    Args:
+        data_or_path: the path of a file, an open file or ``io.BytesIO`` with ``format``, or a
+            numpy array or torch tensor: frames × channels × height × width, 1 to 4 channels. An
+            array with one more axis at the start holds several videos, which are put beside each
+            other. Values become pixels as those of `Image` do. They are copied at once; a path is
+            read when the video is logged.
+        caption: the line below it.
+        fps: frames a second of an array, up to 1000; default 4.
+        format: the type of an open file: ``mp4``, ``webm``, ``ogg`` or ``gif``. An array becomes
+            an animated WebP, whatever is given.
+
+    Raises:
+        TypeError: The values of an array are no numbers, or ``data_or_path`` is none of these.
+        ValueError: An invalid shape, ``fps`` or ending; the message says what was expected.
+    """
+
     type = "video-file"
     list_type = "videos"
     parameters = ("data_or_path", "caption", "fps", "format")
     endings = _VIDEO
+    type_parameter = "format"
+
+    def __init__(self, *values: Any, **named: Any) -> None:
+        super().__init__(*values, **named)
+        self._frames: Frames | None = None
+        self._notes: list[str] = []
+        if self.is_kept:
+            return
+        self._fps = checked_fps(self.given.get("fps"))
+        self._frames = frames_of_array(
+            _array_for(self, self.given.get("data_or_path")), self._notes.append
+        )
+        self.format = "webp"
+        self.is_kept = True
+
+    def _staged(self, stage: Stage, warn: Warn) -> dict[str, Any]:
+        if self._frames is None:
+            return super()._staged(stage, warn)
+        _say(self, self._notes, warn)
+        data, shape = self._frames
+        kept = {"shape": list(shape), "fps": self._fps}
+        found = stage.keep(FRAMES, kept, [memoryview(data).cast("B")])
+        return found | {"width": shape[2], "height": shape[1]}
 
 
 class Audio(FileMedia):
+    """A sound.
+
+    Args:
+        data_or_path: the path of a file, or a numpy array of samples, or samples × channels; a
+            torch tensor has its channels first. Floats are in [-1, 1]; int16, int32 and uint8 have
+            their whole range. It becomes a WAV file of 16 bits at once; a path is read when the
+            sound is logged.
+        sample_rate: samples a second; needed for an array.
+        caption: the line below it.
+
+    Raises:
+        TypeError: The values of an array are no numbers, or ``data_or_path`` is none of these.
+        ValueError: An invalid shape, sample rate or ending; the message says what was expected.
+    """
+
     type = "audio-file"
     list_type = "audio"
     parameters = ("data_or_path", "sample_rate", "caption")
     endings = _AUDIO
+
+    def __init__(self, *values: Any, **named: Any) -> None:
+        super().__init__(*values, **named)
+        self._wav: list[Any] = []
+        self._notes: list[str] = []
+        if self.is_kept:
+            return
+        data = _array_for(self, self.given.get("data_or_path"))
+        self._wav = wav_of_array(data, self.given.get("sample_rate"), self._notes.append)
+        self.format, self._media_type = "wav", _AUDIO["wav"]
+        self.is_kept = True
+
+    def _staged(self, stage: Stage, warn: Warn) -> dict[str, Any]:
+        if not self._wav:
+            return super()._staged(stage, warn)
+        _say(self, self._notes, warn)
+        return stage.keep(FILE, {"media_type": self._media_type}, self._wav)
+
+
+def _array_for(medium: Media, data: Any) -> Any:
+    """Return ``data`` as an array or a tensor.
+
+    Raises:
+        TypeError: It is neither that nor a list.
+    """
+    if isinstance(data, list | tuple):
+        import numpy
+
+        return numpy.array(data)
+    if is_array(data):
+        return data
+    raise TypeError(
+        f"{type(medium).__name__}: expected an array, a tensor or a path, not a "
+        f"{type(data).__name__}"
+    )
+
+
+def _say(medium: Media, notes: list[str], warn: Warn) -> None:
+    name = type(medium).__name__
+    for note in notes:
+        warn(f"{name.lower()} {note.split()[-1]}", f"{name}: {note}; see docs/logging.md")
 
 
 class Object3D(FileMedia):

@@ -28,7 +28,20 @@ class Pixels(NamedTuple):
 
 
 def is_array(value: Any) -> bool:
-    return _is_tensor(value) or hasattr(value, "__array__") or hasattr(value, "__array_interface__")
+    return is_torch(value) or hasattr(value, "__array__") or hasattr(value, "__array_interface__")
+
+
+def is_torch(value: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def array_of_tensor(tensor: Any) -> Any:
+    """Return a torch tensor's values as a numpy array on the CPU."""
+    tensor = tensor.detach().cpu()
+    if str(tensor.dtype) == "torch.bfloat16":
+        tensor = tensor.float()  # numpy has no such type.
+    return tensor.numpy()
 
 
 def is_pil(value: Any) -> bool:
@@ -60,20 +73,16 @@ def pixels_of_array(value: Any, *, mode: str | None, normalize: bool, note: Note
     """
     import numpy
 
-    is_tensor = _is_tensor(value)
+    is_tensor = is_torch(value)
     if is_tensor:
-        value = value.detach().cpu()
-        if str(value.dtype) == "torch.bfloat16":
-            value = value.float()  # numpy has no such type.
-        value = value.numpy()
-    array = numpy.asarray(value)
-    array = _shaped(array, is_tensor=is_tensor)
+        value = array_of_tensor(value)
+    array = _shaped(numpy.asarray(value), is_tensor=is_tensor)
     height, width, channels = array.shape
     if mode is not None and CHANNELS_OF_MODE[mode] != channels:
         raise ValueError(
             f"Image: mode {mode} has {CHANNELS_OF_MODE[mode]} channels and the array {channels}"
         )
-    return Pixels(_as_bytes(array, normalize=normalize, note=note), height, width, channels)
+    return Pixels(as_uint8(array, normalize=normalize, note=note), height, width, channels)
 
 
 def pixels_of_pil(picture: Any, *, mode: str | None) -> Pixels:
@@ -115,11 +124,6 @@ def check_mode(mode: Any) -> str | None:
     return mode  # type: ignore[no-any-return]
 
 
-def _is_tensor(value: Any) -> bool:
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(value, torch.Tensor)
-
-
 def _nearest_mode(picture: Any) -> str:
     if picture.mode in ("1", "I", "F", "I;16"):
         return "L"
@@ -159,8 +163,15 @@ def _check_sides(height: int, width: int) -> None:
         )
 
 
-def _as_bytes(array: Any, *, normalize: bool, note: Note) -> Any:
-    """Return a contiguous uint8 copy of ``array``."""
+def as_uint8(array: Any, *, normalize: bool, note: Note, what: str = "Image") -> Any:
+    """Return a contiguous uint8 copy of ``array``, converted as docs/logging.md says.
+
+    Args:
+        what: the caller, for the error.
+
+    Raises:
+        TypeError: Its values are no numbers.
+    """
     import numpy
 
     kind = array.dtype.kind
@@ -175,7 +186,7 @@ def _as_bytes(array: Any, *, normalize: bool, note: Note) -> Any:
         return numpy.ascontiguousarray(array.clip(0, 255).astype(numpy.uint8))
     if kind == "f":
         return _of_floats(array, normalize=normalize, note=note)
-    raise TypeError(f"Image: an array of {array.dtype}; expected bool, integers or floats")
+    raise TypeError(f"{what}: an array of {array.dtype}; expected bool, integers or floats")
 
 
 def _of_floats(array: Any, *, normalize: bool, note: Note) -> Any:

@@ -74,6 +74,49 @@ def test_pixels_that_cannot_be_are_unusable(tmp_path: Path, about: dict[str, Any
     assert answer.keys() == {"unusable"}
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_frames_become_an_animated_picture(tmp_path: Path, channels: int) -> None:
+    pixels = np.zeros((3, 20, 30, channels), np.uint8)
+    for number in range(3):
+        pixels[number] = 60 * number + 60
+    about = {"shape": list(pixels.shape), "fps": 3}
+    answer, content = made(tmp_path, pixels.tobytes(), "frames", **about)
+    assert (answer["media_type"], answer["width"], answer["height"]) == ("image/webp", 30, 20)
+    durations, levels = [], []
+    with Image.open(io.BytesIO(content)) as film:
+        assert (film.n_frames, film.info["loop"]) == (3, 0)  # type: ignore[attr-defined]
+        for number in range(3):
+            film.seek(number)
+            levels.append(np.asarray(film.convert("RGB"))[10, 10, 0].item())
+            durations.append(film.info["duration"])
+    assert durations == [333, 334, 333]
+    assert levels == pytest.approx([60, 120, 180], abs=4)
+
+
+def test_a_video_may_have_one_frame_only(tmp_path: Path) -> None:
+    answer, content = made(tmp_path, bytes(12), "frames", shape=[1, 2, 2, 3], fps=4.0)
+    assert answer["media_type"] == "image/webp"
+    assert Image.open(io.BytesIO(content)).size == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"shape": [1, 2, 2, 4], "fps": 4},
+        {"shape": [2, 2, 3], "fps": 4},
+        {"shape": [-1, -2, 2, 3], "fps": 4},
+        {"shape": [1, 2, 2, 3], "fps": 0},
+        {"shape": [1, 2, 2, 3], "fps": "4"},
+        {"shape": [1, 2, 2, 3]},
+        {"shape": [1, 12, 1, 1], "fps": float("nan")},
+        {"shape": [1 << 40, 1 << 40, 1, 3], "fps": 4},
+    ],
+)
+def test_frames_that_cannot_be_are_unusable(tmp_path: Path, about: dict[str, Any]) -> None:
+    answer, _ = made(tmp_path, bytes(12), "frames", **about)
+    assert answer.keys() == {"unusable"}
+
+
 def test_webp_that_needs_more_memory_than_there_is_becomes_png(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,10 +65,22 @@ def test_each_class_of_media_that_is_not_kept_says_so(desk: Desk) -> None:
     done = desk.run(
         "import wandb\nimport numpy as np\nrun = wandb.init(project='p')\n"
         "for _ in range(2):\n"
-        "    run.log({'v': wandb.Video(np.zeros((2, 3, 4, 4), dtype='uint8'))})\n"
-        "    run.log({'a': wandb.Audio(np.zeros(8), sample_rate=8)})\n"
+        "    run.log({'o': wandb.Object3D(np.zeros((8, 3)))})\n"
+        "    run.log({'m': wandb.Molecule.from_smiles('CO')})\n"
     )
-    assert [line.split()[1] for line in later(done.stderr)] == ["Video()", "Audio()"]
+    assert [line.split()[1] for line in later(done.stderr)] == ["Object3D()", "Molecule()"]
+
+
+def test_videos_and_sounds_of_arrays_are_kept(desk: Desk) -> None:
+    done = desk.run(
+        "import wandb\nimport numpy as np\nrun = wandb.init(project='p')\n"
+        "film = np.zeros((2, 3, 4, 4), dtype='uint8')\n"
+        "run.log({'v': wandb.Video(film, fps=2, format='gif'), 'a': wandb.Audio(np.zeros(8), 8)})\n"
+        "run.log({'v': [wandb.Video(film), wandb.Video(film)]})\n"
+    )
+    assert later(done.stderr) == []
+    kinds = sorted(blob.header.kind for blob in desk.daemon.blobs.values())
+    assert kinds == ["file", "frames", "frames", "frames"]
 
 
 def test_what_only_records_says_so_once_and_goes_on(desk: Desk) -> None:
@@ -344,7 +356,7 @@ def test_one_process_of_a_job_says_what_holds_for_all(desk: Desk) -> None:
         import wandb
         run = wandb.init(project="p", save_code=True)
         run.save("*.pt")
-        run.log({"x": wandb.Video([1])})
+        run.log({"x": wandb.Molecule.from_smiles("CO")})
     """
     lines = []
     for rank in "01":

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from stepwell_wire.limits import PIXELS_MAX
-from stepwell_wire.staged import FILE, PIXELS, TABLE, TEXT, StagedHeader
+from stepwell_wire.limits import FPS_MAX, PIXELS_MAX, VIDEO_SIDE_MAX
+from stepwell_wire.staged import FILE, FRAMES, PIXELS, TABLE, TEXT, StagedHeader
 
 _READ_BYTES: Final = 1 << 20
 _MODES: Final = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
@@ -94,6 +94,54 @@ def make_pixels(header: StagedHeader, source: IO[bytes], target: Path) -> Made:
             raise  # The disk.
         raise UnusableError(f"{width} × {height} pixels as {name}: {error}") from error
     return Made(_OF_BROWSERS[encoder], width, height)
+
+
+def make_frames(header: StagedHeader, source: IO[bytes], target: Path) -> Made:
+    """Encode the frames of a video as an animated WebP, which repeats for ever."""
+    from PIL import Image
+
+    shape, fps = header.about.get("shape"), header.about.get("fps")
+    if (
+        not isinstance(shape, list)
+        or len(shape) != 4
+        or not all(isinstance(each, int) and each > 0 for each in shape)
+        or shape[3] not in _MODES
+        or max(shape[1], shape[2]) > VIDEO_SIDE_MAX
+        or shape[0] * shape[1] * shape[2] > PIXELS_MAX
+        or shape[0] * shape[1] * shape[2] * shape[3] != header.payload_bytes
+    ):
+        raise UnusableError(
+            f"frames of shape {shape} in {header.payload_bytes} bytes; expected frames × height × "
+            f"width × 1 to 4 channels, at most {PIXELS_MAX:,} pixels in all, and at most "
+            f"{VIDEO_SIDE_MAX:,} on each side"
+        )
+    if not isinstance(fps, int | float) or not 0.0 < fps <= FPS_MAX:
+        raise UnusableError(f"{fps!r} frames a second; expected at most {FPS_MAX:g}")
+    count, height, width, channels = shape
+    size = height * width * channels
+    first, *others = [
+        Image.frombytes(_MODES[channels], (width, height), source.read(size)) for _ in range(count)
+    ]
+    # Places in whole milliseconds, so that the rounding of durations does not add up.
+    ends = [round(1000.0 * (place + 1) / fps) for place in range(count)]
+    durations = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+    try:
+        # Method 2 takes a third of the time of the default; files become 5 % larger.
+        first.save(
+            target,
+            "WEBP",
+            save_all=True,
+            append_images=others,
+            duration=durations,
+            loop=0,
+            quality=80,
+            method=2,
+        )
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # The disk.
+        raise UnusableError(f"{count} frames of {width} × {height} pixels: {error}") from error
+    return Made("image/webp", width, height)
 
 
 def make_file(header: StagedHeader, source: IO[bytes], target: Path) -> Made:
@@ -179,6 +227,7 @@ def _copy(source: IO[bytes], size: int, target: Path) -> None:
 
 MAKERS: Final[Mapping[str, Maker]] = {
     PIXELS: make_pixels,
+    FRAMES: make_frames,
     FILE: make_file,
     TEXT: make_text,
     TABLE: make_table,
