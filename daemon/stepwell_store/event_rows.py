@@ -31,6 +31,7 @@ from stepwell_wire.staged import is_digest
 RUNNING: Final = "running"
 _OLDER_THAN_ANY: Final = 1
 """The version of a generated name; any given name, also an earlier one, has a higher version."""
+_RANKS_MAX: Final = 2**17
 _Row = tuple[Any, ...]
 _Layout = tuple[tuple[str, str], ...]
 
@@ -124,7 +125,20 @@ def _start(writer: WriterInfo, event: Event) -> _Made:
     if name and not resumed:  # A resumed run keeps a name that was given in the meantime.
         version = _OLDER_THAN_ANY if body.get("name_is_made") else event.time_us
         made.append(_attribute(writer, "run", "name", str(name), version))
+    version = _version_of_rank(_integer(body.get("rank"), -1), event.time_us)
+    for path, value in flatten(body.get("facts") or {}):
+        made.append(_attribute(writer, "run", path, value, version))
     return made
+
+
+def _version_of_rank(rank: int, time_us: int) -> int:
+    """Return the version of what a rank above 0 says about the run at its start.
+
+    It is below that of all other facts since 1988, so these replace it: facts of rank 0, edits. Of
+    several ranks the lowest counts, and of its starts the latest. Only a generated name is below.
+    """
+    level = _RANKS_MAX - min(max(rank, 1), _RANKS_MAX - 1)
+    return level << 32 | min(max(time_us // 1_000_000, 0), 2**32 - 1)
 
 
 def _finish(writer: WriterInfo, event: Event) -> _Made:

@@ -129,6 +129,7 @@ def start_run(
             voice=voice,
             memory=memory,
             files_parent=files_parent,
+            follows_rank_0=place.rank > 0 and wanted.primary is None,
         )
     except BaseException:
         memory.close()

@@ -371,7 +371,8 @@ class Recording:
         self.label = child_label(self.label, "fork")
         self.primary = False
         self._pid = os.getpid()
-        self._start.pop("name", None)
+        for name in ("name", "facts"):
+            self._start.pop(name, None)
         self.sender = self._make_sender()
         self.writer.wake = self.sender.wake
         self.writer.begin_in_child(self._make_journal)

@@ -67,6 +67,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         memory: Memory | None = None,
         files_parent: Path | None = None,
         files_dir: str | None = None,
+        follows_rank_0: bool = False,
     ) -> None:
         self._settings = settings
         self._id = run_id
@@ -103,6 +104,8 @@ class Run(UsingCalls, LaterCalls, OtherNames):
             start["name"] = name
             if not settings.name:
                 start["name_is_made"] = True
+        elif follows_rank_0:
+            start |= _facts_of_follower(settings, name)
         self._trial = _trial_of(run_id)
         if self._trial is not None:
             start["sweep"] = self._trial.place
@@ -380,8 +383,8 @@ class Run(UsingCalls, LaterCalls, OtherNames):
             self._config._allow_changes()
         about = given_facts(settings)
         about["sweep"] = None if self._trial is None else self._trial.sweep_id
-        # Only one writer sends the facts of the run. The ranks of other nodes do not know the
-        # earlier facts, and would undo edits made on the page.
+        # Only one writer sends the facts of the run so. The ranks of other nodes do not know the
+        # earlier facts, and would undo edits made on the page: see `_facts_of_follower`.
         primary = self._recording.primary
         given = {name: value for name, value in about.items() if primary and value is not None}
         before, self._about = self._about, {**self._about, **given}
@@ -469,6 +472,16 @@ class Run(UsingCalls, LaterCalls, OtherNames):
     def _check_running(self, call: str) -> None:
         if self.finished:
             raise RunFinishedError(self._id, call)
+
+
+def _facts_of_follower(settings: Settings, name: str) -> dict[str, Any]:
+    """Return what a rank above 0 says about the run; what rank 0 says replaces it in the store.
+
+    They are in the event `start`, not in `run`: daemons of older releases ignore them there.
+    """
+    given = {fact: value for fact, value in given_facts(settings).items() if value is not None}
+    facts: dict[str, Any] = {"facts": given} if given else {}
+    return facts if settings.name else {**facts, "name": name, "name_is_made": True}
 
 
 def _trial_of(run_id: str) -> "Trial | None":

@@ -467,7 +467,9 @@ def test_ranks_share_a_run_and_keep_their_labels(folder: Path) -> None:
         }
         starts = daemon.events("start")
         assert [event.body["rank"] for event in starts] == [0, 1, 2]
-        assert [event.body.get("name") is not None for event in starts] == [True, False, False]
+        assert {(event.body["name"], event.body["name_is_made"]) for event in starts} == {
+            (told[0][1], True)
+        }
         assert len(daemon.events("metadata")) == 1
         assert daemon.events("summary") == []
 

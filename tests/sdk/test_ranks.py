@@ -1,10 +1,14 @@
 """Which processes are one job, and what names it, by what launchers put in the environment."""
 
+from typing import Any
+
 import pytest
 
 import stepwell
 from stepwell._ranks import Place, find_place
+from stepwell.testing import RecordingDaemon
 from tests.sdk.conftest import Start
+from tests.sdk.forks import in_fork
 
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "none", "LOCAL_RANK": "0", "MASTER_ADDR": "n0"}
 SLURM = {"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0"}
@@ -85,3 +89,59 @@ def test_ranks_with_ids_of_their_own_are_runs_of_their_own(
         run = start(mode="offline", settings={"primary": True}, **more)
         assert (run.id, run.name, run.group) == (f"job-{rank}", f"rank-{rank}", "job")
         run.finish()
+
+
+def as_rank(monkeypatch: pytest.MonkeyPatch, rank: int) -> None:
+    for name, value in {**TORCHRUN, "TORCHELASTIC_RUN_ID": "j", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("RANK", str(rank))
+
+
+def test_a_rank_above_0_says_what_its_run_is_after_rank_0(
+    start: Start, daemon: RecordingDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_rank(monkeypatch, 1)
+    given: dict[str, Any] = {"name": "n", "group": "g", "notes": "o", "job_type": "eval"}
+    run = start(id="own", tags=["t"], config={"lr": 0.1}, **given)
+    run.finish()
+    body = daemon.events("start")[0].body
+    assert body["facts"] == {**given, "tags": ["t"]}
+    assert "name" not in body
+    assert not daemon.events("run"), "such a row is as new as that of rank 0"
+    assert daemon.events("config")[0].body["set"] == {"lr": 0.1}
+
+
+def test_a_run_of_a_rank_above_0_without_a_name_gets_one(
+    start: Start, daemon: RecordingDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_rank(monkeypatch, 1)
+    run = start(id="own")
+    run.finish()
+    body = daemon.events("start")[0].body
+    assert (body["name"], body["name_is_made"]) == (run.name, True)
+    assert "facts" not in body
+
+
+def test_a_process_that_is_not_primary_by_its_settings_says_nothing_of_the_run(
+    start: Start, daemon: RecordingDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_rank(monkeypatch, 1)
+    start(id="own", name="n", group="g", settings={"primary": False}).finish()
+    assert not {"name", "facts"} & set(daemon.events("start")[0].body)
+
+
+def test_a_copy_of_a_rank_s_run_in_another_process_says_nothing_of_the_run(
+    start: Start, daemon: RecordingDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_rank(monkeypatch, 1)
+    run = start(id="own", name="n")
+
+    def log_in_child() -> None:
+        run.log({"x": 1})
+        run.finish()
+
+    assert in_fork(log_in_child) == 0
+    run.finish()
+    of_child = [each.body for each in daemon.events("start") if "fork" in each.body["label"]]
+    assert len(of_child) == 1
+    assert not {"name", "facts"} & set(of_child[0])

@@ -67,6 +67,29 @@ def test_a_name_that_nobody_gave_replaces_none(store: Store):
     assert get_run(store, project, "new").name == "edited"
 
 
+def start_of_rank(rank, *, at, **facts):
+    body = {"rank": rank, "started_at": START_US + at * SECOND, "facts": facts}
+    return event("start", body, time_us=START_US + at * SECOND)
+
+
+def test_what_a_rank_above_0_says_of_a_run_counts_where_nobody_else_says_anything(store: Store):
+    project = fresh_project()
+    made = event("start", {"name": "made", "name_is_made": True})
+    tell(store, writer(project, "own", label="1"), start_of_rank(1, at=9, name="n", tags=["t"]))
+    assert get_run(store, project, "own").name == "n"
+    assert get_run(store, project, "own").tags == ("t",)
+    tell(store, writer(project, "own", label="0"), made)
+    assert get_run(store, project, "own").name == "n", "a made name is nobody's"
+    tell(store, writer(project, "own", label="2"), start_of_rank(2, at=99, name="m", group="g"))
+    run = get_run(store, project, "own")
+    assert (run.name, run.group) == ("n", "g"), "the lowest rank, not the last"
+    tell(store, writer(project, "own", label="1b"), start_of_rank(1, at=50, name="later"))
+    assert get_run(store, project, "own").name == "later"
+    tell(store, writer(project, "own", label="0"), start("first", at=0))
+    tell(store, writer(project, "own", label="1c"), start_of_rank(1, at=60, name="n"))
+    assert get_run(store, project, "own").name == "first"
+
+
 def test_a_run_is_found_by_id_name_and_path(store: Store):
     project, other = fresh_project(), fresh_project()
     tell(store, writer(project, f"id-{project}"), start(f"name-{project}"))

@@ -63,6 +63,8 @@ class ModelRun:
     notes: str = ""
     said: dict[str, Any] = field(default_factory=dict)
     """Name, tags and notes as its scripts gave them to `init`."""
+    settled: set[str] = field(default_factory=set)
+    """Those of them that rank 0 gave, or an edit."""
     config: dict[str, Any] = field(default_factory=dict)
     values: dict[Series, list[Value]] = field(default_factory=dict)
     images: list[tuple[str, str, int, int]] = field(default_factory=list)

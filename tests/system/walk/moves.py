@@ -148,6 +148,8 @@ class Walk:
         if actor.is_primary:
             run.next_step, run.last_step = actor.step, run.last_step if goes_on else -1
             self._say_at_start(run, arguments, goes_on=goes_on)
+        else:
+            self._say_as_rank(run, arguments)
         if config := arguments.get("config"):
             run.config.update(config)
             actor.own_config |= config.keys()
@@ -169,11 +171,18 @@ class Walk:
     def _say_at_start(self, run: ModelRun, arguments: dict[str, Any], *, goes_on: bool) -> None:
         """What the script said the last time it does not say anew: that keeps edits."""
         before = run.said if goes_on else {}
-        given = {name: arguments[name] for name in ("name", "tags", "notes") if name in arguments}
+        given = _given_facts(arguments)
         for name, value in given.items():
             if before.get(name) != value:
                 setattr(run, name, value)
         run.said = {**before, **given}
+        run.settled |= given.keys()
+
+    def _say_as_rank(self, run: ModelRun, arguments: dict[str, Any]) -> None:
+        """What a rank above 0 says counts only where neither rank 0 nor an edit said anything."""
+        for name, value in _given_facts(arguments).items():
+            if name not in run.settled:
+                setattr(run, name, value)
 
     def _log(self) -> str | None:
         actor = self._at_work()
@@ -370,6 +379,7 @@ class Walk:
         self.site.hub_json("PATCH", path_of(*key), change)
         for name, value in change.items():
             setattr(self.model.runs[key], name, value)
+        self.model.runs[key].settled |= change.keys()
         return f"edit {key} {change}"
 
     def _disturb(self) -> str | None:
@@ -426,3 +436,7 @@ class Walk:
         run = actor.run.ref if actor.run is not None else "no run"
         rank = f" rank {actor.rank}" * (actor.rank >= 0)
         return f"{actor.trainer.number}{rank} ({run}): {told}"
+
+
+def _given_facts(arguments: dict[str, Any]) -> dict[str, Any]:
+    return {name: arguments[name] for name in ("name", "tags", "notes") if name in arguments}
