@@ -445,7 +445,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         """Return the folder of `dir`: ``path``, or a new one below ``parent``."""
         if path is None:
             name = folder_name(self._id, self._started_at, is_offline=self.offline)
-            below = Path(self._FILES_FOLDER, name, last_folder_name(self._rank, label))
+            below = Path(self._FILES_FOLDER, name, last_folder_name(self._rank, label, os.getpid()))
             path = str(below if self.disabled else (parent or absolute(None)) / below)
         return UserFolder(Path(path), is_temporary=self.disabled, say=self._voice.say)
 

@@ -26,11 +26,17 @@ def folder_name(run_id: str, started_at: float, *, is_offline: bool) -> str:
     return f"{'offline-run' if is_offline else 'run'}-{started}-{run_id}"
 
 
-def last_folder_name(rank: int, label: str) -> str:
-    """Return the name of the writer's folder below the run's: several may start in one second."""
+def last_folder_name(rank: int, label: str, pid: int) -> str:
+    """Return the name of the writer's folder below the run's: several may start in one second.
+
+    Several may have one label, too, so the label alone does not name a folder.
+    """
     if rank == 0 or (rank < 0 and not label):
         return "files"
-    return "files-" + _NOT_IN_A_NAME.sub("_", label or f"rank{rank}")
+    own = f"rank{rank}" if rank > 0 else str(pid)
+    if label.rpartition("-")[2] != own:  # A generated label ends so, see `_choose_label`.
+        label = f"{label}-{own}" if label else own
+    return "files-" + _NOT_IN_A_NAME.sub("_", label)
 
 
 class UserFolder:

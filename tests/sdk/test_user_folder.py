@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 
 import stepwell
+from stepwell._user_folder import last_folder_name
 from stepwell.cli.wandb_paths import _run_ids
 from stepwell.testing import RecordingDaemon
 from stepwell.wandb_compat._init import init as init_as_wandb
@@ -162,14 +165,20 @@ def test_each_rank_has_a_folder_of_its_own(
     for name, value in TORCHRUN.items():
         monkeypatch.setenv(name, value)
     names = []
-    for rank, label in ((0, None), (1, None), (2, "worker/ü 2"), (0, "main"), (1, "")):
+    for rank, label in (
+        *((0, None), (1, None), (2, "worker/ü 2"), (0, "main"), (1, "")),
+        *((1, "worker"), (2, "worker")),
+    ):
         monkeypatch.setenv("RANK", str(rank))
         monkeypatch.setenv("LOCAL_RANK", str(rank))
         settings = {"console": False, "metadata": False, "label": label}
         run = init(project="p", id="abc", reinit="create_new", settings=settings)
         names.append(saved(run).parent.name)
         run.finish()
-    assert names == ["files", "files-rank1", "files-worker_ü_2", "files", "files-rank1"]
+    assert names == [
+        *("files", "files-rank1", "files-worker_ü_2-rank2", "files", "files-rank1"),
+        *("files-worker-rank1", "files-worker-rank2"),
+    ]
 
 
 def test_a_writer_with_a_label_has_a_folder_of_its_own(
@@ -180,7 +189,41 @@ def test_a_writer_with_a_label_has_a_folder_of_its_own(
     names = [saved(run).parent.name for run in (first, second)]
     second.finish()
     first.finish()
-    assert names == ["files", "files-eval"]
+    assert names == ["files", f"files-eval-{os.getpid()}"]
+
+
+@pytest.mark.parametrize(
+    ("rank", "label", "name"),
+    [
+        (-1, "node-77", "files-node-77"),
+        (-1, "process-77.fork-78", "files-process-77.fork-78-77"),
+        (-1, "node-177", "files-node-177-77"),
+        (-1, "77", "files-77"),
+        (1, "rank1", "files-rank1"),
+        (1, "rank11", "files-rank11-rank1"),
+        (2, "rank1", "files-rank1-rank2"),
+    ],
+)
+def test_the_name_of_a_folder_has_the_rank_or_the_process_once(
+    rank: int, label: str, name: str
+) -> None:
+    assert last_folder_name(rank, label, 77) == name
+
+
+def test_processes_with_one_label_have_folders_of_their_own(folder: Path, work: Path) -> None:
+    code = (
+        "import stepwell, stepwell._run as r\n"
+        "r.folder_name = lambda *_, **__: 'run'\n"
+        "settings = {'console': False, 'metadata': False, 'label': 'eval'}\n"
+        "run = stepwell.init('p', id='abc', mode='offline', settings=settings)\n"
+        "print(run.dir)\n"
+        "run.finish()\n"
+    )
+    told = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        for _ in range(2)
+    ]
+    assert len({each.stdout for each in told}) == 2
 
 
 @pytest.mark.parametrize("last", ["", "files", "files-rank1"])
