@@ -4,6 +4,7 @@ import argparse
 import errno
 import io
 import json
+import math
 import os
 import re
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any, cast
 import pytest
 
 from stepwell.cli import sql
+from stepwell.cli.run_cells import cell_text
 from stepwell.cli.runs import runs_text
 from stepwell_store import EmbeddedStore, migrations
 from stepwell_wire.control_pb2 import FlushReply
@@ -796,3 +798,38 @@ def test_lists_of_which_a_rest_is_in_a_journal_here_say_so(call: Call, place: Pa
         ("export", "digits/run-b", "-o", "-"),
     ):
         assert waits not in call(*words).err, words
+
+
+def test_a_column_of_defined_operations_is_shown_as_on_the_page(
+    call: Call, store: EmbeddedStore
+) -> None:
+    project = fresh_project()
+    who = writer(project, "run")
+    told = [
+        event("define_metric", {"name": name, "summary": operations})
+        for name, operations in {"val/loss": ["min", "max"], "acc": ["max"]}.items()
+    ]
+    tell(store, who, event("start", {"name": "x"}), *told)
+    log(store, who, range(2), **{"val/loss": [1.0, 0.25], "acc": [0.75, 0.5]})
+    paths = "val/loss,val/loss.min,acc,acc.max"
+    listed = call("runs", "--project", project, "--columns", paths)
+    cells = re.split(r"\s{2,}", listed.out.splitlines()[1].strip())
+    assert cells[-4:] == ["min 0.25, max 1", "0.25", "0.75", "0.75"]
+    (run,) = json.loads(call("runs", "--project", project, "--columns", paths, "--json").out)
+    assert run["columns"]["val/loss"] == {"min": 0.25, "max": 1.0}
+    assert run["columns"]["acc"] == {"max": 0.75}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "text"),
+    [
+        ("config.lr", {"min": 0.5}, '{"min": 0.5}'),
+        ("summary.x", {"min": 0.5, "depth": 2}, '{"min": 0.5, "depth": 2}'),
+        ("summary.x", {"min": True}, '{"min": true}'),
+        ("summary.x", {}, "{}"),
+        ("summary.x", {"last": math.nan, "best": -2.0}, "last nan, best -2"),
+        ("summary.x", {"_type": "image-file"}, "(image-file)"),
+    ],
+)
+def test_only_numbers_of_operations_are_shown_as_such(path: str, value: object, text: str) -> None:
+    assert cell_text(path, value) == text

@@ -25,10 +25,23 @@ export function columnValue(run: RunOverview, column: string, now: number): Valu
 
 export function columnText(run: RunOverview, column: string, now: number): string {
   const value = columnValue(run, column, now);
-  if (typeof value !== "number") return formatValue(value).slice(0, TEXT_CHARACTERS_MAX);
+  if (typeof value !== "number") {
+    const text = (column.startsWith("config.") ? null : operationsText(value)) ?? formatValue(value);
+    return text.slice(0, TEXT_CHARACTERS_MAX);
+  }
   if (column === "duration") return formatDuration(value);
   if (column === "started" || column === "seen") return formatAge(value, now);
   return formatValue(value);
+}
+
+/** The text of a metric with several statistics by `define_metric`, such as `min 0.1, max 0.9`; else null. */
+function operationsText(value: Value | undefined): string | null {
+  if (!isValueMap(value)) return null;
+  const entries = Object.entries(value);
+  const isOperations = entries.every(([name, each]) => OPERATIONS.has(name) && typeof each === "number");
+  return isOperations && entries.length > 0
+    ? entries.map(([name, each]) => `${name} ${formatValue(each)}`).join(", ")
+    : null;
 }
 
 /** What is said on hover: the whole text, and moments as such. */

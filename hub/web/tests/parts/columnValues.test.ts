@@ -19,7 +19,7 @@ it("a summary of one statistic is shown as its number", () => {
 
 it("a summary of several statistics, and any config, is shown whole", () => {
   const several = run({ "summary.a": { min: 1, max: 2 }, "config.b": { c: 1 }, "summary.d": { e: "f" }, "config.e": { min: 1 }, f: { lr: 1 } });
-  expect(columnText(several, "summary.a", 0)).toBe('{"min":1,"max":2}');
+  expect(columnText(several, "summary.a", 0)).toBe("min 1, max 2");
   expect(columnValue(several, "config.b", 0)).toEqual({ c: 1 });
   expect(columnValue(several, "summary.d", 0)).toEqual({ e: "f" });
   expect(columnValue(several, "config.e", 0)).toEqual({ min: 1 });
