@@ -804,6 +804,103 @@ def test_patterns_without_a_match_are_named_at_the_end(
     assert daemon.artifacts == []
 
 
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("a/*.txt", ["a/x.txt", "a/y.txt"]),
+        ("a/x.txt", ["a/x.txt"]),
+        ("a", ["a/x.txt", "a/y.txt"]),
+        ("a/", ["a/x.txt", "a/y.txt"]),
+        ("[ab]/x.txt", ["a/x.txt", "b/x.txt"]),
+        ("**/x.txt", ["a/x.txt", "b/x.txt"]),
+        ("*/deep/*", ["a/deep/z", "b/deep/z"]),
+    ],
+)
+def test_an_absolute_path_is_saved_with_the_name_of_its_folder(
+    start: Start, daemon: RecordingDaemon, tmp_path: Path, pattern: str, names: list[str]
+) -> None:
+    for name in ("a/x.txt", "a/y.txt", "b/x.txt", *(n for n in names if "deep" in n)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    run = start()
+    run.save(f"{tmp_path}/{pattern}")
+    run.finish()
+    assert daemon.artifacts[-1].files == {name: name.encode() for name in names}
+
+
+def test_files_of_one_name_from_two_folders_are_both_saved_or_named(
+    start: Start, daemon: RecordingDaemon, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    names = ("p/a/x.txt", "q/a/x.txt", "p/b/x.txt")
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(name)
+    run = start()
+    first, twin, other = (str(tmp_path / name) for name in names)
+    run.save(first)
+    run.save(other)
+    run.save(first)
+    assert "replaces" not in capfd.readouterr().err
+    run.save(twin)
+    replaced = f"save(): {twin} replaces {first}, because both are saved as a/x.txt; pass base_path"
+    assert replaced in capfd.readouterr().err
+    run.save(first, base_path=tmp_path)
+    run.save(twin, base_path=tmp_path / "q")
+    run.finish()
+    assert "replaces" not in capfd.readouterr().err
+    assert daemon.artifacts[-1].files == {
+        "a/x.txt": b"q/a/x.txt",
+        "b/x.txt": b"p/b/x.txt",
+        "p/a/x.txt": b"p/a/x.txt",
+    }
+
+
+def test_a_file_that_comes_later_under_a_taken_path_is_named(
+    start: Start, daemon: RecordingDaemon, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("p/a/x.txt", "q/a/y.txt"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(name)
+    run = start()
+    run.save(f"{tmp_path}/p/a/*.txt")
+    run.save(f"{tmp_path}/q/a/*.txt")
+    (tmp_path / "q/a/x.txt").write_text("later")
+    run.finish()
+    assert f"{tmp_path}/p/a/x.txt replaces {tmp_path}/q/a/x.txt" in capfd.readouterr().err
+    assert daemon.artifacts[-1].files["a/x.txt"] == b"p/a/x.txt"
+
+
+def test_a_path_in_the_folder_of_the_run_is_saved_relative_to_it(
+    start: Start, daemon: RecordingDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for rank, variables in ((0, {}), (1, {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2"})):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        run = start(id="run-1")
+        Path(run.dir, "deep").mkdir()
+        for name in ("x.pt", "deep/y.pt"):
+            Path(run.dir, name).write_text(str(rank))
+        run.save(f"{run.dir}/*.pt")
+        run.save(f"{run.dir}/deep/y.pt")
+        run.finish()
+    first, second = daemon.artifacts[1].files, daemon.artifacts[3].files
+    assert first == {"x.pt": b"0", "deep/y.pt": b"0"}
+    assert second == {"files-rank1/x.pt": b"1", "files-rank1/deep/y.pt": b"1"}
+
+
+def test_a_path_without_patterns_may_contain_their_characters(
+    start: Start, daemon: RecordingDaemon, tmp_path: Path
+) -> None:
+    path = tmp_path / "lr[0]" / "a*" / "x.txt"
+    path.parent.mkdir(parents=True)
+    path.write_text("1")
+    run = start()
+    run.save(path, glob=False)
+    run.finish()
+    assert daemon.artifacts[-1].files == {"a*/x.txt": b"1"}
+
+
 def test_a_held_file_is_told_from_a_reference() -> None:
     lines = [b'["a",0,1,2,3,4,5,6]', b'["b","s3://x","",null]', b'["a"]', b'["c",1,1,2,0,0,0,0]']
     found = parse_entries(lines)

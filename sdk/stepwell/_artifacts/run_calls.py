@@ -121,8 +121,9 @@ class LoggingCalls(RunFacts):
         Args:
             glob_str: a path, or a pattern of paths. Without one nothing is kept and True returned,
                 for older scripts that call ``save()`` after ``run.name = …``.
-            base_path: paths in the artifact are relative to it; default the current folder, or the
-                folder of an absolute path.
+            base_path: paths in the artifact are relative to it. Default: the current folder. An
+                absolute path keeps the name of its folder: ``/data/out/a.txt`` becomes
+                ``out/a.txt``; a path in `run.dir` is relative to that.
             policy: ``now`` keeps the files as they are; ``live`` and ``end`` also as they are at
                 the end of the run, with files that match the pattern only then.
             glob: whether ``*``, ``?`` and ``[`` make a pattern.
@@ -139,7 +140,10 @@ class LoggingCalls(RunFacts):
 
         if self._saved is None:
             self._saved = SavedFiles(
-                run_files_name(self.id), self.log_artifact, self._voice.warn_once
+                run_files_name(self.id),
+                self.log_artifact,
+                self._voice.warn_once,
+                lambda: self._user_folder.path,
             )
         return self._saved.add(os.fspath(glob_str), base_path, policy, is_pattern=glob)
 

@@ -3,6 +3,7 @@
 import glob
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from stepwell._artifacts.artifact import Artifact
@@ -29,11 +30,13 @@ class _Pattern(NamedTuple):
         given: the pattern as the call had it.
         whole: as an absolute path.
         root: the paths in the artifact are relative to it.
+        names_root: the call had a ``base_path``; then a file that replaces another is meant so.
     """
 
     given: str
     whole: str
     root: str
+    names_root: bool
     is_glob: bool
     again: bool
 
@@ -46,10 +49,19 @@ class SavedFiles:
     """All files that one run saved; each `add` logs a version that has all of them.
 
     Each file is held once, in its state at the save; versions are made from the held files.
+
+    Args:
+        run_dir: the folder of `run.dir`.
     """
 
-    def __init__(self, name: str, log: Callable[[Artifact], Artifact], warn: Warn) -> None:
-        self._name, self._log, self._warn = name, log, warn
+    def __init__(
+        self,
+        name: str,
+        log: Callable[[Artifact], Artifact],
+        warn: Warn,
+        run_dir: Callable[[], Path],
+    ) -> None:
+        self._name, self._log, self._warn, self._run_dir = name, log, warn, run_dir
         self._files: dict[str, _Saved] = {}
         self._patterns: dict[_Pattern, bool] = {}  # Whether it has matched; not with policy "now".
         self._kept, self._pid = DraftFiles(new_id()), os.getpid()
@@ -58,9 +70,16 @@ class SavedFiles:
         """Keep the files that ``pattern`` names; return their paths."""
         if policy not in POLICIES:
             raise ValueError(f"save(): expected policy {', '.join(POLICIES)}, not {policy!r}")
-        root = os.path.abspath(os.fspath(base) if base is not None else _root_of(pattern))
-        asked = _Pattern(pattern, os.path.abspath(pattern), root, is_pattern, policy != "now")
-        added = [self._keep(path, saved) for path, saved in self._found(asked)]
+        whole, has_base = os.path.abspath(pattern), base is not None
+        root = os.fspath(base) if has_base else self._root_of(pattern, whole, is_glob=is_pattern)
+        asked = _Pattern(
+            pattern, whole, os.path.abspath(root), has_base, is_pattern, policy != "now"
+        )
+        added = []
+        for path, saved in self._found(asked):
+            if path in self._files:
+                self._report_twin(asked, path, kept=saved, lost=self._files[path])
+            added.append(self._keep(path, saved))
         if asked.again:
             self._patterns[asked] = bool(added) or self._patterns.get(asked, False)
         elif not added:
@@ -122,13 +141,42 @@ class SavedFiles:
             try:
                 for path, saved in self._found(each):
                     self._patterns[each] = True
-                    if path not in self._files:
-                        self._keep(path, saved)
-                        has_new = True
+                    if path in self._files:
+                        self._report_twin(each, path, kept=self._files[path], lost=saved)
+                        continue
+                    self._keep(path, saved)
+                    has_new = True
             except Exception as error:  # The call that gave the pattern has returned.
                 self._patterns[each] = True
                 self._warn(f"save {each.given}", f"save({each.given!r}): {error}")
         return has_new
+
+    def _report_twin(self, asked: _Pattern, path: str, *, kept: _Saved, lost: _Saved) -> None:
+        """Report that two files have one path, if no call said so."""
+        if not asked.names_root and kept.source != lost.source:
+            self._warn(
+                f"save twin {path}",
+                f"save(): {kept.source} replaces {lost.source}, because both are saved as "
+                f"{path}; pass base_path=… with a folder that contains both",
+            )
+
+    def _root_of(self, pattern: str, whole: str, *, is_glob: bool) -> str:
+        """Return the root of a call without ``base_path``.
+
+        An absolute path keeps the name of its folder, so that files of one name from two folders
+        are two files. In `run.dir` a path is relative to it; that of a rank above 0 keeps the name.
+        """
+        if not os.path.isabs(pattern):
+            return os.getcwd()
+        run_dir = self._run_dir()
+        if Path(whole).is_relative_to(run_dir):
+            return str(run_dir if run_dir.name == "files" else run_dir.parent)
+        folder = os.path.dirname(whole)
+        if not os.path.isdir(whole):
+            folder = os.path.dirname(folder)
+        while is_glob and glob.has_magic(folder):
+            folder = os.path.dirname(folder)
+        return folder
 
     def _log_all(self) -> None:
         artifact = Artifact(self._name, RUN_FILES_TYPE)
@@ -170,15 +218,6 @@ class SavedFiles:
 
 def _no_match(pattern: str) -> str:
     return f"save({pattern!r}): no file matched"
-
-
-def _root_of(pattern: str) -> str:
-    if not os.path.isabs(pattern):
-        return os.getcwd()
-    folder = os.path.dirname(pattern)
-    while glob.has_magic(folder):
-        folder = os.path.dirname(folder)
-    return folder
 
 
 def _marks(path: str) -> tuple[int, ...]:
