@@ -45,3 +45,18 @@ def test_the_table_of_a_chart_has_all_rows_and_says_that_they_are_not_smoothed(
     expect(shown.locator("tbody tr")).to_have_count(300)
     expect(shown.locator(".chart-table-note")).to_have_text("values are not smoothed")
     expect(shown.locator(".panel-foot")).not_to_contain_text("smoothed")
+
+
+def test_a_panel_whose_logarithmic_axis_shows_nothing_says_so(
+    page: Page, site: Site, trainer: Trainer
+) -> None:
+    trainer.init("negative", id="negative-1").log(*({"loss": -1.0 - step} for step in range(5)))
+    site.flush()
+    page.goto(f"{site.url}{site.run_path('negative', 'negative-1')}?y=log")
+    shown = panel(page, "loss")
+    expect(shown).to_have_attribute("data-ready", "true")
+    text = shown.get_by_text("No positive values for the logarithmic y axis")
+    expect(text).to_be_visible()
+    page.goto(f"{site.url}{site.run_path('negative', 'negative-1')}?y=symlog")
+    expect(shown).to_have_attribute("data-ready", "true")
+    expect(text).to_have_count(0)

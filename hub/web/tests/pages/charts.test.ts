@@ -8,6 +8,7 @@ import {
   lineEnd,
   lineOwners,
   nonFiniteText,
+  noPositiveText,
   notPositiveText,
   notPositiveXText,
   panelSeries,
@@ -311,6 +312,32 @@ describe("lines of a panel", () => {
     expect(text("linear")).toBe("");
     expect(text("log", 0, [1, 3])).toBe("");
     expect(text("log", 1)).toBe(""); // The bucket of steps 0 and 1 is drawn at its middle.
+  });
+
+  it("say if a logarithmic axis shows nothing", () => {
+    const text = (
+      values: number[],
+      { level = 0, x = "linear", y = "log", zoom = null }: { level?: number; x?: "linear" | "log"; y?: "linear" | "log" | "symlog"; zoom?: [number, number] | null } = {},
+    ) => {
+      const one = new Map([["a", [bucketed(steps(values), level, "a")]]]);
+      const lines = panelSeries(lineOwners([run("a")], null, "light"), one, null);
+      return noPositiveText(lines, { xScale: x, yScale: y, xName: "step" }, zoom);
+    };
+    const noValue = "No positive values for the logarithmic y axis";
+    expect(text([-1, 0, -2])).toBe(noValue);
+    expect(text([-1, 0, -2, -3], { level: 1 })).toBe(noValue);
+    expect(text([0, Number.NaN, Number.POSITIVE_INFINITY])).toBe(noValue);
+    expect(text([-1, 0, 2])).toBe("");
+    expect(text([-1, 2], { level: 1 })).toBe("");
+    expect(text([-1, 0, 2], { zoom: [0, 1] })).toBe(noValue);
+    expect(text([-1, 0, 2], { zoom: [7, 9] })).toBe("");
+    expect(text([-1, 0], { y: "symlog" })).toBe("");
+    expect(text([-1, 0], { y: "linear" })).toBe("");
+    expect(text([Number.NaN])).toBe(""); // The foot names it.
+    expect(text([])).toBe("");
+    expect(text([3], { x: "log" })).toBe("No step above 0 for the logarithmic x axis");
+    expect(text([3, 4], { x: "log" })).toBe("");
+    expect(text([-3, -4], { x: "log" })).toBe(noValue);
   });
 
   it("are described by what the zoom shows alone", () => {

@@ -10,7 +10,7 @@ import { ChartTable } from "../../parts/ChartTable.js";
 import type { HeldMetric } from "../../state/heldSeries.js";
 import { frames, type Board } from "./board.js";
 import { FullButton, PanelEmpty, PanelError, PanelTitle, TableButton } from "./panelParts.js";
-import { honesty, lineEnd, nonFiniteText, notPositiveText, notPositiveXText, panelSeries } from "./panelSeries.js";
+import { honesty, lineEnd, nonFiniteText, noPositiveText, notPositiveText, notPositiveXText, panelSeries } from "./panelSeries.js";
 import { axisText, type ChartsAxes } from "./view.js";
 
 interface PanelProps {
@@ -84,6 +84,7 @@ export function Panel({ board, metric, isVisible, hasChart, isFull = false }: Pa
     (revision > 0 || (ids.length === 0 && board.areRunsKnown.value)) &&
     held.error === null;
   const isReady = isAnswered && (series.length === 0 || !hasChart || drawn.value > 0);
+  const noPositive = useMemo(() => noPositiveText(series, axes, axes.zoom), [series, axes]);
   const level = series.reduce((most, one) => Math.max(most, one.data.level), 0);
   return (
     <section
@@ -132,6 +133,11 @@ export function Panel({ board, metric, isVisible, hasChart, isFull = false }: Pa
               if (drawn.peek() === 0) drawn.value = state.dataDraws;
             }}
           />
+        )}
+        {!isTable.value && hasChart && noPositive !== "" && (
+          <p class="panel-unshown" role="status">
+            <span>{noPositive}</span>
+          </p>
         )}
         {series.length === 0 && held.error === null && (
           <PanelEmpty

@@ -1,9 +1,9 @@
 /** The lines of a panel: cached series of its metric, with names and colours of runs or groups. */
-import { lowerBound } from "../../engine/buckets.js";
+import { lowerBound, middle } from "../../engine/buckets.js";
 import type { BucketSeries } from "../../engine/frames.js";
 import { formatCount, formatX } from "../../engine/format.js";
 import type { ChartSeries } from "../../engine/lines.js";
-import { countNonFinite, countNotPositive, countNotPositiveX, orInfinity } from "../../engine/marks.js";
+import { countNonFinite, countNotPositive, countNotPositiveX, orInfinity, type SeriesPart } from "../../engine/marks.js";
 import type { AxisUnit, ScaleKind } from "../../engine/scales.js";
 import { formatAmount } from "../../parts/format.js";
 import type { RunOverview } from "../../api/types.js";
@@ -200,4 +200,28 @@ export function notPositiveXText(
   if (count === 0) return "";
   const points = `${formatCount(count)} ${count === 1 ? "point" : "points"}`;
   return `${points} at ${axes.xName} ≤ 0 not drawn on a log axis`;
+}
+
+/**
+ * Why a panel with points draws none of them: a logarithmic axis shows values above 0 only; "" else.
+ * The range of such an axis is not that of the data.
+ */
+export function noPositiveText(
+  lines: readonly ChartSeries[],
+  axes: { xScale: "linear" | "log"; yScale: ScaleKind; xName: string },
+  zoom: Range = null,
+): string {
+  const parts = lines.map(({ data }) => ({ data, part: bucketsIn(data, zoom) }));
+  if (axes.xScale === "log" && countNotPositiveX(parts) > 0 && !hasPositive(parts, ({ firstX, lastX }, i) => middle(firstX[i]!, lastX[i]!)))
+    return `No ${axes.xName} above 0 for the logarithmic x axis`;
+  if (axes.yScale === "log" && countNotPositive(parts).count > 0 && !hasPositive(parts, ({ max }, i) => max[i]!))
+    return "No positive values for the logarithmic y axis";
+  return "";
+}
+
+function hasPositive(parts: readonly SeriesPart[], valueAt: (data: BucketSeries, i: number) => number): boolean {
+  return parts.some(({ data, part }) => {
+    for (let i = part[0]; i < part[1]; i++) if (valueAt(data, i) > 0) return true;
+    return false;
+  });
 }
