@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.browser.axe import findings
 from tests.browser.chromium import PHONE, WIDE, enter, watched
 from tests.browser.hostile import FLAG, HTML
-from tests.browser.pictures import SIDE, assert_drawn, panel, picture
+from tests.browser.pictures import SIDE, assert_drawn, boxed, panel, part_of, picture
 from tests.browser.site import Site
 
 
@@ -206,40 +206,6 @@ def test_the_wall_shows_each_run_at_the_step(page: Page, site: Site, browser: Br
         assert findings(phone) == []
 
 
-def boxed(label: str) -> dict[str, object]:
-    """A picture twice as wide as high, with a predicted box in its left half and two true ones."""
-    whole = {"minX": 0.0, "maxX": 0.5, "minY": 0.25, "maxY": 0.75}
-    predicted = {"position": whole, "class_id": 1, "scores": {"acc": 0.875}}
-    pixels = {"middle": [150, 50], "width": 100, "height": 50}
-    true = {"position": pixels, "domain": "pixel", "class_id": 2, "box_caption": "true one"}
-    no_box = {"position": {"minX": "0"}, "class_id": 1}
-    return {
-        "image": [[60 + x // 2 for x in range(200)] for _ in range(100)],
-        "caption": "street",
-        "boxes": {
-            "predictions": {"box_data": [predicted, no_box], "class_labels": {"1": label}},
-            "ground_truth": {"box_data": [true, {**true, "class_id": "van"}]},
-        },
-    }
-
-
-def part_of(box: Locator, picture: Locator) -> list[float]:
-    """Return left, top, right and bottom of ``box`` as parts of the drawn picture."""
-    found: list[float] = picture.evaluate(
-        """(image, box) => {
-          const area = image.getBoundingClientRect(), placed = box.getBoundingClientRect();
-          const { naturalWidth, naturalHeight } = image;
-          const scale = Math.min(area.width / naturalWidth, area.height / naturalHeight);
-          const [wide, high] = [naturalWidth * scale, naturalHeight * scale];
-          const [x, y] = [area.x + (area.width - wide) / 2, area.y + (area.height - high) / 2];
-          return [(placed.left - x) / wide, (placed.top - y) / high,
-                  (placed.right - x) / wide, (placed.bottom - y) / high];
-        }""",
-        box.element_handle(),
-    )
-    return found
-
-
 @pytest.mark.parametrize(("size", "theme"), [(WIDE, "light"), (PHONE, "dark")])
 def test_boxes_are_drawn_over_the_picture(
     browser: Browser, site: Site, size: tuple[int, int], theme: str
@@ -293,3 +259,47 @@ def test_boxes_are_drawn_over_the_picture(
         expect(boxes).to_have_text(["true one", "true one"])
         switches.get_by_role("button", name="predictions (1)").click()
         expect(boxes.first).to_have_text("car · acc 0.875")
+
+
+@pytest.mark.parametrize(("size", "theme"), [(WIDE, "light"), (PHONE, "dark")])
+def test_boxes_are_drawn_over_two_compared_pictures(
+    browser: Browser, site: Site, size: tuple[int, int], theme: str
+) -> None:
+    name = f"compared-{theme}"
+    trainer = site.trainer()
+    try:
+        trainer.init(name, id=f"{name}-1").media({"street": [boxed("car"), boxed("bus")]})
+        site.flush()
+    finally:
+        trainer.close()
+    with watched(browser, site.url, size=size, theme=theme) as (context, _):
+        page = context.new_page()
+        enter(page, site.link(site.run_path(name, f"{name}-1", "media")))
+        panel(page, "street").get_by_role("button", name="Open street").first.click()
+        large = page.get_by_role("dialog", name="street")
+        large.get_by_role("button", name="Compare").click()
+        large.get_by_role("button", name="Next item").click()
+        a, b = (large.get_by_role("figure").nth(at) for at in range(2))
+        for way in ("Side by side", "One over the other"):
+            large.get_by_role("button", name=way).click()
+            for side, word in ((a, "car"), (b, "bus")):
+                boxes = side.get_by_role("listitem")
+                words = [f"{word} · acc 0.875", "true one", "true one"]
+                expect(boxes).to_have_text(words)
+                found = part_of(boxes.first, side.locator("img"))
+                assert found == pytest.approx([0.0, 0.25, 0.5, 0.75], abs=0.02)
+            assert findings(page) == []
+            assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+        # The part of A beyond the edge is cut off, with its boxes.
+        assert "50%" in a.locator(".boxed").evaluate("(e) => getComputedStyle(e).clipPath")
+        colors = [
+            side.get_by_role("listitem").first.evaluate("(box) => getComputedStyle(box).color")
+            for side in (a, b)
+        ]
+        assert colors[0] == colors[1]
+        switches = large.get_by_role("group", name="Boxes")
+        switches.get_by_role("button", name="predictions (2)").click()
+        for side in (a, b):
+            expect(side.get_by_role("listitem")).to_have_text(["true one", "true one"])
+        large.get_by_role("button", name="Compare").click()
+        expect(large.get_by_role("listitem")).to_have_text(["true one", "true one"])

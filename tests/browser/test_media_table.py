@@ -1,11 +1,12 @@
 """A logged table on the page: sorted, filtered, searched, with pictures in cells, on a phone."""
 
+import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.axe import findings
-from tests.browser.chromium import PHONE, enter, watched
+from tests.browser.chromium import PHONE, WIDE, enter, watched
 from tests.browser.hostile import FLAG, HTML
-from tests.browser.pictures import assert_drawn, panel, picture
+from tests.browser.pictures import assert_drawn, boxed, panel, part_of, picture
 from tests.browser.site import Site
 
 ROWS = 300
@@ -88,3 +89,52 @@ def test_a_table_is_sorted_filtered_and_searched(page: Page, site: Site, browser
             assert findings(phone) == []
     finally:
         trainer.close()
+
+
+@pytest.mark.parametrize(("size", "theme"), [(WIDE, "light"), (PHONE, "dark")])
+def test_boxes_are_drawn_over_pictures_in_cells(
+    browser: Browser, site: Site, size: tuple[int, int], theme: str
+) -> None:
+    name = f"cells-{theme}"
+    trainer = site.trainer()
+    try:
+        trainer.init(name, id=f"{name}-1", name="one")
+        wide = {**boxed("car"), "image": [[x % 256 for x in range(900)] for _ in range(60)]}
+        rows = [[boxed(HTML[0]), 1], [picture(1), 2], [boxed("car"), 3], [wide, 4]]
+        trainer.media({"found": {"columns": ["shown", "number"], "rows": rows}})
+        site.flush()
+    finally:
+        trainer.close()
+
+    def assert_boxed(cell: Locator) -> None:
+        """The cell has boxes, which are at their places and have no words."""
+        expect(cell.locator(".box")).to_have_count(3)
+        expect(cell.locator(".box-label")).to_have_count(0)
+        found = part_of(cell.locator(".box").first, cell.locator("img"))
+        assert found == pytest.approx([0.0, 0.25, 0.5, 0.75], abs=0.03)
+
+    with watched(browser, site.url, size=size, theme=theme) as (context, _):
+        page = context.new_page()
+        enter(page, site.link(site.run_path(name, f"{name}-1", "media")))
+        shown = panel(page, "found")
+        assert_boxed(cells(shown, 1).nth(0))
+        assert_boxed(cells(shown, 1).nth(2))
+        assert_boxed(cells(shown, 1).nth(3))
+        expect(cells(shown, 1).nth(1).locator(".box")).to_have_count(0)
+        expect(cells(shown, 1).nth(0).locator("img")).to_have_css("height", "32px")
+        assert findings(page) == []
+        cells(shown, 1).nth(0).get_by_role("button").click()
+        large = page.get_by_role("dialog", name="street")
+        boxes = large.get_by_role("listitem")
+        expect(boxes).to_have_text([f"{HTML[0]} · acc 0.875", "true one", "true one"])
+        found = part_of(boxes.first, large.locator("img"))
+        assert found == pytest.approx([0.0, 0.25, 0.5, 0.75], abs=0.02)
+        assert findings(page) == []
+        assert not page.evaluate(f"'{FLAG}' in window")
+
+        page.goto(f"{site.url}{site.run_path(name, tab='media')}")
+        preview = page.get_by_role("table", name="First rows of found")
+        assert_boxed(cells(preview, 1).nth(0))
+        assert_boxed(cells(preview, 1).nth(3))
+        expect(cells(preview, 1).nth(0).locator("img")).to_have_css("height", "20px")
+        assert findings(page) == []

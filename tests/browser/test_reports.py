@@ -3,10 +3,13 @@
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.axe import findings
-from tests.browser.chromium import PHONE, Watch, enter, post, watched
+from tests.browser.chromium import PHONE, WIDE, Watch, enter, post, watched
+from tests.browser.hostile import FLAG, HTML
+from tests.browser.pictures import boxed, part_of
 from tests.browser.site import Site
 
 PROJECT = "reports"
@@ -220,3 +223,67 @@ def test_a_project_with_only_a_report_is_found_in_the_list(page: Page, site: Sit
     # Exactly: the name of the project contains it.
     expect(page.get_by_role("link", name="Plan", exact=True)).to_be_visible()
     assert findings(page) == []
+
+
+BOXED = """```stepwell
+panel: media
+metric: street
+```
+
+```stepwell
+panel: table
+metric: found
+```
+"""
+
+
+def test_boxes_are_in_the_exported_file(
+    browser: Browser, site: Site, page: Page, tmp_path: Path
+) -> None:
+    trainer = site.trainer()
+    try:
+        trainer.init("boxed reports", name="detector")
+        trainer.histograms(*({"gradients": ([1.0, float(at)], [0.0, 1.0, 2.0])} for at in range(9)))
+        table = {"columns": ["shown"], "rows": [[boxed("car")]]}
+        trainer.media({"street": [boxed(HTML[0]), boxed("car")], "found": table})
+        site.flush()
+    finally:
+        trainer.close()
+    body = {"title": "Boxes", "text": BOXED, "key": "boxes-of-a-report"}
+    report = post(page, site, "/projects/boxed%20reports/reports", body)
+    page.goto(f"{site.url}{site.run_path('boxed reports')}/reports/{report['id']}")
+    predicted = [0.0, 0.25, 0.5, 0.75]
+    cell = page.get_by_role("group", name="Table found").locator("tbody td").first
+    expect(cell.locator(".box")).to_have_count(3)
+    expect(cell.locator("img")).to_have_css("height", "64px")
+    assert part_of(cell.locator(".box").first, cell.locator("img")) == pytest.approx(
+        predicted, abs=0.03
+    )
+    live = page.locator(".report-media .box")
+    expect(live).to_have_count(6)
+    colors = [each.evaluate("e => getComputedStyle(e).color") for each in live.all()]
+    lines = [each.evaluate("e => getComputedStyle(e).borderStyle") for each in live.all()]
+    assert findings(page) == []
+
+    with page.expect_download() as downloading:
+        page.get_by_role("link", name="Export").click()
+    target = tmp_path / "boxes.html"
+    downloading.value.save_as(target)
+    for theme, size in (("light", WIDE), ("dark", WIDE), ("dark", PHONE)):
+        with watched(browser, "file://", theme=theme, size=size) as (context, _):
+            context.set_offline(True)
+            shown = context.new_page()
+            shown.goto(target.as_uri())
+            picture = shown.get_by_role("figure").filter(has=shown.get_by_role("img")).first
+            boxes = picture.get_by_role("listitem")
+            expect(boxes).to_have_text([HTML[0], "true one", "true one"])
+            expect(boxes.first).to_have_attribute("title", f"predictions: {HTML[0]} · acc 0.875")
+            found = part_of(boxes.first, picture.locator("img"))
+            assert found == pytest.approx(predicted, abs=0.02)
+            drawn = shown.locator(".box").all()
+            assert [each.evaluate("e => getComputedStyle(e).color") for each in drawn] == colors
+            styles = [each.evaluate("e => getComputedStyle(e).borderStyle") for each in drawn]
+            assert styles == lines
+            assert shown.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            assert not shown.evaluate(f"'{FLAG}' in window")
+            assert findings(shown) == []

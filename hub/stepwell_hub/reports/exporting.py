@@ -19,6 +19,7 @@ from stepwell_hub.endpoints import Call
 from stepwell_hub.errors import ApiError
 from stepwell_hub.reports.answers import Block, Report
 from stepwell_hub.reports.blocks import AUTO
+from stepwell_hub.reports.boxes import SHOWN_MAX, box_groups, boxes_html
 from stepwell_hub.reports.document import document_of
 from stepwell_hub.reports.file import panel_html, problem_html, report_file
 from stepwell_hub.reports.nodes_html import nodes_html
@@ -49,6 +50,7 @@ _NEWEST_RUNS: Final = 20
 _NAMES_MAX: Final = 1000
 _PICTURE_BYTES_MAX: Final = 4 << 20
 _PICTURES_BYTES_MAX: Final = 32 << 20
+_BOXES_MAX: Final = 20_000
 _PICTURES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp")
 _TINY_PIXELS: Final = 128
 _STEP_AXES: Final = {"_step": "step", "_timestamp": "time", "_runtime": "relative"}
@@ -75,6 +77,7 @@ class _Exporter:
         self._now = now
         self._slots: dict[str, int] = {}
         self._picture_bytes = 0
+        self._boxes = 0
         self._cut = ""  # The panel draws fewer runs than match.
 
     async def block(self, block: Block) -> str:
@@ -370,7 +373,19 @@ class _Exporter:
             return f'<figure><p class="fact">{words}</p>{caption}</figure>'
         tiny = ' class="tiny"' if 0 < item.width <= _TINY_PIXELS else ""
         name = escape(item.caption or item.type)
-        return f'<figure><img{tiny} alt="{name}" src="{content}">{caption}</figure>'
+        image = f'<img{tiny} alt="{name}" src="{content}">'
+        return f"<figure>{self._boxed(item, image)}{caption}</figure>"
+
+    def _boxed(self, item: Any, image: str) -> str:
+        """Return the picture with its boxes over it."""
+        groups = box_groups(item.about, item.width, item.height)
+        count = sum(len(group.boxes) for group in groups)
+        if count == 0:
+            return image
+        boxes, shown = boxes_html(groups, min(SHOWN_MAX, _BOXES_MAX - self._boxes))
+        self._boxes += shown
+        cut = f'<p class="fact">{shown:,} of {count:,} boxes are drawn</p>' if shown < count else ""
+        return f'<span class="boxed">{image}{boxes}</span>{cut}'
 
     def _picture(self, digest: str) -> str | None:
         """Return a picture as a data address; None where it is none, too large, or gone."""

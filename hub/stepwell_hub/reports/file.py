@@ -59,6 +59,13 @@ font-size:12px}}
 .media{{display:flex;flex-wrap:wrap;gap:10px}}
 .media img{{display:block;max-width:100%;min-width:96px;
 image-rendering:auto}}.media img.tiny{{image-rendering:pixelated}}
+.boxed{{display:inline-block;vertical-align:top;position:relative;max-width:100%;overflow:hidden}}
+.boxes{{position:absolute;inset:0}}
+.box{{position:absolute;border:2px solid;box-shadow:0 0 0 1px rgb(0 0 0/50%)}}
+.box-label{{position:absolute;bottom:100%;left:-2px;max-width:min(320px,60vw);padding:0 4px;
+overflow:hidden;font-size:11px;line-height:14px;text-overflow:ellipsis;white-space:nowrap;
+print-color-adjust:exact}}
+.high .box-label{{top:0;bottom:auto}}.right .box-label{{right:-2px;left:auto}}
 .problem{{padding:8px 16px;border:1px solid var(--bad);border-radius:3px}}
 .problem b{{color:var(--bad)}}
 """.strip()

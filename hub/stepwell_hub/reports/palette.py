@@ -1,4 +1,4 @@
-"""Colours of runs in an exported file, as the page has them: by slot, in both themes."""
+"""Colours of runs and classes in an exported file, as the page has them, by slot."""
 
 import math
 import re
@@ -50,6 +50,25 @@ def group_marks(groups: Mapping[str, Sequence[Any]], slots: Mapping[str, int]) -
     for name in later:
         chosen[name] = (next(free, chosen[name][0]), "")
     return {name: mark_of(slot, color) for name, (slot, color) in chosen.items()}
+
+
+def class_color(slot: int) -> str:
+    """Return the colour of a class of boxes as #rrggbb: one of those for dark pages in both themes.
+
+    The boxes are over a picture.
+    """
+    colors = DARK.split()
+    return colors[slot % len(colors)]
+
+
+def ink_on(color: str) -> str:
+    """Return black or white, whichever has more contrast with ``color``."""
+    red, green, blue = (_linear(int(color[at : at + 2], 16) / 255) for at in (1, 3, 5))
+    return "#000000" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 else "#ffffff"
+
+
+def _linear(value: float) -> float:
+    return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
 
 
 def variables(colors: str) -> str:

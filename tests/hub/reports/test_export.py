@@ -247,6 +247,42 @@ def test_pictures_and_tables_are_in_the_file(hub: Hub, tmp_path: Path) -> None:
     assert HOSTILE in parts.text
 
 
+def test_boxes_are_over_their_picture_up_to_a_limit_of_the_file(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (4, 4), "red").save(picture, "png")
+    digest = put_blob(hub.context.blobs, picture.getvalue())
+    make_run(hub.context.store, "boxes", "run", steps=0)
+    place = {"middle": [2, 2], "width": 2, "height": 2}
+    boxes = [{"position": place, "domain": "pixel", "class_id": number} for number in range(3)]
+    logged = {
+        "_type": "image-file",
+        "blob": "1" * 32,
+        "boxes": {"found": {"box_data": boxes, "class_labels": {"1": HOSTILE}}},
+    }
+    facts = {"id": "1" * 32, "state": "ready", "digest": digest, "size": 99, "width": 4}
+    facts |= {"media_type": "image/png", "height": 4}
+    tell(
+        hub.context.store,
+        writer("boxes", "run"),
+        event("values", {"values": {"shown": logged}}, step=3, time_us=10**15),
+        event("blob", facts),
+    )
+    text = panel(panel="media", metric="shown") * 2
+    _, parts = exported(hub, text, project="boxes")
+    drawn = parts.all("span", role="listitem")
+    assert len(drawn) == 6
+    assert drawn[0]["style"].startswith("left:25%;top:25%;width:50%;height:50%;color:#")
+    assert drawn[1]["title"] == f"found: {HOSTILE}"
+    assert parts.text.count(HOSTILE) == 2
+    assert "boxes are drawn" not in parts.text
+    monkeypatch.setattr("stepwell_hub.reports.exporting._BOXES_MAX", 4)
+    _, parts = exported(hub, text, project="boxes", title="Few")
+    assert len(parts.all("span", role="listitem")) == 4
+    assert parts.text.count("1 of 3 boxes are drawn") == 1
+
+
 def test_media_without_bytes_say_why(hub: Hub) -> None:
     make_run(hub.context.store, "bytesless", "run", steps=0)
     logged = {

@@ -1,5 +1,6 @@
 /** Tables that runs logged: questions to the hub, see docs/formats/hub-api.md. */
 import { API, pathFrom, request } from "./client.js";
+import type { ValueMap } from "./values.js";
 
 export type ColumnType =
   | "number" | "integer" | "boolean" | "datetime" | "text" | "json" | "media" | "mixed";
@@ -30,6 +31,7 @@ export interface MediumCell {
   readonly height: number;
   readonly caption: string;
   readonly reason: string;
+  readonly about: ValueMap;
   readonly url: string;
 }
 

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 
 import type { ValueMap } from "../../src/api/values.js";
-import { boxGroups, firstBoxes, hasBoxes } from "../../src/pages/media/boxes.js";
+import { boxGroups, firstBoxes, groupCounts, hasBoxes } from "../../src/pages/media/boxes.js";
 import { classColor, inkOn, SLOT_COUNT } from "../../src/state/palette.js";
+import cases from "./boxes.json";
 
 const SIZE = { width: 200, height: 100 };
 const PLACE = { minX: 0.1, maxX: 0.5, minY: 0.2, maxY: 0.6 };
@@ -13,6 +14,18 @@ function only(box: ValueMap, more: ValueMap = {}, about: ValueMap = {}) {
 }
 
 describe("boxes", () => {
+  it.each(cases)("are read as in an exported report: $name", ({ about, size, groups }) => {
+    const rounded = (part: number) => Math.round(part * 1e6) / 1e6;
+    const found = boxGroups(about as unknown as ValueMap, size).map(({ name, boxes }) => ({
+      name,
+      boxes: boxes.map(({ left, top, width, height, ...others }) => ({
+        place: [left, top, width, height].map(rounded),
+        ...others,
+      })),
+    }));
+    expect(found).toEqual(groups);
+  });
+
   it("are at fractions of the picture, or at its pixels", () => {
     const near = (box: ReturnType<typeof only>) =>
       [box?.left, box?.top, box?.width, box?.height].map((each) => Math.round(each! * 1000) / 1000);
@@ -64,5 +77,12 @@ describe("boxes", () => {
     const groups = boxGroups({ boxes: { a: { box_data }, b: { box_data } } }, SIZE);
     expect(firstBoxes(groups, 5).map(({ boxes }) => boxes.length)).toEqual([4, 1]);
     expect(groups.map(({ name }) => name)).toEqual(["a", "b"]);
+  });
+
+  it("of two compared pictures are counted by group", () => {
+    const box_data = Array.from({ length: 4 }, () => ({ position: PLACE }));
+    const one = boxGroups({ boxes: { a: { box_data }, b: { box_data } } }, SIZE);
+    const other = boxGroups({ boxes: { c: { box_data }, a: { box_data } } }, SIZE);
+    expect([...groupCounts([...one, ...other])]).toEqual([["a", 8], ["b", 4], ["c", 4]]);
   });
 });

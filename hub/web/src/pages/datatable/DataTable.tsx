@@ -9,7 +9,8 @@ import { Skeleton } from "../../parts/Skeleton.js";
 import { TypedInput } from "../../parts/TypedInput.js";
 import { VirtualTable } from "../../parts/VirtualTable.js";
 import { makeResource } from "../../state/resource.js";
-import { isTiny, stateText } from "../media/items.js";
+import { stateText } from "../media/items.js";
+import { BoxedPicture } from "../media/Picture.js";
 import { ColumnHead } from "./ColumnHead.js";
 import "./datatable.css";
 import { makeTableRows } from "./rows.js";
@@ -198,7 +199,7 @@ function Medium({ cell, onOpen }: { cell: MediumCell; onOpen(medium: MediumCell)
   if (cell.state !== "ready") return <span title={stateText(cell)}>{stateText(cell)}</span>;
   return (
     <button type="button" class="datatable-medium" aria-label={`Open ${name}`} onClick={() => onOpen(cell)}>
-      {cell.media_type.startsWith("image/") ? <img class={isTiny(cell) ? "pixelated" : ""} src={cell.url} alt="" loading="lazy" decoding="async" /> : name}
+      {cell.media_type.startsWith("image/") ? <BoxedPicture key={cell.url} item={cell} name="" words="none" /> : name}
     </button>
   );
 }

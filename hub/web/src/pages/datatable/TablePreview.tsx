@@ -3,7 +3,7 @@ import { getTable, queryTable } from "../../api/tables.js";
 import type { Cell, ColumnType, TableAddress } from "../../api/tables.js";
 import { Skeleton } from "../../parts/Skeleton.js";
 import { useResource } from "../../state/resource.js";
-import { isTiny } from "../media/items.js";
+import { BoxedPicture } from "../media/Picture.js";
 import { cellText, isMedium } from "./view.js";
 
 const ROWS = 5;
@@ -56,5 +56,5 @@ export function SmallCell({ cell, type }: { cell: Cell | undefined; type: Column
   if (!isMedium(cell)) return <>{cellText(cell, type)}</>;
   const isPicture = cell.state === "ready" && cell.media_type.startsWith("image/");
   if (!isPicture) return <>{cell.type}</>;
-  return <img class={isTiny(cell) ? "pixelated" : ""} src={cell.url} alt={cell.caption || cell.type} loading="lazy" decoding="async" />;
+  return <BoxedPicture key={cell.url} item={cell} name={cell.caption || cell.type} words="none" />;
 }

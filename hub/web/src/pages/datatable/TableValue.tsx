@@ -4,7 +4,8 @@ import { useSignal } from "@preact/signals";
 import type { MediumCell } from "../../api/tables.js";
 import { Dialog } from "../../parts/Dialog.js";
 import { formatAmount } from "../../parts/format.js";
-import { isTiny, stateText } from "../media/items.js";
+import { stateText } from "../media/items.js";
+import { BoxedPicture } from "../media/Picture.js";
 import type { ValueProps } from "../media/valueProps.js";
 import { DataTable } from "./DataTable.js";
 import { TablePreview } from "./TablePreview.js";
@@ -41,7 +42,9 @@ export function TableValue({ project, value, isSmall, tables, onOpen }: ValuePro
       {cell !== null && (
         <Dialog title={cell.caption || value.metric} className="lightbox" onClose={() => (opened.value = null)}>
           {cell.media_type.startsWith("image/") ? (
-            <img class={`datatable-opened ${isTiny(cell) ? "pixelated" : ""}`} src={cell.url} alt={cell.caption || cell.type} />
+            <div class="datatable-opened">
+              <BoxedPicture key={cell.url} item={cell} name={cell.caption || cell.type} words="all" />
+            </div>
           ) : (
             <a href={cell.url} download>Download</a>
           )}

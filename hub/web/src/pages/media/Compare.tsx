@@ -1,9 +1,11 @@
 /** Two pictures, A and B: side by side, or one over the other with an edge that moves. */
-import { useSignal } from "@preact/signals";
+import { useSignal, type Signal } from "@preact/signals";
 
 import type { MediaItem } from "../../api/types.js";
+import { boxGroups, type Size } from "./boxes.js";
+import { BoxSwitches } from "./BoxSwitches.js";
 import { isTiny } from "./items.js";
-import { Picture } from "./Picture.js";
+import { BoxedPicture } from "./Picture.js";
 
 export interface Side {
   readonly item: MediaItem;
@@ -12,10 +14,23 @@ export interface Side {
   readonly where: string;
 }
 
-export function Compare({ a, b }: { a: Side; b: Side }) {
+interface CompareProps {
+  a: Side;
+  b: Side;
+  /** Groups of boxes that are not drawn. */
+  hidden: Signal<ReadonlySet<string>>;
+}
+
+export function Compare({ a, b, hidden }: CompareProps) {
+  /** Sizes of the pictures in pixels, by their address. */
+  const sizes = useSignal<ReadonlyMap<string, Size>>(new Map());
   const isOver = useSignal(false);
   const edge = useSignal(50);
   const sharp = (side: Side) => (isTiny(side.item) ? "sharp" : "");
+  const groups = [a, b].map(({ item }) => {
+    const size = sizes.value.get(item.url);
+    return size === undefined ? [] : boxGroups(item.about, size);
+  });
   return (
     <>
       <div class="lightbox-zoom" role="group" aria-label="Way to compare">
@@ -39,11 +54,19 @@ export function Compare({ a, b }: { a: Side; b: Side }) {
             class={sharp(side)}
             style={isOver.value && at === 0 ? { "--edge": `${edge.value}%` } : {}}
           >
-            <Picture key={side.item.url} item={side.item} name={`${"AB"[at]}: ${side.name}`} />
+            <BoxedPicture
+              key={side.item.url}
+              item={side.item}
+              name={`${"AB"[at]}: ${side.name}`}
+              words="all"
+              hidden={hidden}
+              onSize={(size) => (sizes.value = new Map(sizes.peek()).set(side.item.url, size))}
+            />
             <figcaption>{`${"AB"[at]}: ${side.where}`}</figcaption>
           </figure>
         ))}
       </div>
+      <BoxSwitches pictures={groups} hidden={hidden} />
     </>
   );
 }

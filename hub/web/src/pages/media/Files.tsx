@@ -68,7 +68,7 @@ function Ready({ item, name, onOpen }: Omit<ItemProps, "isSmall">) {
     case "image":
       return (
         <button type="button" class="media-open" aria-label={`Open ${name}`} title={itemFacts(item)} onClick={onOpen}>
-          <BoxedPicture item={item} name={name} isSmall />
+          <BoxedPicture item={item} name={name} words="label" />
         </button>
       );
     case "html":

@@ -4,14 +4,14 @@ import { useEffect, useRef } from "preact/hooks";
 
 import type { MediaItem, MediaValue, RunOverview } from "../../api/types.js";
 import { Dialog } from "../../parts/Dialog.js";
-import { formatCount } from "../../parts/format.js";
 import { Icon } from "../../parts/Icon.js";
 import { runColor } from "../../state/palette.js";
 import { pathOf } from "../../state/routes.js";
 import { theme } from "../../state/theme.js";
 import { TableValue } from "../datatable/TableValue.js";
 import { Compare, type Side } from "./Compare.js";
-import { boxGroups, SHOWN_MAX, type BoxGroup, type Size } from "./boxes.js";
+import { boxGroups, type Size } from "./boxes.js";
+import { BoxSwitches } from "./BoxSwitches.js";
 import { downloadUrl, isTiny, itemFacts, itemKind, itemName, stateText } from "./items.js";
 import { BoxedPicture } from "./Picture.js";
 import type { TableStore } from "./valueProps.js";
@@ -78,7 +78,7 @@ export function Lightbox({ value, at, run, tables, onTurn, onStep, onRun, onClos
       {isTable ? (
         <TableValue project={run.project} value={value} isSmall={false} tables={tables} onOpen={() => undefined} />
       ) : a !== null && isPicture ? (
-        <Compare a={a} b={{ item, name, where }} />
+        <Compare a={a} b={{ item, name, where }} hidden={hidden} />
       ) : (
         <Content key={item.url || item.id} item={item} name={name} hidden={hidden} />
       )}
@@ -209,37 +209,9 @@ function ZoomedPicture({ item, name, hidden }: ContentProps) {
         class={`lightbox-picture ${scale === null ? "fit" : ""} ${isSharp ? "sharp" : ""}`}
         style={scale === null ? {} : { "--picture-width": `${Math.round(item.width * scale)}px` }}
       >
-        <BoxedPicture item={item} name={name} isSmall={false} hidden={hidden} onSize={(found) => (size.value = found)} />
+        <BoxedPicture item={item} name={name} words="all" hidden={hidden} onSize={(found) => (size.value = found)} />
       </div>
-      {groups.length > 0 && <BoxSwitches groups={groups} hidden={hidden} />}
+      <BoxSwitches pictures={[groups]} hidden={hidden} />
     </>
-  );
-}
-
-function BoxSwitches({ groups, hidden }: { groups: readonly BoxGroup[]; hidden: Signal<ReadonlySet<string>> }) {
-  const count = groups.reduce((sum, { boxes }) => sum + boxes.length, 0);
-  const flip = (name: string) => {
-    const now = new Set(hidden.peek());
-    if (!now.delete(name)) now.add(name);
-    hidden.value = now;
-  };
-  return (
-    <div class="lightbox-zoom lightbox-boxes" role="group" aria-label="Boxes">
-      <span class="fact">Boxes</span>
-      {groups.map(({ name, boxes }) => (
-        <button
-          key={name}
-          type="button"
-          aria-pressed={!hidden.value.has(name)}
-          title={`Show or hide ${name}`}
-          onClick={() => flip(name)}
-        >
-          {`${name || "no name"} (${formatCount(boxes.length)})`}
-        </button>
-      ))}
-      {count > SHOWN_MAX && (
-        <span class="fact">{`The first ${formatCount(SHOWN_MAX)} of ${formatCount(count)} are drawn`}</span>
-      )}
-    </div>
   );
 }

@@ -6,8 +6,14 @@ import { classColor, inkOn } from "../../state/palette.js";
 import { boxGroups, firstBoxes, hasBoxes, SHOWN_MAX, SHOWN_SMALL_MAX, type Box, type Size } from "./boxes.js";
 import { isTiny } from "./items.js";
 
+/** A medium of a run, or of a cell of a table. */
+type Pictured = Pick<MediaItem, "url" | "width" | "height" | "about">;
+
+/** Of each box: its class or caption and its scores; its class or caption, small; or nothing. */
+export type BoxWords = "all" | "label" | "none";
+
 interface PictureProps {
-  item: MediaItem;
+  item: Pictured;
   name: string;
   /** Called with the size in pixels as the browser shows it. */
   onSize?(size: Size): void;
@@ -32,17 +38,18 @@ export function Picture({ item, name, onSize }: PictureProps) {
 }
 
 interface BoxedPictureProps {
-  item: MediaItem;
+  item: Pictured;
   name: string;
-  isSmall: boolean;
+  words: BoxWords;
   /** Names of the groups that are not drawn. */
   hidden?: Signal<ReadonlySet<string>>;
   onSize?(size: Size): void;
 }
 
 /** The picture with its boxes, which scale with it; without boxes, the picture alone. */
-export function BoxedPicture({ item, name, isSmall, hidden, onSize }: BoxedPictureProps) {
+export function BoxedPicture({ item, name, words, hidden, onSize }: BoxedPictureProps) {
   const size = useSignal<Size | null>(null);
+  const isSmall = words !== "all";
   if (!hasBoxes(item.about)) return <Picture item={item} name={name} />;
   const read = (found: Size) => {
     size.value = found;
@@ -54,20 +61,22 @@ export function BoxedPicture({ item, name, isSmall, hidden, onSize }: BoxedPictu
     <span class="boxed">
       <Picture item={item} name={name} onSize={read} />
       {size.value !== null && (
-        <span
-          class={`boxes ${isSmall ? "small" : ""}`}
-          aria-hidden={isSmall}
-          role={isSmall ? undefined : "list"}
-          aria-label={isSmall ? undefined : "Boxes"}
-          style={{ "--ratio": String(size.value.width / size.value.height) }}
-        >
-          {shown.map(({ name: group, boxes }, at) =>
-            hidden?.value.has(group)
-              ? null
-              : boxes.map((box, place) => (
-                  <BoxView key={`${group} ${place}`} box={box} group={group} at={at} isSmall={isSmall} />
-                )),
-          )}
+        <span class="boxes-area">
+          <span
+            class={`boxes ${isSmall ? "small" : ""}`}
+            aria-hidden={isSmall}
+            role={isSmall ? undefined : "list"}
+            aria-label={isSmall ? undefined : "Boxes"}
+            style={{ "--ratio": String(size.value.width / size.value.height) }}
+          >
+            {shown.map(({ name: group, boxes }, at) =>
+              hidden?.value.has(group)
+                ? null
+                : boxes.map((box, place) => (
+                    <BoxView key={`${group} ${place}`} box={box} group={group} at={at} shown={words} />
+                  )),
+            )}
+          </span>
         </span>
       )}
     </span>
@@ -76,9 +85,10 @@ export function BoxedPicture({ item, name, isSmall, hidden, onSize }: BoxedPictu
 
 const LINES = ["solid", "dashed", "dotted"] as const;
 
-function BoxView({ box, group, at, isSmall }: { box: Box; group: string; at: number; isSmall: boolean }) {
+function BoxView({ box, group, at, shown }: { box: Box; group: string; at: number; shown: BoxWords }) {
   const color = classColor(box.slot);
-  const words = [box.label, isSmall ? "" : box.scores].filter(Boolean).join(" · ");
+  const isSmall = shown !== "all";
+  const words = isSmall ? (shown === "label" ? box.label : "") : [box.label, box.scores].filter(Boolean).join(" · ");
   const paint = { background: color, color: inkOn(color) };
   const percent = (fraction: number) => `${fraction * 100}%`;
   return (

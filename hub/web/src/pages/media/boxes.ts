@@ -70,6 +70,13 @@ export function firstBoxes(groups: readonly BoxGroup[], most: number): BoxGroup[
   });
 }
 
+/** How many boxes each group has, over all pictures; in the order of the first picture with it. */
+export function groupCounts(groups: readonly BoxGroup[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const { name, boxes } of groups) counts.set(name, (counts.get(name) ?? 0) + boxes.length);
+  return counts;
+}
+
 function placeOf({ position, domain }: ValueMap, size: Size): Pick<Box, "left" | "top" | "width" | "height"> | null {
   if (!isValueMap(position)) return null;
   const [across, down] = domain === "pixel" ? [size.width, size.height] : [1, 1];
