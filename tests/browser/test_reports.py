@@ -287,3 +287,42 @@ def test_boxes_are_in_the_exported_file(
             assert shown.evaluate("document.documentElement.scrollWidth <= innerWidth")
             assert not shown.evaluate(f"'{FLAG}' in window")
             assert findings(shown) == []
+
+
+def test_ridges_are_in_the_exported_file(
+    browser: Browser, site: Site, page: Page, tmp_path: Path
+) -> None:
+    trainer = site.trainer()
+    try:
+        trainer.init("ridges", name="shapes")
+        rows = [([10.0, float(at), 1.0], [0.0, 1.0, 2.0, 3.0]) for at in range(9)]
+        trainer.histograms(*({"gradients": row} for row in rows))
+        site.flush()
+    finally:
+        trainer.close()
+    text = "```stepwell\npanel: histogram\nmetric: gradients\nmode: ridge\n```\n"
+    report = post(
+        page,
+        site,
+        "/projects/ridges/reports",
+        {"title": "Ridges", "text": text, "key": "ridges-of-a-report"},
+    )
+    page.goto(f"{site.url}{site.run_path('ridges')}/reports/{report['id']}")
+    with page.expect_download() as downloading:
+        page.get_by_role("link", name="Export").click()
+    target = tmp_path / "ridges.html"
+    downloading.value.save_as(target)
+    for theme, size in (("light", WIDE), ("dark", PHONE)):
+        with watched(browser, "file://", theme=theme, size=size) as (context, _):
+            context.set_offline(True)
+            shown = context.new_page()
+            shown.goto(target.as_uri())
+            chart = shown.get_by_role("img", name="9 histograms of gradients over steps")
+            expect(chart.locator("path.ridge")).to_have_count(9)
+            expect(chart.locator("rect")).to_have_count(0)
+            expect(chart.locator("text.y").last).to_have_text("8")
+            expect(shown.locator("body")).to_contain_text("9 of 9 steps")
+            # The first bin of the first ridge, 10 of 11 values, rises to the top of the chart.
+            assert chart.locator("path.ridge").first.evaluate("e => e.getBBox().y") < 11
+            assert shown.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            assert findings(shown) == []

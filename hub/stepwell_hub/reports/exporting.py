@@ -25,7 +25,15 @@ from stepwell_hub.reports.file import panel_html, problem_html, report_file
 from stepwell_hub.reports.nodes_html import nodes_html
 from stepwell_hub.reports.palette import group_marks, mark_of
 from stepwell_hub.reports.panels import CHARTS_MAX
-from stepwell_hub.reports.svg import Line, heat_map, line_chart, number_text, smoothed
+from stepwell_hub.reports.svg import (
+    Line,
+    heat_map,
+    line_chart,
+    number_text,
+    ridge_rows,
+    ridges,
+    smoothed,
+)
 from stepwell_hub.reports.words import (
     OWN,
     cell_text,
@@ -324,11 +332,18 @@ class _Exporter:
             )
             if len(found.steps) == 0:
                 continue
-            label = f"{len(found.steps)} histograms of {metric} over steps"
-            drawn = heat_map(found.steps, found.counts, low=found.low, high=found.high, label=label)
+            is_ridge = fields["mode"] == "ridge"
+            rows = ridge_rows(len(found.steps)) if is_ridge else list(range(len(found.steps)))
+            drawn = (ridges if is_ridge else heat_map)(
+                found.steps[rows],
+                found.counts[rows],
+                low=found.low,
+                high=found.high,
+                label=f"{len(rows)} histograms of {metric} over steps",
+            )
             return (
                 f'<figure><span class="mono">{escape(metric)}</span>{drawn}'
-                f"<figcaption>{self._link(run)}, {len(found.steps)} of {found.step_count} steps"
+                f"<figcaption>{self._link(run)}, {len(rows)} of {found.step_count} steps"
                 "</figcaption></figure>"
             )
         return self._none_html(f"These runs have no histograms {metric}")

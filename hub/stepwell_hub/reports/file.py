@@ -51,6 +51,8 @@ figcaption,.fact,summary{{color:var(--ink3);font-size:12px;line-height:16px}}
 .line{{fill:none;stroke:var(--c);stroke-width:1.5;stroke-linejoin:round;stroke-linecap:round}}
 .band{{fill:var(--c);opacity:.15}}.heat{{max-width:720px}}.heat rect{{fill:var(--accent);
 shape-rendering:crispEdges}}
+.ridges{{max-width:720px}}.ridge-back{{fill:var(--card)}}
+.ridge{{fill:var(--accent);stroke:var(--accent)}}
 .swatch{{display:inline-block;width:10px;height:10px;border-radius:2px;background:var(--c)}}
 .legend{{display:flex;flex-wrap:wrap;gap:2px 14px;margin:6px 0;padding:0;list-style:none;
 font-size:12px}}

@@ -20,6 +20,9 @@ _TICKS: Final = 5
 _DECADES_ROUND: Final = 1.2
 """A logarithmic axis of fewer decades has the ticks of a linear one."""
 _POWER_MAX: Final = 308
+_RIDGE_HEIGHT: Final = 7.0
+_RIDGE_OVERLAP: Final = 4
+"""A ridge may rise over so many others."""
 _SIZE_MAX: Final = 1e300
 """Larger values are left out: their differences overflow."""
 _LARGEST: Final = sys.float_info.max
@@ -93,9 +96,7 @@ def heat_map(
 ) -> str:
     """Return histograms over steps: the stronger, the larger the part of its values."""
     rows, bins = counts.shape
-    total = counts.sum(axis=1, keepdims=True)
-    parts_of = np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
-    most = float(parts_of.max()) or 1.0
+    parts_of, most = _shares(counts)
     wide = (_WIDTH - _LEFT - _RIGHT) / rows
     tall = (_HEIGHT - _TOP - _BOTTOM) / bins
     cells = []
@@ -115,6 +116,56 @@ def heat_map(
     return (
         f'<svg class="chart heat" viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" role="img" '
         f'aria-label="{escape(label)}"><title>{escape(label)}</title>{"".join(cells + words)}</svg>'
+    )
+
+
+def ridge_rows(count: int) -> list[int]:
+    """Return the rows that are drawn as ridges: evenly chosen, the last one among them."""
+    most = int((_HEIGHT - _TOP - _BOTTOM) / _RIDGE_HEIGHT)
+    if count <= most:
+        return list(range(count))
+    return [round(at * (count - 1) / (most - 1)) for at in range(most)]
+
+
+def ridges(steps: NDArray[np.int64], counts: Array, *, low: float, high: float, label: str) -> str:
+    """Return histograms over steps, each as a ridge: the earliest at the top.
+
+    Args:
+        steps, counts: of the histograms that are drawn, see `ridge_rows`.
+    """
+    rows, bins = counts.shape
+    shares, most = _shares(counts)
+    space = (_HEIGHT - _BOTTOM - _TOP) / (rows + _RIDGE_OVERLAP - 1)
+    right = _WIDTH - _RIGHT
+    x_of, first, last = _scale(np.array([low, high]), _LEFT, right, pad=0.0)
+    parts = []
+    for value in nice_ticks(first, last):
+        x = x_of(value)
+        parts.append(f'<path class="grid" d="M{x:.1f} {_TOP:g}V{_HEIGHT - _BOTTOM:g}"/>')
+        parts.append(
+            f'<text class="x" x="{min(x, _WIDTH - 24):.1f}" y="{_HEIGHT - 10:g}">'
+            f"{number_text(value)}</text>"
+        )
+    every = max(1, math.ceil(rows / _TICKS))
+    for row in range(rows):
+        base = _TOP + space * (row + _RIDGE_OVERLAP)
+        if (rows - 1 - row) % every == 0:
+            parts.append(
+                f'<text class="y" x="{_LEFT - 6:g}" y="{base + 3.5:.1f}">{int(steps[row]):,}</text>'
+            )
+        rise = space * _RIDGE_OVERLAP / most
+        tops = " ".join(
+            f"{_LEFT + (bin_ + 0.5) / bins * (right - _LEFT):.1f} {base - rise * share:.1f}"
+            for bin_, share in enumerate(shares[row].tolist())
+        )
+        path = f"M{_LEFT:g} {base:.1f}L{tops} {right:g} {base:.1f}"
+        opacity = 0.15 + 0.35 * (row + 1) / rows
+        # Twice: a ridge hides those behind it, and is itself half transparent.
+        parts.append(f'<path class="ridge-back" d="{path}"/>')
+        parts.append(f'<path class="ridge" fill-opacity="{opacity:.2f}" d="{path}"/>')
+    return (
+        f'<svg class="chart ridges" viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" role="img" '
+        f'aria-label="{escape(label)}"><title>{escape(label)}</title>{"".join(parts)}</svg>'
     )
 
 
@@ -152,6 +203,13 @@ def smoothed(x: Array, mean: Array, count: NDArray[np.int64], half_life: float) 
 
 
 # ---------------------------------------------------------------------- parts
+
+
+def _shares(counts: Array) -> tuple[Array, float]:
+    """Return the part of each histogram's values that is in each bin, and the largest part."""
+    total = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
+    return shares, float(shares.max()) or 1.0
 
 
 def _scale(

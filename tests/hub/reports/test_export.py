@@ -5,6 +5,7 @@ import math
 import re
 import struct
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,15 @@ from blake3 import blake3
 from PIL import Image
 
 from stepwell_hub.reports.palette import group_marks
-from stepwell_hub.reports.svg import Line, heat_map, line_chart, nice_ticks, smoothed
+from stepwell_hub.reports.svg import (
+    Line,
+    heat_map,
+    line_chart,
+    nice_ticks,
+    ridge_rows,
+    ridges,
+    smoothed,
+)
 from tests.blobs import put_blob
 from tests.hub.conftest import Hub
 from tests.hub.made import make_run
@@ -382,6 +391,29 @@ def test_smoothing_weighs_points_by_their_distance() -> None:
 def test_a_heat_map_has_a_cell_for_each_part() -> None:
     drawn = heat_map(np.array([0, 5]), np.array([[1.0, 0.0], [3.0, 1.0]]), low=0, high=1, label="x")
     assert drawn.count("<rect") == 3
+
+
+def test_ridges_are_evenly_chosen_histograms() -> None:
+    assert ridge_rows(3) == [0, 1, 2]
+    chosen = ridge_rows(1000)
+    assert (chosen[0], chosen[-1], len(chosen)) == (0, 999, 31)
+    assert {round(b - a, -1) for a, b in pairwise(chosen)} == {30}
+    counts = np.array([[1.0, 0.0], [0.0, 0.0], [3.0, 1.0]])
+    drawn = ridges(np.array([0, 5, 1000]), counts, low=0, high=1, label="x")
+    assert drawn.count('class="ridge"') == 3
+    assert [*re.findall('<text class="y"[^>]*>([^<]*)<', drawn)] == ["0", "5", "1,000"]
+    # All values of the first one are in its first bin. The second one has none: it is flat.
+    paths = re.findall('class="ridge"[^>]* d="([^"]*)"', drawn)
+    first, second, _ = ([float(y) for y in re.findall(r"[\d.]+", each)[1::2]] for each in paths)
+    assert (min(first), first[1]) == (10.0, 10.0)
+    assert len(set(second)) == 1
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.0, 1.0), (-1.7e308, 1.7e308), (0.0, 5e-324)])
+def test_ridges_of_odd_ranges_are_drawn(low: float, high: float) -> None:
+    drawn = ridges(np.array([7]), np.array([[0.0, 2.0]]), low=low, high=high, label="x")
+    assert drawn.count('class="ridge"') == 1
+    assert not re.search("nan|inf", drawn)
 
 
 def test_groups_have_the_colours_that_the_page_gives_them() -> None:
