@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Final
 
 from stepwell._argument_names import checks_names
 from stepwell._json_conversion import Conversion
+from stepwell._masks import Mask
 from stepwell._media import Media
 from stepwell._names import Warn
 from stepwell._pixels import (
@@ -18,7 +19,7 @@ from stepwell._pixels import (
     pixels_of_figure,
     pixels_of_pil,
 )
-from stepwell._staging import Stage
+from stepwell._staging import Stage, blobs_in
 from stepwell_wire.staged import FILE, PIXELS
 
 _FORMATS: Final = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp", "bmp": "bmp"}
@@ -43,14 +44,17 @@ class Image(Media):
         grouping: kept with the row.
         classes: names of classes for boxes and masks; kept with the row.
         boxes: boxes by name, as in Weights & Biases' client; kept with the row, drawn by the page.
-        masks: their class labels are kept; their pixels are not yet.
+        masks: masks by name, as in Weights & Biases' client: ``mask_data``, an array of height ×
+            width with a class from 0 to 255 at each pixel, or ``path``, a grey picture of these;
+            and ``class_labels``, names by class. The classes are copied at once; a path is read
+            when the image is logged. The page draws them.
         file_type: how it is kept: ``png`` (default), ``jpg``, ``webp`` or ``bmp``.
         normalize: floats in [0, 1] are scaled to 0 to 255, and floats below 0 stretched to that;
             False takes all values as they are.
 
     Raises:
         TypeError: ``data_or_path`` is none of these.
-        ValueError: An invalid shape, mode or file type; the message says what was expected.
+        ValueError: An invalid shape, mode, mask or file type; the message says what was expected.
     """
 
     type = "image-file"
@@ -73,10 +77,11 @@ class Image(Media):
         super().__init__()
         self.caption = caption
         self._notes: list[str] = []
-        self._grouping, self._classes, self._boxes, self._masks = grouping, classes, boxes, masks
+        self._grouping, self._classes, self._boxes = grouping, classes, boxes
         for name, value in (("boxes", boxes), ("masks", masks)):
             if value is not None and not isinstance(value, Mapping):
                 raise TypeError(f"Image: {name} is a {type(value).__name__}; expected a dict")
+        self._masks = {str(name): Mask(name, mask) for name, mask in (masks or {}).items()}
         self._path: str | None = None
         self._pixels: Pixels | None = None
         mode = check_mode(mode)
@@ -137,7 +142,12 @@ class Image(Media):
         about["format"] = self._format
         for note in self._notes:
             warn(f"image {note.split()[-1]}", f"Image: {note}; see docs/logging.md")
-        return about | self._beside(warn)
+        about |= self._beside(warn)
+        if self._masks and stage is not None and about["blob"] is not None:
+            masks = {name: mask.described(stage, warn) for name, mask in self._masks.items()}
+            about["masks"] = masks
+            stage.note_within(about, blobs_in(masks))
+        return about
 
     def _beside(self, warn: Warn) -> dict[str, Any]:
         found = self.caption_field()
@@ -145,13 +155,6 @@ class Image(Media):
         for name, value in given.items():
             if value is not None:
                 found[name] = Conversion(warn).convert(_plain(value))
-        if self._masks is not None:
-            labels = {
-                str(name): mask.get("class_labels") if isinstance(mask, Mapping) else None
-                for name, mask in self._masks.items()
-            }
-            found["masks"] = Conversion(warn).convert(labels)
-            warn("masks", "Image: masks are not stored yet, only their class labels")
         return found
 
     def __repr__(self) -> str:

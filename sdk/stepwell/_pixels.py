@@ -113,6 +113,35 @@ def pixels_of_figure(figure: Any) -> Pixels:
         figure.set_canvas(before)  # A window that shows it keeps working.
 
 
+def pixels_of_classes(value: Any, where: str) -> Pixels:
+    """Return a copy of a mask: an array or tensor of height × width, a class at each pixel.
+
+    Args:
+        where: the mask, for errors.
+
+    Raises:
+        TypeError: The classes are no integers.
+        ValueError: The shape is not that of a mask, or a class is not from 0 to 255.
+    """
+    import numpy
+
+    array = numpy.asarray(array_of_tensor(value) if is_torch(value) else value)
+    if array.ndim == 3 and 1 in (array.shape[0], array.shape[2]):
+        array = array[0] if array.shape[0] == 1 else array[:, :, 0]
+    if array.ndim != 2:
+        raise ValueError(f"{where} has the shape {array.shape}; expected height × width")
+    _check_sides(*array.shape)
+    if array.dtype.kind == "f" and numpy.array_equal(array, numpy.rint(array)):
+        array = array.astype(numpy.int64)
+    if array.dtype.kind not in "biu":
+        raise TypeError(f"{where} has values of {array.dtype}; expected integers from 0 to 255")
+    low, high = int(array.min()), int(array.max())
+    if low < 0 or high > 255:
+        raise ValueError(f"{where} has classes from {low} to {high}; expected 0 to 255")
+    height, width = array.shape
+    return Pixels(numpy.array(array, dtype=numpy.uint8, order="C"), height, width, 1)
+
+
 def check_mode(mode: Any) -> str | None:
     """Return ``mode``.
 

@@ -82,6 +82,7 @@ def test_items_say_what_became_of_their_bytes(hub: Hub) -> None:
         "caption": "cat",
         "reason": "",
         "about": {"format": "png"},
+        "masks": [],
         "url": f"/api/v1/blobs/{DIGEST}",
     }
     assert (other["state"], other["digest"], other["url"], other["width"]) == (

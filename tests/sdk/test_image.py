@@ -135,15 +135,82 @@ def test_other_mistakes_are_refused_at_once() -> None:
         Image(good, colour="red")  # type: ignore[call-arg]
 
 
-def test_boxes_and_classes_are_kept_with_the_row_and_masks_are_told() -> None:
+def test_boxes_and_classes_are_kept_with_the_row() -> None:
     boxes = {"predictions": {"box_data": [{"position": {"minX": 0.1}, "class_id": 1}]}}
-    masks = {"truth": {"mask_data": numpy.zeros((2, 2)), "class_labels": {1: "cat"}}}
-    row, _, told = staged(Image(numpy.zeros((2, 2)), boxes=boxes, masks=masks, grouping=3))
+    row, _, told = staged(Image(numpy.zeros((2, 2)), boxes=boxes, grouping=3))
     assert row["boxes"] == boxes
-    assert row["masks"] == {"truth": {"1": "cat"}}
     assert row["grouping"] == 3
-    (text,) = told
-    assert "masks are not stored yet" in text
+    assert told == []
+
+
+class KeptMasks(Kept):
+    def __init__(self) -> None:
+        super().__init__()
+        self.within: list[list[str]] = []
+
+    def note_within(self, about: Any, within: Any) -> None:
+        self.within.append(list(within))
+
+
+def test_masks_are_staged_as_grey_pictures(tmp_path: Path) -> None:
+    path = tmp_path / "mask.png"
+    path.write_bytes(b"grey")
+    classes = numpy.array([[0, 1], [2, 255]])
+    masks = {
+        "truth": {"mask_data": classes, "class_labels": {1: "cat", 2: "dog"}},
+        "drawn": {"path": path},
+    }
+    image = Image(numpy.zeros((2, 2)), masks=masks)
+    classes[:] = 0
+    stage, told = KeptMasks(), []
+    row = image.described(stage, lambda kind, text: told.append(text))
+    assert row["masks"] == {
+        "truth": {"_type": "mask", "blob": f"{2:032x}", "class_labels": {"1": "cat", "2": "dog"}},
+        "drawn": {"_type": "mask", "blob": f"{3:032x}"},
+    }
+    assert stage.kept[1:] == [
+        ("pixels", {"shape": [2, 2, 1], "format": "png"}, bytes([0, 1, 2, 255])),
+        ("file", {"media_type": "image/png"}, b"grey"),
+    ]
+    assert stage.within == [[f"{2:032x}", f"{3:032x}"]]
+    assert told == []
+
+
+def test_masks_of_a_lost_picture_are_not_staged(tmp_path: Path) -> None:
+    masks = {"truth": {"mask_data": numpy.zeros((2, 2), int)}}
+    image = Image(tmp_path / "nothing.png", masks=masks)
+
+    class Full(Kept):
+        def keep_file(self, kind: str, about: Any, path: Any) -> dict[str, Any]:
+            return {"blob": None, "failed": "no room"}
+
+    stage = Full()
+    row = image.described(stage, lambda kind, text: None)
+    assert (row["blob"], "masks" in row, stage.kept) == (None, False, [])
+
+
+@pytest.mark.parametrize(
+    ("mask", "error", "says"),
+    [
+        (3, TypeError, "the mask 'm' is a int; expected a dict"),
+        ({}, ValueError, r"has the keys \[\]; expected mask_data or path"),
+        ({"mask_data": [[0]], "labels": {}}, ValueError, "has the key 'labels'"),
+        ({"mask_data": [[0.5]]}, TypeError, "values of float64"),
+        ({"mask_data": [[256]]}, ValueError, "classes from 256 to 256; expected 0 to 255"),
+        ({"mask_data": [0, 1]}, ValueError, r"the shape \(2,\); expected height × width"),
+    ],
+)
+def test_what_is_no_mask_is_refused(mask: Any, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        Image(numpy.zeros((2, 2)), masks={"m": mask})
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 2), (2, 2, 1)])
+def test_a_mask_may_have_one_channel(shape: tuple[int, ...]) -> None:
+    stage = KeptMasks()
+    masks = {"m": {"mask_data": numpy.full(shape, 3.0)}}
+    Image(numpy.zeros((2, 2)), masks=masks).described(stage, lambda kind, text: None)
+    assert stage.kept[1][1:] == ({"shape": [2, 2, 1], "format": "png"}, bytes([3] * 4))
 
 
 def test_a_tensor_has_its_channels_first() -> None:

@@ -46,6 +46,7 @@ from stepwell_store.queries.logged import LoggedMetric, logged_metrics, logged_r
 from stepwell_store.queries.media import (
     MediaItem,
     MediaKey,
+    MediaMask,
     MediaSteps,
     MediaValue,
     list_media,
@@ -99,6 +100,7 @@ __all__ = [
     "LoggedMetric",
     "MediaItem",
     "MediaKey",
+    "MediaMask",
     "MediaSteps",
     "MediaValue",
     "MetricBands",

@@ -43,6 +43,25 @@ class MediaKey:
 
 
 @dataclass(frozen=True, slots=True)
+class MediaMask:
+    """A mask of an image: a grey picture with a class from 0 to 255 at each pixel.
+
+    Attributes:
+        id, state, digest, media_type, size, reason: as those of a `MediaItem`.
+        labels: names of classes, by class as a text.
+    """
+
+    name: str
+    id: str | None
+    state: str
+    digest: str
+    media_type: str
+    size: int
+    reason: str
+    labels: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class MediaItem:
     """One file, also if its bytes are missing.
 
@@ -55,6 +74,7 @@ class MediaItem:
         size: in bytes.
         width, height: in pixels; 0 without a size, or until it is known.
         about: the other facts from the script: boxes, classes, format …
+        masks: of an image.
     """
 
     type: str
@@ -68,6 +88,7 @@ class MediaItem:
     caption: str
     reason: str
     about: dict[str, Any]
+    masks: tuple[MediaMask, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +220,9 @@ def media_items(
     limits: Limits = DEFAULT,
 ) -> tuple[MediaItem, ...]:
     """Return the state of media without rows of their own, such as the cells of a table."""
-    ids = [each["blob"] for each in logged if isinstance(each.get("blob"), str)]
+    ids = [blob_id for each in logged for blob_id in _ids(each)]
     known = _blobs(Question(store, limits), project, {run_id: ids})
-    return tuple(_item(each, known.get(str(each.get("blob")))) for each in logged)
+    return tuple(_item(each, known) for each in logged)
 
 
 def media_where(project: str, run_ids: Sequence[str] | None) -> tuple[str, dict[str, Any]]:
@@ -224,7 +245,7 @@ def media_values(
     logged = [json.loads(row["text"]) for row in rows]
     named: dict[str, list[str]] = {}
     for row, value in zip(rows, logged, strict=True):
-        ids = [item["blob"] for item in _items(value) if isinstance(item.get("blob"), str)]
+        ids = [blob_id for item in _items(value) for blob_id in _ids(item)]
         named.setdefault(row["run_id"], []).extend(ids)
     known = _blobs(question, project, named)
     return tuple(
@@ -235,7 +256,7 @@ def media_values(
             row["step"],
             row["time"] / 1e6,
             str(value["_type"]),
-            tuple(_item(each, known.get(str(each.get("blob")))) for each in _items(value)),
+            tuple(_item(each, known) for each in _items(value)),
         )
         for row, value in zip(rows, logged, strict=True)
     )
@@ -272,7 +293,60 @@ def _blobs(
     return found
 
 
-def _item(logged: Mapping[str, Any], row: Mapping[str, Any] | None) -> MediaItem:
+def _ids(item: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the ids of its bytes and of its masks."""
+    for each in (item, *_masks(item).values()):
+        if isinstance(blob_id := each.get("blob"), str):
+            yield blob_id
+
+
+def _masks(item: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the masks that the row describes; older rows have labels only."""
+    masks = item.get("masks")
+    if not isinstance(masks, dict):
+        return {}
+    return {
+        name: mask
+        for name, mask in masks.items()
+        if isinstance(mask, dict) and mask.get("_type") == "mask"
+    }
+
+
+def _item(logged: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> MediaItem:
+    masks = _masks(logged)
+    ours = ("_type", "blob", "failed", "caption", "width", "height", *(["masks"] if masks else []))
+    row = _row(logged, known)
+    return MediaItem(
+        type=str(logged.get("_type", "")),
+        **_bytes(logged, row),
+        width=_side(row, logged, "width"),
+        height=_side(row, logged, "height"),
+        caption=str(logged.get("caption") or ""),
+        about={name: value for name, value in logged.items() if name not in ours},
+        masks=tuple(_mask(name, mask, known) for name, mask in masks.items()),
+    )
+
+
+def _mask(
+    name: str, logged: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]
+) -> MediaMask:
+    labels = logged.get("class_labels")
+    return MediaMask(
+        name=name,
+        **_bytes(logged, _row(logged, known)),
+        labels=labels if isinstance(labels, dict) else {},
+    )
+
+
+def _row(
+    logged: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]
+) -> Mapping[str, Any] | None:
+    blob_id = logged.get("blob")
+    return known.get(blob_id) if isinstance(blob_id, str) else None
+
+
+def _bytes(logged: Mapping[str, Any], row: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the fields that say what became of the bytes."""
     blob_id = logged.get("blob")
     if row is not None:
         state, reason = str(row["state"]), str(row["reason"])
@@ -281,20 +355,14 @@ def _item(logged: Mapping[str, Any], row: Mapping[str, Any] | None) -> MediaItem
     else:
         state = "failed" if logged.get("failed") else "none"
         reason = str(logged.get("failed") or "")
-    ours = ("_type", "blob", "failed", "caption", "width", "height")
-    return MediaItem(
-        type=str(logged.get("_type", "")),
-        id=blob_id if isinstance(blob_id, str) else None,
-        state=state,
-        digest=str(row["digest"]) if row is not None and state == "ready" else "",
-        media_type=str(row["media_type"]) if row is not None else "",
-        size=int(row["size"]) if row is not None else 0,
-        width=_side(row, logged, "width"),
-        height=_side(row, logged, "height"),
-        caption=str(logged.get("caption") or ""),
-        reason=reason,
-        about={name: value for name, value in logged.items() if name not in ours},
-    )
+    return {
+        "id": blob_id if isinstance(blob_id, str) else None,
+        "state": state,
+        "digest": str(row["digest"]) if row is not None and state == "ready" else "",
+        "media_type": str(row["media_type"]) if row is not None else "",
+        "size": int(row["size"]) if row is not None else 0,
+        "reason": reason,
+    }
 
 
 def _side(row: Mapping[str, Any] | None, logged: Mapping[str, Any], name: str) -> int:

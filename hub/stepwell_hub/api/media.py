@@ -31,7 +31,8 @@ def _derived(kind: type, name: str, **more: Any) -> type:
     return made
 
 
-Item: Any = _derived(queries.MediaItem, "Item", url=str)
+Mask: Any = _derived(queries.MediaMask, "Mask", url=str)
+Item: Any = _derived(queries.MediaItem, "Item", url=str, masks=tuple[Mask, ...])
 Value: Any = _derived(queries.MediaValue, "Value", items=tuple[Item, ...])
 
 
@@ -168,4 +169,9 @@ def _shown(values: Sequence[queries.MediaValue]) -> list[dict[str, Any]]:
 def with_url(item: queries.MediaItem) -> dict[str, Any]:
     """Return ``item`` with the address of its bytes."""
     shown: dict[str, Any] = plain(item)
-    return {**shown, "url": blob_url(item.digest, item.media_type) if item.digest else ""}
+    masks = [plain(mask) | {"url": _url(mask)} for mask in item.masks]
+    return shown | {"url": _url(item), "masks": masks}
+
+
+def _url(item: queries.MediaItem | queries.MediaMask) -> str:
+    return blob_url(item.digest, item.media_type) if item.digest else ""

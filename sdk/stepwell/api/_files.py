@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _PAGE: Final = 1000
 _FOLDERS: Final = {
     "image-file": "images",
+    "mask": "images/mask",
     "audio-file": "audio",
     "video-file": "videos",
     "html-file": "html",
@@ -230,6 +231,8 @@ def _items(
         for value in page["values"]:
             for item in value["items"]:
                 yield value, item
+                for mask in item.get("masks", ()):  # A hub of an older release has none.
+                    yield value, {**mask, "type": "mask", "caption": mask["name"]}
         cursor = page["next_cursor"]
         if cursor is None:
             return

@@ -93,6 +93,30 @@ def test_items_have_the_state_of_their_bytes(store: Store, project: str) -> None
     assert [item.id for item in many.items] == [f"{1001:032x}", f"{2001:032x}"]
 
 
+def test_masks_have_the_state_of_their_bytes(store: Store) -> None:
+    made = fresh_project()
+    masks = {
+        "truth": {"_type": "mask", "blob": f"{2:032x}", "class_labels": {"1": "cat"}},
+        "guess": {"_type": "mask", "blob": f"{3:032x}"},
+        "lost": {"_type": "mask", "blob": None, "failed": "no room"},
+    }
+    ready = {"state": "ready", "digest": DIGEST, "size": 9, "media_type": "image/png"}
+    tell(
+        store,
+        writer(made, "run"),
+        values(0, 1, shown=image(1, masks=masks), old=image(4, masks={"truth": {"1": "cat"}})),
+        event("blob", {"id": f"{2:032x}", **ready}),
+    )
+    old, shown = (value.items[0] for value in list_media(store, made, None).items)
+    assert [(mask.name, mask.state, mask.digest, mask.labels) for mask in shown.masks] == [
+        ("truth", "ready", DIGEST, {"1": "cat"}),
+        ("guess", "uploading", "", {}),
+        ("lost", "failed", "", {}),
+    ]
+    assert (shown.masks[2].reason, shown.about) == ("no room", {"format": "png"})
+    assert (old.masks, old.about["masks"]) == ((), {"truth": {"1": "cat"}})
+
+
 def test_pages_follow_each_other_in_both_directions(store: Store, project: str) -> None:
     for newest_first in (False, True):
         seen: list[tuple[int, str]] = []
