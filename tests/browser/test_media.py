@@ -303,3 +303,74 @@ def test_boxes_are_drawn_over_two_compared_pictures(
             expect(side.get_by_role("listitem")).to_have_text(["true one", "true one"])
         large.get_by_role("button", name="Compare").click()
         expect(large.get_by_role("listitem")).to_have_text(["true one", "true one"])
+
+
+MASKS = """
+import numpy as np, stepwell
+picture = np.full((100, 200, 3), 200, np.uint8)
+truth = np.zeros((100, 200), np.uint8)
+truth[:, :50] = 1
+truth[50:, 100:] = 7
+guess = np.where(truth == 7, 3, 0)
+masks = {
+    "truth": {"mask_data": truth, "class_labels": {0: "background", 1: "road", 7: HOSTILE}},
+    "guess": {"mask_data": guess, "class_labels": {3: "sky"}},
+}
+with stepwell.init(project=PROJECT, id="r", settings={"metadata": False}) as run:
+    image = stepwell.Image(picture, masks=masks)
+    run.log({"street": [image, stepwell.Image(picture, masks=masks)],
+             "cells": stepwell.Table(columns=["picture"], data=[[image]])})
+"""
+
+
+def colors_at(canvas: Locator) -> list[list[int]]:
+    """Return the colours of a mask at its top left, top right and bottom right."""
+    found: list[list[int]] = canvas.evaluate(
+        """(canvas) => [[5, 5], [195, 5], [195, 95]].map(([x, y]) =>
+          [...canvas.getContext("2d").getImageData(x, y, 1, 1).data])"""
+    )
+    return found
+
+
+@pytest.mark.parametrize(("size", "theme"), [(WIDE, "light"), (PHONE, "dark")])
+def test_masks_are_drawn_over_the_picture(
+    browser: Browser, site: Site, size: tuple[int, int], theme: str
+) -> None:
+    name = f"masks-{theme}"
+    values = {"PROJECT": repr(name), "HOSTILE": repr(HTML[0])}
+    script = MASKS
+    for word, value in values.items():
+        script = script.replace(word, value)
+    site.node.python(script)
+    site.flush()
+    with watched(browser, site.url, size=size, theme=theme) as (context, _):
+        page = context.new_page()
+        enter(page, site.link(site.run_path(name, "r", "media")))
+        expect(panel(page, "street").locator("canvas")).to_have_count(4)
+        expect(panel(page, "cells").locator("canvas")).to_have_count(2)
+        panel(page, "street").get_by_role("button", name="Open image 1 of 2").click()
+        large = page.get_by_role("dialog", name="street")
+        classes = large.get_by_role("list", name="Classes of the masks").get_by_role("listitem")
+        expect(classes).to_have_text(["road", "sky", HTML[0]])
+        truth, guess = (large.locator(f'[data-mask="{each}"]') for each in ("truth", "guess"))
+        (road, nothing, car), (_, _, sky) = colors_at(truth), colors_at(guess)
+        assert nothing == [0, 0, 0, 0]
+        assert [each[3] for each in (road, car, sky)] == [255] * 3
+        assert len({tuple(each) for each in (road, car, sky)}) == 3
+        for zoom in ("Fit", "1:1", "Zoom in"):
+            large.get_by_role("button", name=zoom).click()
+            found = part_of(truth, large.locator("img"))
+            assert found == pytest.approx([0.0, 0.0, 1.0, 1.0], abs=0.02)
+        assert findings(page) == []
+        switches = large.get_by_role("group", name="Masks")
+        switches.get_by_role("button", name="truth").click()
+        expect(truth).to_have_count(0)
+        expect(classes).to_have_text(["sky"])
+        large.get_by_role("button", name="Compare").click()
+        large.get_by_role("button", name="Next item").click()
+        expect(large.locator("canvas")).to_have_count(2)
+        switches.get_by_role("button", name="truth").click()
+        expect(large.locator("canvas")).to_have_count(4)
+        expect(classes).to_have_text(["road", "sky", HTML[0]])
+        assert findings(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]

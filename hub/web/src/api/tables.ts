@@ -1,5 +1,6 @@
 /** Tables that runs logged: questions to the hub, see docs/formats/hub-api.md. */
 import { API, pathFrom, request } from "./client.js";
+import type { MediaMask } from "./types.js";
 import type { ValueMap } from "./values.js";
 
 export type ColumnType =
@@ -32,6 +33,7 @@ export interface MediumCell {
   readonly caption: string;
   readonly reason: string;
   readonly about: ValueMap;
+  readonly masks: readonly MediaMask[];
   readonly url: string;
 }
 

@@ -203,6 +203,20 @@ export interface MediaKey {
   last_step: number;
 }
 
+/** The class of each pixel of an image, as a grey picture. */
+export interface MediaMask {
+  name: string;
+  id: string | null;
+  state: MediaItem["state"];
+  digest: string;
+  media_type: string;
+  size: number;
+  reason: string;
+  /** Names of classes, by class. */
+  labels: ValueMap;
+  url: string;
+}
+
 export interface MediaItem {
   type: string;
   id: string | null;
@@ -215,6 +229,7 @@ export interface MediaItem {
   caption: string;
   reason: string;
   about: ValueMap;
+  masks: readonly MediaMask[];
   /** Where the bytes are; "" unless they are ready. */
   url: string;
 }

@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import type { MediumCell } from "../../api/tables.js";
 import { Dialog } from "../../parts/Dialog.js";
 import { formatAmount } from "../../parts/format.js";
-import { stateText } from "../media/items.js";
+import { itemKind, stateText } from "../media/items.js";
 import { BoxedPicture } from "../media/Picture.js";
 import type { ValueProps } from "../media/valueProps.js";
 import { DataTable } from "./DataTable.js";
@@ -46,12 +46,21 @@ export function TableValue({ project, value, isSmall, tables, onOpen }: ValuePro
               <BoxedPicture key={cell.url} item={cell} name={cell.caption || cell.type} words="all" />
             </div>
           ) : (
-            <a href={cell.url} download>Download</a>
+            <Opened cell={cell} />
           )}
         </Dialog>
       )}
     </>
   );
+}
+
+/** A cell that is no picture. */
+function Opened({ cell }: { cell: MediumCell }) {
+  const name = cell.caption || cell.type;
+  const kind = itemKind(cell);
+  if (kind === "audio") return <audio controls src={cell.url} aria-label={name} />;
+  if (kind === "video") return <video controls playsInline src={cell.url} aria-label={name} />;
+  return <a href={cell.url} download>Download</a>;
 }
 
 /** Counts of a table come from what the script logged beside it: they may be missing. */

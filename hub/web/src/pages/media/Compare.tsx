@@ -4,6 +4,7 @@ import { useSignal, type Signal } from "@preact/signals";
 import type { MediaItem } from "../../api/types.js";
 import { boxGroups, type Size } from "./boxes.js";
 import { BoxSwitches } from "./BoxSwitches.js";
+import { MaskSwitches, type MaskClasses } from "./MaskSwitches.js";
 import { isTiny } from "./items.js";
 import { BoxedPicture } from "./Picture.js";
 
@@ -17,13 +18,15 @@ export interface Side {
 interface CompareProps {
   a: Side;
   b: Side;
-  /** Groups of boxes that are not drawn. */
+  /** Groups of boxes and masks that are not drawn. */
   hidden: Signal<ReadonlySet<string>>;
 }
 
 export function Compare({ a, b, hidden }: CompareProps) {
   /** Sizes of the pictures in pixels, by their address. */
   const sizes = useSignal<ReadonlyMap<string, Size>>(new Map());
+  /** Classes of the masks that are drawn, by the address of the picture. */
+  const classes = useSignal<ReadonlyMap<string, MaskClasses>>(new Map());
   const isOver = useSignal(false);
   const edge = useSignal(50);
   const sharp = (side: Side) => (isTiny(side.item) ? "sharp" : "");
@@ -61,11 +64,20 @@ export function Compare({ a, b, hidden }: CompareProps) {
               words="all"
               hidden={hidden}
               onSize={(size) => (sizes.value = new Map(sizes.peek()).set(side.item.url, size))}
+              onClasses={(mask, found) => {
+                const known = new Map(classes.peek().get(side.item.url)).set(mask, found);
+                classes.value = new Map(classes.peek()).set(side.item.url, known);
+              }}
             />
             <figcaption>{`${"AB"[at]}: ${side.where}`}</figcaption>
           </figure>
         ))}
       </div>
+      <MaskSwitches
+        masks={[...a.item.masks, ...b.item.masks]}
+        pictures={[a, b].map(({ item }) => classes.value.get(item.url) ?? new Map())}
+        hidden={hidden}
+      />
       <BoxSwitches pictures={groups} hidden={hidden} />
     </>
   );

@@ -12,6 +12,7 @@ import { TableValue } from "../datatable/TableValue.js";
 import { Compare, type Side } from "./Compare.js";
 import { boxGroups, type Size } from "./boxes.js";
 import { BoxSwitches } from "./BoxSwitches.js";
+import { MaskSwitches, type MaskClasses } from "./MaskSwitches.js";
 import { downloadUrl, isTiny, itemFacts, itemKind, itemName, stateText } from "./items.js";
 import { BoxedPicture } from "./Picture.js";
 import type { TableStore } from "./valueProps.js";
@@ -143,7 +144,7 @@ function Turn({ what, keys, onTurn }: { what: string; keys: string; onTurn(by: n
 interface ContentProps {
   item: MediaItem;
   name: string;
-  /** Groups of boxes that are not drawn. */
+  /** Groups of boxes and masks that are not drawn. */
   hidden: Signal<ReadonlySet<string>>;
 }
 
@@ -169,6 +170,7 @@ function ZoomedPicture({ item, name, hidden }: ContentProps) {
   /** CSS pixels for one of the picture; null: as large as fits. */
   const zoom = useSignal<number | null>(null);
   const size = useSignal<Size | null>(null);
+  const classes = useSignal<MaskClasses>(new Map());
   const isKnown = item.width > 0 && item.height > 0;
   const change = (factor: number) => {
     const fits = () => {
@@ -209,8 +211,16 @@ function ZoomedPicture({ item, name, hidden }: ContentProps) {
         class={`lightbox-picture ${scale === null ? "fit" : ""} ${isSharp ? "sharp" : ""}`}
         style={scale === null ? {} : { "--picture-width": `${Math.round(item.width * scale)}px` }}
       >
-        <BoxedPicture item={item} name={name} words="all" hidden={hidden} onSize={(found) => (size.value = found)} />
+        <BoxedPicture
+          item={item}
+          name={name}
+          words="all"
+          hidden={hidden}
+          onSize={(found) => (size.value = found)}
+          onClasses={(mask, found) => (classes.value = new Map(classes.peek()).set(mask, found))}
+        />
       </div>
+      <MaskSwitches masks={item.masks} pictures={[classes.value]} hidden={hidden} />
       <BoxSwitches pictures={[groups]} hidden={hidden} />
     </>
   );

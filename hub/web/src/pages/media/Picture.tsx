@@ -3,11 +3,13 @@ import { useSignal, type Signal } from "@preact/signals";
 
 import type { MediaItem } from "../../api/types.js";
 import { classColor, inkOn } from "../../state/palette.js";
+import { MaskLayer } from "./MaskLayer.js";
+import { hiddenName, type MaskClass } from "./masks.js";
 import { boxGroups, firstBoxes, hasBoxes, SHOWN_MAX, SHOWN_SMALL_MAX, type Box, type Size } from "./boxes.js";
 import { isTiny } from "./items.js";
 
 /** A medium of a run, or of a cell of a table. */
-type Pictured = Pick<MediaItem, "url" | "width" | "height" | "about">;
+type Pictured = Pick<MediaItem, "url" | "width" | "height" | "about" | "masks">;
 
 /** Of each box: its class or caption and its scores; its class or caption, small; or nothing. */
 export type BoxWords = "all" | "label" | "none";
@@ -41,16 +43,19 @@ interface BoxedPictureProps {
   item: Pictured;
   name: string;
   words: BoxWords;
-  /** Names of the groups that are not drawn. */
+  /** Names of the groups, and the `hiddenName` of masks, that are not drawn. */
   hidden?: Signal<ReadonlySet<string>>;
   onSize?(size: Size): void;
+  /** Called with the classes of a mask that was drawn; null if it did not load. */
+  onClasses?(mask: string, classes: readonly MaskClass[] | null): void;
 }
 
-/** The picture with its boxes, which scale with it; without boxes, the picture alone. */
-export function BoxedPicture({ item, name, words, hidden, onSize }: BoxedPictureProps) {
+/** The picture with its masks and boxes, which scale with it; without these, the picture alone. */
+export function BoxedPicture({ item, name, words, hidden, onSize, onClasses }: BoxedPictureProps) {
   const size = useSignal<Size | null>(null);
   const isSmall = words !== "all";
-  if (!hasBoxes(item.about)) return <Picture item={item} name={name} />;
+  const masks = item.masks.filter(({ state }) => state === "ready");
+  if (!hasBoxes(item.about) && masks.length === 0) return <Picture item={item} name={name} />;
   const read = (found: Size) => {
     size.value = found;
     onSize?.(found);
@@ -62,6 +67,15 @@ export function BoxedPicture({ item, name, words, hidden, onSize }: BoxedPicture
       <Picture item={item} name={name} onSize={read} />
       {size.value !== null && (
         <span class="boxes-area">
+          {masks.length > 0 && (
+            <span class="boxes" aria-hidden style={{ "--ratio": String(size.value.width / size.value.height) }}>
+              {masks.map((mask) =>
+                hidden?.value.has(hiddenName(mask.name)) ? null : (
+                  <MaskLayer key={mask.url} mask={mask} about={item.about} isSmall={isSmall} onClasses={onClasses} />
+                ),
+              )}
+            </span>
+          )}
           <span
             class={`boxes ${isSmall ? "small" : ""}`}
             aria-hidden={isSmall}

@@ -126,12 +126,12 @@ function slotOf(value: Value | undefined, slots: Map<string, number>): number {
   return slots.get(id)!;
 }
 
-function labelsOf(value: Value | undefined): [string, string][] {
+export function labelsOf(value: Value | undefined): [string, string][] {
   return isValueMap(value) ? Object.entries(value).map(([id, label]) => [id, textOf(label)]) : [];
 }
 
 /** The names in `Image(classes=[{"id": 1, "name": "cat"}])`. */
-function classNames(value: Value | undefined): [string, string][] {
+export function classNames(value: Value | undefined): [string, string][] {
   if (!Array.isArray(value)) return [];
   return (value as readonly Value[]).filter(isValueMap).map((each) => [textOf(each.id), textOf(each.name)]);
 }

@@ -1,0 +1,80 @@
+/**
+ * The masks of an image, as `Image(masks=…)` keeps them: a class at each pixel. Pure.
+ *
+ * A class has the colour of its boxes.
+ */
+import type { MediaMask } from "../../api/types.js";
+import type { ValueMap } from "../../api/values.js";
+import { classColor } from "../../state/palette.js";
+import { classNames, labelsOf } from "./boxes.js";
+
+/** Longest side of a drawn mask, in pixels: large ones would take the memory of the browser. */
+export const SIDE_MAX = 4096;
+export const SIDE_SMALL_MAX = 512;
+
+const BACKGROUND = new Set(["background", "bg", "void", "none", "unlabeled", "unlabelled", "ignore"]);
+
+export interface MaskClass {
+  readonly id: number;
+  /** Its name, else "class 3". */
+  readonly label: string;
+  /** Of all pixels. */
+  readonly share: number;
+}
+
+/** How `hidden` names a mask: a group of boxes may have the same name. */
+export function hiddenName(mask: string): string {
+  return `mask ${mask}`;
+}
+
+/**
+ * Paint the grey pixels of a mask, red, green, blue and alpha each, with the colours of their classes.
+ *
+ * The class 0 without a name, or with that of a background, becomes transparent.
+ * Returns the classes that are painted, the largest first.
+ */
+export function paint(pixels: Uint8ClampedArray, names: ReadonlyMap<string, string>): MaskClass[] {
+  const counts = new Map<number, number>();
+  const colors = new Map<number, readonly [number, number, number, number]>();
+  for (let at = 0; at < pixels.length; at += 4) {
+    const id = pixels[at]!;
+    counts.set(id, (counts.get(id) ?? 0) + 1);
+    let color = colors.get(id);
+    if (color === undefined) {
+      color = isBackground(id, names) ? [0, 0, 0, 0] : [...rgbOf(classColor(id)), 255];
+      colors.set(id, color);
+    }
+    pixels.set(color, at);
+  }
+  return [...counts]
+    .filter(([id]) => !isBackground(id, names))
+    .map(([id, count]) => ({ id, label: names.get(String(id)) || `class ${id}`, share: (4 * count) / pixels.length }))
+    .sort((a, b) => b.share - a.share || a.id - b.id);
+}
+
+/** Names of classes by class: those of the mask, else of the image. */
+export function namesOf(mask: Pick<MediaMask, "labels">, about: ValueMap): Map<string, string> {
+  return new Map([...classNames(about.classes), ...labelsOf(mask.labels)]);
+}
+
+/** The size at which a mask is drawn. */
+export function drawnSize(width: number, height: number, most: number): [number, number] {
+  const scale = Math.min(1, most / Math.max(width, height, 1));
+  return [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
+}
+
+/** "12.5 %" of the picture. */
+export function shareText(share: number): string {
+  const percent = 100 * share;
+  return percent > 0 && percent < 0.1 ? "< 0.1 %" : `${percent.toFixed(1)} %`;
+}
+
+function isBackground(id: number, names: ReadonlyMap<string, string>): boolean {
+  const name = names.get(String(id)) ?? "";
+  return id === 0 && (name === "" || BACKGROUND.has(name.trim().toLowerCase()));
+}
+
+function rgbOf(color: string): [number, number, number] {
+  const part = (at: number) => parseInt(color.slice(at, at + 2), 16);
+  return [part(1), part(3), part(5)];
+}
