@@ -110,7 +110,14 @@ def test_a_report_is_written_saved_read_and_kept_when_two_save(
     expect(shown.locator('.panel[data-metric="loss"][data-series="2"]')).to_have_attribute(
         "data-ready", "true"
     )
-    expect(shown).to_contain_text("These runs have no metric nosuch")
+    note = shown.get_by_text("These runs have no metric nosuch")
+    charts = shown.locator(".report-charts").first
+    expect(charts.locator(".panel-foot")).to_contain_text("over step")
+    following = shown.locator('[data-panel="runs"]').first
+    tops = [each.bounding_box() for each in (note, charts, following)]
+    (above, line, below) = (each for each in tops if each is not None)
+    assert above["y"] + above["height"] <= line["y"]
+    assert line["y"] + line["height"] <= below["y"]
     rows = shown.locator('[data-panel="runs"]').first.locator("tbody tr")
     expect(rows).to_have_count(2)
     one = shown.get_by_role("region", name="One", exact=True)

@@ -5,6 +5,7 @@ import csv
 import io
 import os
 import signal
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,35 @@ def test_statistics(hub: Hub, tmp_path: Path) -> None:
     assert (text["values"], text["nulls"], text["distinct"]) == (3, 1, 3)
     assert {"text": "ant", "count": 1} in text["common"]
     assert hub.program.get(f"{url}/statistics?column=8").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("values", "edges", "counts"),
+    [
+        ([number / 2 for number in range(10)], [0.0, 0.9, 1.8, 2.7, 3.6, 4.5], [2] * 5),
+        ([7, 1, 2, 2, 4], [1.0, 3.0, 5.0, 7.0, 9.0], [3, 1, 0, 1]),
+        ([0.5, 0.5, 0.5], [], []),
+        ([3], [], []),
+        ([-1.5e308, 0.0, 1.5e308], [-1.5e308, -0.5e308, 0.5e308, 1.5e308], [1, 1, 1]),
+    ],
+)
+def test_a_distribution_has_bins_of_equal_width(
+    hub: Hub, tmp_path: Path, values: list[float], edges: list[float], counts: list[int]
+) -> None:
+    url = put(hub, tmp_path, ["v"], [[each] for each in values])
+    bins = hub.program.get(f"{url}/statistics?column=0").json()["bins"]
+    assert [each["low"] for each in bins] == pytest.approx(edges[:-1])
+    assert [each["high"] for each in bins] == pytest.approx(edges[1:])
+    assert [each["count"] for each in bins] == counts
+
+
+def test_bins_of_moments_are_in_seconds(hub: Hub, tmp_path: Path) -> None:
+    moments = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=each) for each in range(8)]
+    url = put(hub, tmp_path, ["v"], [[each] for each in moments])
+    bins = hub.program.get(f"{url}/statistics?column=0").json()["bins"]
+    assert bins[0]["low"] == moments[0].timestamp()
+    assert bins[-1]["high"] == pytest.approx(moments[-1].timestamp())
+    assert [each["count"] for each in bins] == [2] * 4
 
 
 def test_downloads_have_the_own_names(hub: Hub, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Tables: rows of one, filtered, sorted and by pages; facts of its columns; the whole as a file."""
 
 import asyncio
+import itertools
 import json
 import os
 import tempfile
@@ -14,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 from stepwell_hub.api.media import with_url
 from stepwell_hub.endpoints import Call, Form, endpoint
 from stepwell_hub.errors import ApiError
-from stepwell_hub.tables.sql import Condition, Order, TableSql, quoted
+from stepwell_hub.tables.sql import Condition, Order, TableSql, grid_of, quoted
 from stepwell_hub.tables.workers import TableWorkers
 from stepwell_store import queries
 from stepwell_wire.staged import is_digest
@@ -132,7 +133,7 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class ColumnStatistics:
-    """``distinct`` is an estimate above some thousands; the counts of ``bins`` are approximate.
+    """``distinct`` is an estimate above some thousands. The 20 ``bins`` at most have one width.
 
     Minimum, maximum, mean and bins are of finite numbers, and of moments in seconds since 1970.
     """
@@ -198,8 +199,9 @@ async def get_table_statistics(call: Call) -> Any:
     table.sql.check(place, "column")
     if place not in table.statistics:
         ((line,),) = await _ask(table.workers, [table.sql.statistics(place)])
-        facts = _statistics(line, table.facts.columns[place].type, table.facts.rows)
-        table.statistics[place] = facts
+        kind = table.facts.columns[place].type
+        bins = await _bins(table, place, line) if kind in (NUMBER, INTEGER, DATETIME) else ()
+        table.statistics[place] = _statistics(line, kind, table.facts.rows, bins)
     return table.statistics[place]
 
 
@@ -383,7 +385,27 @@ async def _with_media(call: Call, kinds: Sequence[str], rows: list[TableRow]) ->
     return made
 
 
-def _statistics(line: Sequence[Any], kind: str, rows: int) -> ColumnStatistics:
+async def _bins(table: _Table, place: int, line: Sequence[Any]) -> tuple[Bin, ...]:
+    """Return the distribution of a column, of which ``line`` has the range."""
+    kind = table.facts.columns[place].type
+    low, high = _finite(line[2], 1.0), _finite(line[3], 1.0)
+    if low is None or high is None:
+        return ()
+    grid = grid_of(low, high, int(line[0]), is_integer=kind == INTEGER)
+    if grid is None:
+        return ()
+    (found,) = await _ask(table.workers, [table.sql.distribution(place, grid)])
+    counts = {int(place): int(count) for place, count in found}
+    scale = 1e-6 if kind == DATETIME else 1.0
+    return tuple(
+        Bin(start * scale, end * scale, float(counts.get(each, 0)))
+        for each, (start, end) in enumerate(itertools.pairwise(grid.edges()))
+    )
+
+
+def _statistics(
+    line: Sequence[Any], kind: str, rows: int, bins: tuple[Bin, ...]
+) -> ColumnStatistics:
     values = int(line[0])
     distinct = min(values, int(line[1]))  # An estimate, which can be too high.
     if kind not in (NUMBER, INTEGER, DATETIME):
@@ -393,9 +415,6 @@ def _statistics(line: Sequence[Any], kind: str, rows: int) -> ColumnStatistics:
         return ColumnStatistics(values, rows - values, distinct, None, None, None, (), common)
     scale = 1e-6 if kind == DATETIME else 1.0
     low, high, mean = (_finite(each, scale) for each in line[2:5])
-    bins = tuple(
-        Bin(float(each[0]) * scale, float(each[1]) * scale, float(each[2])) for each in line[5]
-    )
     return ColumnStatistics(values, rows - values, distinct, low, high, mean, bins, ())
 
 

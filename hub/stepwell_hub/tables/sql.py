@@ -22,7 +22,7 @@ _ORDERED: Final = {"eq": "=", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge"
 _TEXTUAL: Final = ("contains", "not_contains", "matches")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TOP: Final = 5
-_BINS: Final = 20
+_BINS_MAX: Final = 20
 Value = str | float | bool | None
 
 
@@ -34,6 +34,37 @@ class Condition:
     op: str
     value: Value = None
     values: Sequence[Value] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Bins of equal width, from ``low`` on."""
+
+    low: float
+    width: float
+    count: int
+
+    def edges(self) -> list[float]:
+        """Return where each bin begins, and where the last one ends."""
+        # The sum of quarters cannot be infinite before its last step.
+        return [
+            4.0 * (self.low / 4.0 + each * (self.width / 4.0)) for each in range(self.count + 1)
+        ]
+
+
+def grid_of(low: float, high: float, values: int, *, is_integer: bool) -> Grid | None:
+    """Return the bins for the distribution of so many values; None if all are equal.
+
+    There are about twice the cube root of ``values`` of them (Rice's rule), so that a small table
+    has several values in a bin. Bins of integers begin at integers: each holds as many of them.
+    """
+    most = max(2, min(_BINS_MAX, math.ceil(2.0 * values ** (1.0 / 3.0))))
+    if is_integer and high > low:
+        span = int(high) - int(low) + 1
+        width = math.ceil(span / most)
+        return Grid(low, float(width), math.ceil(span / width))
+    width = high / most - low / most  # The difference alone may be infinite.
+    return Grid(low, width, most) if width > 0.0 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +140,21 @@ class TableSql:
         kind, cell = self._columns[place].type, f"c{place}"
         facts = [f"count({cell})", f"uniq({cell})"]
         if kind in (NUMBER, INTEGER, DATETIME):
-            number = f"toUnixTimestamp64Micro({cell})" if kind == DATETIME else cell
-            finite = f"isFinite(toFloat64({number}))"
+            number, finite = self._number(place)
             facts += [f"{fn}If({number}, {finite})" for fn in ("min", "max", "avg")]
-            facts.append(f"histogramIf({_BINS})(toFloat64({number}), {finite})")
         else:
             text = f"substringUTF8(toString({cell}), 1, 200)"
             facts.append(f"topK({_TOP}, 3, 'counts')({text})")
         return f"SELECT {', '.join(facts)} FROM {self._source}"
+
+    def distribution(self, place: int, grid: Grid) -> str:
+        """Return the question for the number of each bin with values, and their count."""
+        number, finite = self._number(place)
+        at = f"toFloat64({number}) / {grid.width!r} - {grid.low!r} / {grid.width!r}"
+        return (
+            f"SELECT toUInt8(least({grid.count - 1}, greatest(0, floor({at})))) AS bin, count() "
+            f"FROM {self._source} WHERE {finite} GROUP BY bin ORDER BY bin"
+        )
 
     def check(self, place: int, field: str) -> None:
         """
@@ -130,6 +168,12 @@ class TableSql:
             )
 
     # ------------------------------------------------------------------ parts
+
+    def _number(self, place: int) -> tuple[str, str]:
+        """Return a numeric cell as a number, and whether it is finite."""
+        kind, cell = self._columns[place].type, f"c{place}"
+        number = f"toUnixTimestamp64Micro({cell})" if kind == DATETIME else cell
+        return number, f"isFinite(toFloat64({number}))"
 
     def _cells(self, place: int, characters: int) -> list[str]:
         kind, cell = self._columns[place].type, f"c{place}"

@@ -32,7 +32,7 @@ export function Panel({ board, metric, isVisible, hasChart, isFull = false }: Pa
   const isZoomed = question !== wholeQuestion && question.first !== null;
   const { sm, b } = board.values.value;
   const axes = lane.axes.value;
-  const hasOwnX = lane !== board.main;
+  const namesX = board.namesX || lane !== board.main;
   const owners = board.owners.value;
   const isGrouped = board.groups.value !== null;
   const isTable = useSignal(false);
@@ -163,7 +163,7 @@ export function Panel({ board, metric, isVisible, hasChart, isFull = false }: Pa
           })}
         </span>
         <Hidden series={series} axes={axes} />
-        {hasOwnX && <span class="panel-x">{`over ${axisText(axes)}`}</span>}
+        {namesX && <span class="panel-x">{`over ${axisText(axes)}`}</span>}
       </footer>
     </section>
   );

@@ -36,6 +36,8 @@ function forgetRestarted(project: string, runs: readonly RunOverview[]): void {
 export interface Board {
   readonly project: string;
   readonly values: ReadonlySignal<ChartsValues>;
+  /** Panels name their x axis, as no toolbar does. */
+  readonly namesX: boolean;
   /** Of the panels that have no x of their own. */
   readonly main: Lane;
   /** The panels among which the one of `metric` is; a component that calls it follows it. */
@@ -71,6 +73,7 @@ export interface Board {
 export interface BoardOptions {
   readonly project: string;
   readonly view: ViewState<typeof CHARTS_FIELDS>;
+  readonly namesX?: boolean;
   readonly runs: ReadonlySignal<readonly RunOverview[]>;
   readonly areRunsKnown: ReadonlySignal<boolean>;
   /** How many runs will be drawn when all are loaded: so buckets stay while they come in. */
@@ -185,6 +188,7 @@ export function makeBoard(options: BoardOptions): Board {
 
   return {
     project,
+    namesX: options.namesX ?? false,
     values,
     get main() {
       return laneOver(xFor(values.value, undefined));

@@ -107,23 +107,15 @@ function Facts({ table, place, column, rows }: Pick<ColumnHeadProps, "table" | "
   );
 }
 
-/** A bar for each bin, by place and width; the heights are counts by width. */
+/** A bar for each bin; all bins have one width. */
 function Bars({ bins }: { bins: ColumnStatistics["bins"] }) {
-  const [first, last] = [bins[0], bins[bins.length - 1]];
-  if (first === undefined || last === undefined || last.high <= first.low) return null;
-  const span = last.high - first.low;
-  const heights = bins.map(({ low, high, count }) => count / Math.max(high - low, span / 1000));
-  const most = Math.max(...heights);
+  if (bins.length === 0) return null;
+  const most = Math.max(...bins.map(({ count }) => count));
+  const width = 100 / bins.length;
   return (
     <svg class="datatable-bars" viewBox="0 0 100 30" preserveAspectRatio="none" role="img" aria-label="Distribution">
-      {bins.map(({ low, high }, at) => (
-        <rect
-          key={at}
-          x={((low - first.low) / span) * 100}
-          width={Math.max(0.3, ((high - low) / span) * 100)}
-          y={30 - (heights[at]! / most) * 30}
-          height={(heights[at]! / most) * 30}
-        />
+      {bins.map(({ count }, at) => (
+        <rect key={at} x={at * width} width={width} y={30 - (count / most) * 30} height={(count / most) * 30} />
       ))}
     </svg>
   );

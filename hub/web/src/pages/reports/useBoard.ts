@@ -32,6 +32,7 @@ export function useBoard(
     const board = makeBoard({
       project,
       view: localView(CHARTS_FIELDS, first),
+      namesX: true,
       runs: drawn,
       areRunsKnown: areKnown,
       highlighted: signal(null),
