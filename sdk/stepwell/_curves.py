@@ -32,7 +32,9 @@ def roc_rows(
             places = places[numpy.linspace(0, len(places) - 1, points_max).astype(int)]
         x, y = _share(falses, falses[-1], numpy), _share(trues, trues[-1], numpy)
         pairs = zip(x[places].tolist(), y[places].tolist(), strict=True)
-        rows += [[name, round(fpr, _DIGITS), round(tpr, _DIGITS)] for fpr, tpr in pairs]
+        rounded = [[name, round(fpr, _DIGITS), round(tpr, _DIGITS)] for fpr, tpr in pairs]
+        # Many points of a long curve are equal now.
+        rows += [row for at, row in enumerate(rounded) if at == 0 or row != rounded[at - 1]]
     return rows or None
 
 

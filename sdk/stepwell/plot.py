@@ -1,16 +1,17 @@
-"""Charts made of tables: `line`, `scatter`, `bar` and others. They are not drawn yet.
+"""Charts made of tables: `line`, `scatter`, `bar` and others.
 
-Each returns a value for `log`, which keeps the chart's table and title. A line says so, once for
-each function.
+Each returns a value for `log`, which keeps the table, and which chart the page draws of it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from stepwell._chart_spec import chart_of, is_drawn
 from stepwell._later import warn_unavailable
 from stepwell._media import Media
 from stepwell._names import Warn
 from stepwell._table import Table
+from stepwell._terminal import OF_ALL
 
 if TYPE_CHECKING:
     from stepwell._staging import Stage
@@ -33,12 +34,25 @@ __all__ = [
 
 
 class CustomChart(Media):
-    """A chart with a table of its own; `log` keeps the table."""
+    """A chart of a table; `log` keeps the table.
+
+    Args:
+        id: the kind of chart, such as ``wandb/line/v0``.
+        data: the table.
+        fields: the column of each field of the chart; default: columns with the fields' names.
+        string_fields: ``title``, and ``x-axis-title`` and ``y-axis-title``.
+        split_table: no effect.
+    """
 
     type = "custom-chart"
     is_kept = True  # `described` prints the line if the table is not kept.
     parameters = ("id", "data", "fields", "string_fields", "split_table")
     call = "CustomChart()"
+
+    def __init__(self, *values: Any, **named: Any) -> None:
+        super().__init__(*values, **named)
+        texts = self.given.get("string_fields")
+        self.caption = texts.get("title") or None if isinstance(texts, Mapping) else None
 
     @property
     def table(self) -> Table | None:
@@ -48,10 +62,20 @@ class CustomChart(Media):
 
     def described(self, stage: "Stage | None", warn: Warn) -> dict[str, Any]:
         table = self.table
-        warn_unavailable("media" if table is None else "chart", self.call, warn)
         if table is None:
+            warn_unavailable("media", self.call, warn)
             return super().described(stage, warn)
-        return {**table.described(stage, warn), **self.caption_field()}
+        about = {**table.described(stage, warn), **self.caption_field()}
+        chart_id, fields, texts = map(self.given.get, ("id", "fields", "string_fields"))
+        if not is_drawn(chart_id):
+            warn_unavailable("chart", self.call, warn)
+            return about
+        chart, reason = chart_of(chart_id, fields, texts, table.columns)
+        if chart is None:
+            text = f"{self.call}: {reason}; no chart is drawn, the table is recorded"
+            warn(f"{OF_ALL}chart {self.call} {reason}", text)
+            return about
+        return {**about, "chart": chart}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.table!r}>"
@@ -64,15 +88,20 @@ def plot_table(
     string_fields: dict[str, Any] | None = None,
     split_table: bool = False,
 ) -> CustomChart:
-    """Return a chart of ``data_table``, with the title in ``string_fields``."""
+    """Return a chart of ``data_table``, with the titles in ``string_fields``.
+
+    Args:
+        vega_spec_name: ``wandb/line/v0``, or ``scatter``, ``bar``, ``histogram``, ``lineseries``,
+            ``area-under-curve``, ``confusion_matrix`` in its place. Of others the table is kept.
+        fields: the column of each field, such as ``{"x": "recall", "y": "precision"}``.
+    """
     made = CustomChart(vega_spec_name, data_table, fields, string_fields, split_table)
     made.call = "plot_table()"
-    made.caption = (string_fields or {}).get("title")
     return made
 
 
 def visualize(id: str, value: Any) -> CustomChart:
-    """Return a chart of the table ``value``."""
+    """Return a chart of the table ``value``; see `plot_table` for the ids."""
     made = CustomChart(id, value)
     made.call = "visualize()"
     return made
@@ -86,25 +115,29 @@ def line(
     title: str = "",
     split_table: bool = False,
 ) -> CustomChart:
-    """Return a line through two columns of ``table``."""
-    return _chart("line", table, title)
+    """Return a line through two columns of ``table``, in the order of its rows.
+
+    Args:
+        stroke: a column with the name of each row's line, if there are several.
+    """
+    return _chart("line", "line", table, {"x": x, "y": y, "stroke": stroke}, title)
 
 
 def scatter(table: Any, x: str, y: str, title: str = "", split_table: bool = False) -> CustomChart:
     """Return the points of two columns of ``table``."""
-    return _chart("scatter", table, title)
+    return _chart("scatter", "scatter", table, {"x": x, "y": y}, title)
 
 
 def bar(
     table: Any, label: str, value: str, title: str = "", split_table: bool = False
 ) -> CustomChart:
     """Return a bar for each row of ``table``."""
-    return _chart("bar", table, title)
+    return _chart("bar", "bar", table, {"label": label, "value": value}, title)
 
 
 def histogram(table: Any, value: str, title: str = "", split_table: bool = False) -> CustomChart:
     """Return the histogram of a column of ``table``."""
-    return _chart("histogram", table, title)
+    return _chart("histogram", "histogram", table, {"value": value}, title)
 
 
 def line_series(
@@ -121,6 +154,7 @@ def line_series(
         xs: one sequence for all lines, or one for each.
         ys: a sequence for each line.
         keys: a name for each line; default ``line_0`` and so on.
+        xname: the title of the x axis.
 
     Raises:
         ValueError: ``xs`` or ``keys`` have another length than ``ys``.
@@ -138,7 +172,9 @@ def line_series(
         for name, row_of_x, row_of_y in zip(names, all_places, lines, strict=True)
         for x, y in zip(row_of_x, row_of_y, strict=False)
     ]
-    return _chart("line_series", Table(columns=["step", "lineKey", "lineVal"], data=rows), title)
+    table = Table(columns=["step", "lineKey", "lineVal"], data=rows)
+    titles = {"xname": xname, "y-axis-title": "y"}
+    return _chart("line_series", "lineseries", table, {}, title, **titles)
 
 
 def roc_curve(
@@ -160,7 +196,10 @@ def roc_curve(
     from stepwell._curves import roc_rows
 
     rows = roc_rows(y_true, y_probas, labels, classes_to_plot, _CURVE_POINTS_MAX)
-    return _chart("roc_curve", _table_of(["class", "fpr", "tpr"], rows), title)
+    table = _table_of(["class", "fpr", "tpr"], rows)
+    titles = {"x-axis-title": "False positive rate", "y-axis-title": "True positive rate"}
+    fields = {"x": "fpr", "y": "tpr", "class": "class"}
+    return _chart("roc_curve", "area-under-curve", table, fields, title, **titles)
 
 
 def pr_curve(
@@ -180,7 +219,10 @@ def pr_curve(
     from stepwell._curves import pr_rows
 
     rows = pr_rows(y_true, y_probas, labels, classes_to_plot, interp_size)
-    return _chart("pr_curve", _table_of(["class", "precision", "recall"], rows), title)
+    table = _table_of(["class", "precision", "recall"], rows)
+    titles = {"x-axis-title": "Recall", "y-axis-title": "Precision"}
+    fields = {"x": "recall", "y": "precision", "class": "class"}
+    return _chart("pr_curve", "area-under-curve", table, fields, title, **titles)
 
 
 def confusion_matrix(
@@ -235,12 +277,15 @@ def confusion_matrix(
     name_of = dict(zip(classes, names, strict=True))
     rows = [[name_of[one], name_of[other], count] for (one, other), count in counts.items()]
     table = Table(columns=["Actual", "Predicted", "nPredictions"], data=rows)
-    return _chart("confusion_matrix", table, title)
+    return _chart("confusion_matrix", "confusion_matrix", table, {}, title)
 
 
-def _chart(kind: str, table: Any, title: str) -> CustomChart:
-    made = CustomChart(kind, table)
-    made.call, made.caption = f"plot.{kind}()", title or kind
+def _chart(
+    function: str, kind: str, table: Any, fields: dict[str, Any], title: str, **texts: str
+) -> CustomChart:
+    version = "v1" if kind == "confusion_matrix" else "v0"
+    made = CustomChart(f"wandb/{kind}/{version}", table, fields, {"title": title, **texts})
+    made.call = f"plot.{function}()"
     return made
 
 

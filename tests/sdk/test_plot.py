@@ -1,5 +1,6 @@
 """Charts of tables: their tables, and what `log` keeps and says of them."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -23,37 +24,129 @@ def columns(chart: plot.CustomChart) -> list[Any]:
     return chart.table.columns
 
 
-def test_log_keeps_the_table_and_says_that_no_chart_is_drawn(
+def logged(daemon: RecordingDaemon) -> dict[str, Any]:
+    """Return all values that were logged, by name."""
+    values: dict[str, Any] = {}
+    for event in daemon.events("values"):
+        values.update(event.body["values"])
+    return values
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the lines about charts."""
+    return [line for line in text.splitlines() if "chart" in line or "plot" in line]
+
+
+def test_log_keeps_each_kind_of_chart_with_its_table(
     start: Start, daemon: RecordingDaemon, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    table = Table(columns=["a", "b"], data=[[1, 2], [3, 4]])
+    table = Table(columns=["a", "b", "c"], data=[[1, 2, "x"], [3, 4, "y"]])
     run = start()
-    for _ in range(2):
-        run.log({"bars": plot.bar(table, "a", "b", title="Bars"), "loss": 1})
     run.log(
         {
+            "line": plot.line(table, "a", "b", stroke="c", title="Line"),
+            "plain": plot.line(table, "a", "b"),
+            "lines": plot.line_series([0, 1], [[1, 2]], title="Lines", xname="epoch"),
+            "scatter": plot.scatter(table, "b", "a", title="Dots"),
+            "bars": plot.bar(table, "c", "b", title="Bars"),
+            "bins": plot.histogram(table, "b"),
             "matrix": plot.confusion_matrix(preds=[0, 1], y_true=[0, 0], class_names=["x", "y"]),
-            "own": plot.plot_table("me/chart", table, {"x": "a"}, {"title": "Own"}),
-            "none": plot.line(None, "x", "y", title="t"),
+            "roc": plot.roc_curve(TRUTHS, SCORES),
+            "pr": plot.pr_curve(TRUTHS, SCORES, title="PR"),
+            "loss": 1,
         }
     )
     run.finish()
-    values = {}
-    for event in daemon.events("values"):
-        values.update(event.body["values"])
-    kept = {"_type": "table-file", "nrows": 2, "ncols": 2, "columns": ["a", "b"]}
-    for name, title in {"bars": "Bars", "own": "Own"}.items():
+    assert lines_of(capsys.readouterr().err) == []
+    values = logged(daemon)
+    assert values["line"].pop("blob") in daemon.blobs
+    kept = {"_type": "table-file", "nrows": 2, "ncols": 3, "columns": ["a", "b", "c"]}
+    chart = {"kind": "line", "x": 0, "y": 1, "series": 2}
+    assert values["line"] == {**kept, "caption": "Line", "chart": chart}
+    assert "caption" not in values["plain"]
+    lines = {"kind": "line", "x": 0, "y": 2, "series": 1}
+    roc = {"kind": "curve", "x": 1, "y": 2, "series": 0, "diagonal": True}
+    pr = {"kind": "curve", "x": 2, "y": 1, "series": 0}
+    assert {name: value["chart"] for name, value in values.items() if "chart" in value} == {
+        "line": chart,
+        "plain": {"kind": "line", "x": 0, "y": 1},
+        "lines": {**lines, "x_title": "epoch", "y_title": "y"},
+        "scatter": {"kind": "scatter", "x": 1, "y": 0},
+        "bars": {"kind": "bar", "label": 2, "value": 1},
+        "bins": {"kind": "histogram", "value": 1},
+        "matrix": {"kind": "confusion_matrix", "actual": 0, "predicted": 1, "count": 2},
+        "roc": {**roc, "x_title": "False positive rate", "y_title": "True positive rate"},
+        "pr": {**pr, "x_title": "Recall", "y_title": "Precision"},
+    }
+
+
+def test_plot_table_knows_the_presets_of_weights_and_biases(
+    start: Start, daemon: RecordingDaemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    curve = Table(columns=["class", "y", "x"], data=[["cat", 0.5, 1.0]])
+    named = Table(columns=["step", "lineKey", "lineVal"], data=[[0, "a", 1]])
+    titles = {"title": "P", "x-axis-title": "Confidence", "y-axis-title": "P"}
+    run = start()
+    run.log(
+        {
+            "area": plot.plot_table(
+                "wandb/area-under-curve/v0", curve, {"x": "x", "y": "y", "class": "class"}, titles
+            ),
+            "series": plot.visualize("wandb/lineseries/v0", named),
+            "direct": plot.CustomChart(
+                "wandb/scatter/v0", curve, {"x": "y", "y": "x"}, {"title": "D"}
+            ),
+        }
+    )
+    run.finish()
+    assert lines_of(capsys.readouterr().err) == []
+    values = logged(daemon)
+    assert values["area"]["chart"] == {
+        "kind": "curve",
+        "x": 2,
+        "y": 1,
+        "series": 0,
+        "x_title": "Confidence",
+        "y_title": "P",
+    }
+    assert values["series"]["chart"] == {"kind": "line", "x": 0, "y": 2, "series": 1}
+    assert values["direct"]["chart"] == {"kind": "scatter", "x": 1, "y": 2}
+    assert values["direct"]["caption"] == "D"
+
+
+def test_a_chart_that_cannot_be_drawn_keeps_its_table_and_says_why(
+    start: Start, daemon: RecordingDaemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = Table(columns=["a", 7], data=[[1, 2]])
+    run = start()
+    for _ in range(2):
+        run.log(
+            {
+                "absent": plot.bar(table, "a", "b", title="Bars"),
+                "empty": plot.plot_table("wandb/line/v0", Table(columns=[]), {"x": None}),
+                "own": plot.plot_table("me/chart", table, {"x": "a"}, {"title": "Own"}),
+                "odd": plot.plot_table(["me"], table, "x"),  # type: ignore[arg-type]
+                "none": plot.line(None, "x", "y", title="t"),
+                "number": plot.scatter(table, "a", 7),  # type: ignore[arg-type]
+                "loss": 1,
+            }
+        )
+    run.finish()
+    values = logged(daemon)
+    kept = {"_type": "table-file", "nrows": 1, "ncols": 2, "columns": ["a", "7"]}
+    for name, title in {"absent": "Bars", "own": "Own"}.items():
         assert values[name].pop("blob") in daemon.blobs
         assert values[name] == {**kept, "caption": title}
-    assert values["matrix"]["columns"] == ["Actual", "Predicted", "nPredictions"]
-    assert values["matrix"]["nrows"] == 4
+    assert "chart" not in values["odd"]
+    assert values["number"]["chart"] == {"kind": "scatter", "x": 0, "y": 1}
     assert values["none"] == {"_type": "custom-chart", "kept": False, "caption": "t"}
-    said = [line for line in capsys.readouterr().err.splitlines() if "not available yet" in line]
-    table_is_kept = "no chart is drawn, its data is recorded as a table"
-    assert [line.split()[1] for line in said] == [
-        *("plot.bar()", "plot.confusion_matrix()", "plot_table()", "plot.line()")
+    said = [line.removeprefix("stepwell: ") for line in lines_of(capsys.readouterr().err)]
+    table_is_kept = "no chart is drawn, the table is recorded"
+    assert said[:2] == [
+        f"plot.bar(): the table has no column 'b', only 'a', '7'; {table_is_kept}",
+        f"plot_table(): the table has no column 'x', and no other one; {table_is_kept}",
     ]
-    assert [table_is_kept in line for line in said] == [True, True, True, False]
+    assert [line.split()[0] for line in said[2:]] == ["plot_table()", "plot.line()"]
 
 
 def test_a_confusion_matrix_counts_every_pair() -> None:
@@ -132,6 +225,13 @@ def test_curves_of_some_classes_and_of_no_scores() -> None:
     assert plot.roc_curve([0, 1]).table is None
     with pytest.raises(ValueError, match="a column for each of 3 classes"):
         plot.roc_curve(TRUTHS, SCORES[:, 0])
+
+
+def test_points_of_a_roc_curve_that_are_equal_when_rounded_are_one() -> None:
+    random = np.random.default_rng(0)
+    found = rows(plot.roc_curve(random.integers(0, 2, 100_000), random.random((100_000, 2))))
+    assert all(row != after for row, after in itertools.pairwise(found))
+    assert len(found) <= 2 * 2001
 
 
 def test_a_long_curve_is_thinned(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,6 +62,8 @@ export interface TableQuery {
   readonly filter: readonly Condition[];
   readonly search: string;
   readonly sort: readonly Order[];
+  /** Numbers of the columns to answer; without it the first 200. */
+  readonly columns?: readonly number[];
   readonly offset: number;
   readonly limit: number;
 }

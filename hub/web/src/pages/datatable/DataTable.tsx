@@ -14,7 +14,7 @@ import { BoxedPicture } from "../media/Picture.js";
 import { ColumnHead } from "./ColumnHead.js";
 import "./datatable.css";
 import { makeTableRows } from "./rows.js";
-import { cellText, conditionOf, EMPTY_VIEW, isMedium, sortAfterClick, type TableView } from "./view.js";
+import { cellText, conditionOf, isMedium, sortAfterClick, type TableView } from "./view.js";
 
 /** So many rows are one list: browsers draw nothing higher than some 16 million pixels. */
 const LIST_ROWS = 400_000;
@@ -102,7 +102,7 @@ function Rows({ table, facts, name, view, onView, onOpen }: RowsProps) {
         />
         <span class="fact" role="status">{countText(matching, facts.rows)}</span>
         {!isPlain && (
-          <button type="button" class="small quiet" onClick={() => onView({ ...EMPTY_VIEW, hidden: view.hidden })}>
+          <button type="button" class="small quiet" onClick={() => onView({ ...view, filters: {}, search: "", sort: [], from: 0 })}>
             Reset
           </button>
         )}

@@ -3,7 +3,8 @@
  *
  * Parts: `q` what is searched, `s` the sort (`2.-0`: by the third column, then down by the first),
  * `c` the hidden columns (`1.4`), `r` the first row of the list's part, `f3` what is typed as
- * condition of the fourth column. What cannot be read is left out.
+ * condition of the fourth column, `t` (always 1) that the rows are shown, not their chart. What
+ * cannot be read is left out.
  */
 import type { Order } from "../../api/tables.js";
 import { EMPTY_VIEW, type TableView } from "./view.js";
@@ -39,6 +40,7 @@ function withPart(view: TableView, part: string, value: string): TableView {
   if (part === "q") return { ...view, search: value };
   if (part === "s") return { ...view, sort: value.split(".").flatMap((each) => readOrder(each) ?? []) };
   if (part === "c") return { ...view, hidden: value.split(".").filter((each) => PLACE.test(each)).map(Number) };
+  if (part === "t") return value === "1" ? { ...view, asTable: true } : view;
   if (part === "r") return ROW.test(value) ? { ...view, from: Number(value) } : view;
   const place = part.slice(1);
   if (!part.startsWith("f") || !PLACE.test(place)) return view;
@@ -51,13 +53,14 @@ function readOrder(text: string): Order | null {
   return PLACE.test(place) ? { column: Number(place), descending } : null;
 }
 
-function partsOf({ search, sort, hidden, from, filters }: TableView): [string, string][] {
+function partsOf({ search, sort, hidden, from, filters, asTable }: TableView): [string, string][] {
   const parts: [string, string][] = [];
   if (search !== "") parts.push(["q", search]);
   if (sort.length > 0)
     parts.push(["s", sort.map(({ column, descending }) => `${descending ? "-" : ""}${column}`).join(".")]);
   if (hidden.length > 0) parts.push(["c", hidden.join(".")]);
   if (from > 0) parts.push(["r", String(from)]);
+  if (asTable) parts.push(["t", "1"]);
   for (const [place, typed] of Object.entries(filters)) parts.push([`f${place}`, typed]);
   return parts;
 }

@@ -11,6 +11,8 @@ export interface TableView {
   readonly hidden: readonly number[];
   /** The first row of the part of a long list that is shown. */
   readonly from: number;
+  /** True: the rows of a table that has a chart. */
+  readonly asTable?: boolean;
 }
 
 export const EMPTY_VIEW: TableView = { filters: {}, search: "", sort: [], hidden: [], from: 0 };

@@ -8,6 +8,7 @@ import { Icon } from "../../parts/Icon.js";
 import { runColor } from "../../state/palette.js";
 import { pathOf } from "../../state/routes.js";
 import { theme } from "../../state/theme.js";
+import { chartOf } from "../datatable/chartSpec.js";
 import { TableValue } from "../datatable/TableValue.js";
 import { Compare, type Side } from "./Compare.js";
 import { boxGroups, type Size } from "./boxes.js";
@@ -73,17 +74,18 @@ export function Lightbox({ value, at, run, tables, onTurn, onStep, onRun, onClos
   });
   if (item === undefined) return null;
   const isTable = value.type === "table-file";
+  const isChart = isTable && chartOf(item.about) !== null; // It has its caption as title.
   const a = pinned.value;
   return (
     <Dialog title={value.metric} className="lightbox" onClose={onClose}>
       {isTable ? (
-        <TableValue project={run.project} value={value} isSmall={false} tables={tables} onOpen={() => undefined} />
+        <TableValue project={run.project} value={value} isSmall={false} isLarge tables={tables} onOpen={() => undefined} />
       ) : a !== null && isPicture ? (
         <Compare a={a} b={{ item, name, where }} hidden={hidden} />
       ) : (
         <Content key={item.url || item.id} item={item} name={name} hidden={hidden} />
       )}
-      {item.caption !== "" && <p class="lightbox-caption">{item.caption}</p>}
+      {item.caption !== "" && !isChart && <p class="lightbox-caption">{item.caption}</p>}
       <div class="lightbox-foot">
         {count > 1 && (
           <span class="lightbox-turn">

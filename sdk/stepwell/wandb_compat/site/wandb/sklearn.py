@@ -1,6 +1,7 @@
-"""Charts about models of scikit-learn. No chart is drawn yet.
+"""Charts about models of scikit-learn.
 
-Those that are made of predictions are logged as their tables. Each other call prints a line.
+Those that are made of predictions are logged, and the page draws them. Each other call prints a
+line.
 """
 
 from collections.abc import Callable, Sequence
@@ -50,7 +51,7 @@ def plot_confusion_matrix(
     """Log the counts of all pairs of classes as ``confusion_matrix``."""
     if normalize or true_labels is not None or pred_labels is not None:
         termwarn(
-            "wandb.sklearn.plot_confusion_matrix(): the table has the counts of all classes; "
+            "wandb.sklearn.plot_confusion_matrix(): the chart has the counts of all classes; "
             "normalize, true_labels and pred_labels have no effect",
             repeat=False,
         )
