@@ -75,6 +75,14 @@ def test_media(node: Node) -> None:
         assert f'"{metric}"' in said, metric
 
 
+def test_charts(node: Node) -> None:
+    example(node, "charts")
+    (shown,) = runs_of(node, "charts")
+    said = json.dumps(shown)
+    kinds = ("curve", "confusion_matrix", "bar", "histogram", "scatter", "line")
+    assert [kind for kind in kinds if f'"kind": "{kind}"' not in said] == []
+
+
 _READS = """
 import json, stepwell
 sweep = stepwell.Api().sweep({path!r})

@@ -1,7 +1,7 @@
 /** The area of a table's chart: an SVG as large as it has room, and the values at the pointer. */
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useRef } from "preact/hooks";
+import { useMemo, useRef } from "preact/hooks";
 
 import { useSize, type Size } from "../../parts/useSize.js";
 
@@ -18,7 +18,10 @@ export interface Drawing {
   readonly width: number;
   readonly height: number;
   readonly marks: Marks;
-  content(active: number | null): ComponentChildren;
+  /** The same for each mark: a move of the pointer does not draw it anew. */
+  readonly content: ComponentChildren;
+  /** What is drawn over it for a mark. */
+  overlay(mark: number): ComponentChildren;
 }
 
 interface ChartAreaProps {
@@ -39,7 +42,7 @@ export function ChartArea({ label, isSmall, draw, isGrowing = false }: ChartArea
   const size = useSize(area).value;
   const active = useSignal<{ mark: number; isKeyboard: boolean } | null>(null);
   const isReady = size.width > 0 && (isGrowing || size.height > 0);
-  const drawing = isReady ? draw(size) : null;
+  const drawing = useMemo(() => (isReady ? draw(size) : null), [draw, isReady, size.width, size.height]);
   const now = active.value;
   const shown = drawing === null || now === null ? null : drawing.marks.at(now.mark);
   const point = (event: PointerEvent) => {
@@ -60,7 +63,8 @@ export function ChartArea({ label, isSmall, draw, isGrowing = false }: ChartArea
   };
   const content = drawing && (
     <svg ref={svg} width={drawing.width} height={drawing.height} aria-hidden="true">
-      {drawing.content(now?.mark ?? null)}
+      <g class={now === null ? "" : "faded"}>{drawing.content}</g>
+      {now !== null && drawing.overlay(now.mark)}
     </svg>
   );
   if (isSmall) return <div ref={area} class="tablechart-area small">{content}</div>;

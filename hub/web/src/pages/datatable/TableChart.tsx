@@ -1,4 +1,6 @@
 /** The chart that a script made of its table: title, drawing, legend, and what is not drawn. */
+import { useMemo } from "preact/hooks";
+
 import type { TableAddress } from "../../api/tables.js";
 import type { AxisUnit } from "../../engine/scales.js";
 import { chartTheme } from "../../parts/chartTheme.js";
@@ -7,7 +9,7 @@ import { Failure, Notice } from "../../parts/Notice.js";
 import { Skeleton } from "../../parts/Skeleton.js";
 import type { Size } from "../../parts/useSize.js";
 import { useResource } from "../../state/resource.js";
-import { theme } from "../../state/theme.js";
+import { theme, type Theme } from "../../state/theme.js";
 import { barDrawing, binDrawing } from "./barDrawing.js";
 import { ChartArea, type Drawing } from "./ChartArea.js";
 import { BARS_MAX, barsOf, binsOf, CLASSES_MAX, linesOf, matrixOf, SERIES_MAX, type Series } from "./chartData.js";
@@ -56,12 +58,16 @@ interface Content {
 }
 
 function Chart({ spec, rows, name, title, isSmall }: ChartProps) {
-  const { draw, isEmpty, isGrowing, legend, notes } = contentOf(spec, rows, isSmall);
+  const colors = theme.value;
+  const { draw, isEmpty, isGrowing, legend, notes } = useMemo(
+    () => contentOf(spec, rows, isSmall, colors),
+    [JSON.stringify(spec), rows, isSmall, colors],
+  );
   if (isEmpty && isSmall) return <p class="media-state">Nothing to draw</p>;
   const label = `${KIND_NAMES[spec.kind]} ${title || name}`;
   const all = rows.read < rows.total ? [`First ${formatCount(rows.read)} of ${formatAmount(rows.total, "row")}`, ...notes] : notes;
   return (
-    <div class={`tablechart ${spec.kind} ${isSmall ? "small" : ""}`}>
+    <div class={`tablechart ${isSmall ? "small" : ""}`} data-kind={spec.kind}>
       {!isSmall && title !== "" && <h3>{title}</h3>}
       {isEmpty ? (
         <Notice title={rows.total === 0 ? "The table has no rows" : "No row has the numbers of the chart"} />
@@ -72,7 +78,7 @@ function Chart({ spec, rows, name, title, isSmall }: ChartProps) {
         <ul class="tablechart-legend" aria-label="Lines">
           {legend.map((line, at) => (
             <li key={at}>
-              <span class="swatch" style={{ background: seriesColor(at, legend.length, theme.value) }} />
+              <span class="swatch" style={{ background: seriesColor(at, legend.length, colors) }} />
               <span title={line.name}>{line.name}</span>
             </li>
           ))}
@@ -88,7 +94,7 @@ const KIND_NAMES: Readonly<Record<ChartSpec["kind"], string>> = {
 };
 
 /** What is drawn of the rows, before its size is known. */
-function contentOf(spec: ChartSpec, rows: ChartRows, isSmall: boolean): Content {
+function contentOf(spec: ChartSpec, rows: ChartRows, isSmall: boolean, colors: Theme): Content {
   const { x, y, label, value } = rows.columns;
   const plain = { isSmall, isGrowing: false, legend: [] };
   switch (spec.kind) {
@@ -116,7 +122,7 @@ function contentOf(spec: ChartSpec, rows: ChartRows, isSmall: boolean): Content 
     case "confusion_matrix": {
       const matrix = matrixOf(rows);
       const { more, left } = matrix;
-      const { card, ramp } = chartTheme(theme.value);
+      const { card, ramp } = chartTheme(colors);
       return {
         ...plain,
         draw: (size) => matrixDrawing(matrix, { ...size, isSmall, card, ramp: ramp.slice(0, 2) }),
@@ -130,7 +136,7 @@ function contentOf(spec: ChartSpec, rows: ChartRows, isSmall: boolean): Content 
       const { series, more, left } = lines;
       const options = {
         isSmall,
-        theme: theme.value,
+        theme: colors,
         xTitle: spec.xTitle || nameOf(x),
         yTitle: spec.yTitle || nameOf(y),
         xUnit: unitOf(x),

@@ -22,6 +22,11 @@ export function barDrawing(bars: readonly Bar[], options: BarOptions): Drawing {
   const zero = toPixel(axes.x, 0);
   const middle = (at: number) => box.top + (at + 0.5) * rowHeight;
   const gap = Math.min(3, rowHeight / 6);
+  const rectOf = (at: number) => {
+    const end = toPixel(axes.x, bars[at]!.value);
+    const [y, height] = [middle(at) - rowHeight / 2 + gap, Math.max(0.5, rowHeight - 2 * gap)];
+    return { x: Math.min(zero, end), y, width: Math.max(1, Math.abs(end - zero)), height };
+  };
   return {
     width,
     height: made.height,
@@ -32,28 +37,23 @@ export function barDrawing(bars: readonly Bar[], options: BarOptions): Drawing {
         return { x: toPixel(axes.x, value), y: middle(place), words: [`${yTitle} ${label}`, `${xTitle} ${axisText(value, unit)}`] };
       },
     }),
-    content: (active) => (
+    content: (
       <>
         <ChartAxes frame={frame} isSmall={isSmall} xTitle={xTitle} yTitle={yTitle} />
-        {bars.map(({ label, value }, at) => {
-          const end = toPixel(axes.x, value);
-          return (
-            <g key={at} class={`bar ${active === at ? "active" : ""}`}>
-              <rect
-                x={Math.min(zero, end)}
-                y={middle(at) - rowHeight / 2 + gap}
-                width={Math.max(1, Math.abs(end - zero))}
-                height={Math.max(0.5, rowHeight - 2 * gap)}
-              />
-              {rowHeight >= 11 && (
-                <text class="tick" x={box.left - 6} y={middle(at)} dy="0.35em" text-anchor="end">{shortened(label, letters)}</text>
-              )}
-              {!isSmall && <text class="value" x={Math.max(zero, end) + 4} y={middle(at)} dy="0.35em">{axisText(value, unit)}</text>}
-            </g>
-          );
-        })}
+        {bars.map(({ label, value }, at) => (
+          <g key={at} class="bar">
+            <rect {...rectOf(at)} />
+            {rowHeight >= 11 && (
+              <text class="tick" x={box.left - 6} y={middle(at)} dy="0.35em" text-anchor="end">{shortened(label, letters)}</text>
+            )}
+            {!isSmall && (
+              <text class="value" x={Math.max(zero, toPixel(axes.x, value)) + 4} y={middle(at)} dy="0.35em">{axisText(value, unit)}</text>
+            )}
+          </g>
+        ))}
       </>
     ),
+    overlay: (mark) => mark < bars.length && <rect class="active" {...rectOf(mark)} />,
   };
 }
 
@@ -74,14 +74,13 @@ export function binDrawing(bins: readonly Bin[], { width, height, isSmall, xTitl
         return { x: rect.x + rect.width / 2, y: rect.y, words: [`${xTitle} ${axisText(from, unit)} to ${axisText(to, unit)}`, formatAmount(count, "row")] };
       },
     }),
-    content: (active) => (
+    content: (
       <>
         <ChartAxes frame={frame} isSmall={isSmall} xTitle={xTitle} yTitle="rows" />
-        {rects.map((rect, at) => (
-          <rect key={at} class={`bin ${active === at ? "active" : ""}`} {...rect} />
-        ))}
+        {rects.map((rect, at) => <rect key={at} class="bin" {...rect} />)}
       </>
     ),
+    overlay: (mark) => mark < rects.length && <rect class="active" {...rects[mark]!} />,
   };
 }
 

@@ -37,6 +37,7 @@ export function matrixDrawing({ classes, counts }: Matrix, options: MatrixOption
         return to >= 0 && to < side && from >= 0 && from < side ? from * side + to : null;
       },
       at(mark) {
+        if (mark >= counts.length) return { x: 0, y: 0, words: [] };
         const [from, to] = [Math.floor(mark / side), mark % side];
         const row = counts.slice(from * side, (from + 1) * side);
         const sum = row.reduce((total, each) => total + each, 0);
@@ -55,7 +56,7 @@ export function matrixDrawing({ classes, counts }: Matrix, options: MatrixOption
         return within(from + (key === "ArrowUp" ? -1 : 1)) * side + to;
       },
     },
-    content: (active) => (
+    content: (
       <>
         {!options.isSmall && (
           <>
@@ -96,17 +97,18 @@ export function matrixDrawing({ classes, counts }: Matrix, options: MatrixOption
             </g>
           );
         })}
-        {active !== null && (
-          <rect
-            class="chosen"
-            x={left + (active % side) * cellWidth}
-            y={top + Math.floor(active / side) * cellHeight}
-            width={cellWidth - gap}
-            height={cellHeight - gap}
-          />
-        )}
       </>
     ),
+    overlay: (mark) =>
+      mark < counts.length && (
+        <rect
+          class="chosen"
+          x={left + (mark % side) * cellWidth}
+          y={top + Math.floor(mark / side) * cellHeight}
+          width={cellWidth - gap}
+          height={cellHeight - gap}
+        />
+      ),
   };
 }
 

@@ -32,40 +32,39 @@ export function pointDrawing(spec: ChartSpec, { series }: Lines, options: PointO
   const frame = frameOf({ width, height, isSmall, ...rangesOf(series, spec.kind === "curve"), xUnit, yUnit });
   const { axes } = frame;
   const hasLines = spec.kind !== "scatter";
+  const shapes = series.map((each, place) => {
+    const isLine = hasLines && each.x.length > 1;
+    return {
+      class: isLine ? "line" : "dots",
+      d: isLine ? linePath(each, axes) : dotsPath(each, axes),
+      stroke: seriesColor(place, series.length, theme),
+      "stroke-dasharray": isLine ? DASHES[Math.floor(place / SLOT_COUNT) % DASHES.length] : "",
+    };
+  });
   return {
     width,
     height,
     marks: pointMarks(series, axes, options),
-    content: (active) => {
-      const at = active === null ? null : placeOf(series, active);
+    content: (
+      <>
+        <ChartAxes frame={frame} isSmall={isSmall} xTitle={xTitle} yTitle={yTitle} />
+        {spec.hasDiagonal && (
+          <path
+            class="diagonal"
+            d={`M${toPixel(axes.x, 0)} ${toPixel(axes.y, 0)}L${toPixel(axes.x, 1)} ${toPixel(axes.y, 1)}`}
+          />
+        )}
+        {shapes.map((shape, place) => <path key={place} {...shape} />)}
+      </>
+    ),
+    overlay: (mark) => {
+      const at = placeOf(series, mark);
+      if (at === null) return null;
+      const { x, y } = series[at.series]!;
       return (
         <>
-          <ChartAxes frame={frame} isSmall={isSmall} xTitle={xTitle} yTitle={yTitle} />
-          {spec.hasDiagonal && (
-            <path
-              class="diagonal"
-              d={`M${toPixel(axes.x, 0)} ${toPixel(axes.y, 0)}L${toPixel(axes.x, 1)} ${toPixel(axes.y, 1)}`}
-            />
-          )}
-          {series.map((each, place) => (
-            <path
-              key={place}
-              class={hasLines && each.x.length > 1 ? "line" : "dots"}
-              d={hasLines && each.x.length > 1 ? linePath(each, axes) : dotsPath(each, axes)}
-              stroke={seriesColor(place, series.length, theme)}
-              stroke-dasharray={hasLines ? DASHES[Math.floor(place / SLOT_COUNT) % DASHES.length] : ""}
-              opacity={at === null || at.series === place ? 1 : 0.35}
-            />
-          ))}
-          {at !== null && (
-            <circle
-              class="mark"
-              cx={toPixel(axes.x, series[at.series]!.x[at.at]!)}
-              cy={toPixel(axes.y, series[at.series]!.y[at.at]!)}
-              r={4}
-              fill={seriesColor(at.series, series.length, theme)}
-            />
-          )}
+          <path {...shapes[at.series]} />
+          <circle class="mark" cx={toPixel(axes.x, x[at.at]!)} cy={toPixel(axes.y, y[at.at]!)} r={4} fill={seriesColor(at.series, series.length, theme)} />
         </>
       );
     },
