@@ -160,6 +160,8 @@ export interface MatrixFrame {
 }
 
 export const NUMBERS_MAX = 50;
+/** A matrix without numbers is seen as a whole. */
+const DENSE_SIDE = 520;
 
 /** The cells of a matrix; with numbers they are large enough to read, also where that needs more room. */
 export function matrixFrame(
@@ -180,8 +182,9 @@ export function matrixFrame(
   // The title of each axis, and the names, which stand on end above the columns.
   const left = 22 + letters * GLYPH;
   const top = 24 + letters * GLYPH;
-  const least = hasNumbers ? Math.max(20, longestNumber * GLYPH + 6) : 3;
-  const cellWidth = Math.min(72, Math.max(least, (width - left - 8) / count));
+  const least = hasNumbers ? Math.max(20, longestNumber * GLYPH + 6) : 2;
+  const most = hasNumbers ? 72 : DENSE_SIDE / count;
+  const cellWidth = Math.max(least, Math.min(most, (width - left - 8) / count));
   const cellHeight = hasNumbers ? Math.min(40, Math.max(20, cellWidth * 0.7)) : cellWidth;
   return { left, top, cellWidth, cellHeight, width: left + cellWidth * count + 8, height: top + cellHeight * count + 8, hasNumbers, letters };
 }

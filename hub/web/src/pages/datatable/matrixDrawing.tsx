@@ -22,8 +22,8 @@ export function matrixDrawing({ classes, counts }: Matrix, options: MatrixOption
   const frame = matrixFrame(classes, longest, options);
   const { left, top, cellWidth, cellHeight, width, height, hasNumbers, letters } = frame;
   const colorOf = (count: number) => {
-    // The smallest count differs from none.
-    const shade = count > 0 && most > 0 ? Math.max(16, Math.round((count / most) * 255)) : 0;
+    // By the root: mistakes are few beside what is right, and are to be seen.
+    const shade = count > 0 && most > 0 ? Math.max(16, Math.round(Math.sqrt(count / most) * 255)) : 0;
     return hexOf(colors[shade]!);
   };
   const gap = cellWidth > 8 ? 1 : 0;
