@@ -74,8 +74,8 @@ def chart_of(
             return None, f"the table has no column {name[:_TITLE_CHARACTERS_MAX]!r}{_told(names)}"
     for key, title in _TITLES.items():
         text = texts.get(key) if isinstance(texts, Mapping) else None
-        if text:
-            chart[title] = text_of(text)[:_TITLE_CHARACTERS_MAX]
+        if text is not None and (shown := text_of(text)[:_TITLE_CHARACTERS_MAX]):
+            chart[title] = shown
     if preset.kind == "curve":
         x_names = (names[chart["x"]].lower(), chart.get("x_title", "").lower())
         if any(name in _FALSE_POSITIVES for name in x_names):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from stepwell._chart_spec import chart_of, is_drawn
 from stepwell._later import warn_unavailable
 from stepwell._media import Media
-from stepwell._names import Warn
+from stepwell._names import Warn, text_of
 from stepwell._table import Table
 from stepwell._terminal import OF_ALL
 
@@ -52,7 +52,8 @@ class CustomChart(Media):
     def __init__(self, *values: Any, **named: Any) -> None:
         super().__init__(*values, **named)
         texts = self.given.get("string_fields")
-        self.caption = texts.get("title") or None if isinstance(texts, Mapping) else None
+        title = texts.get("title") if isinstance(texts, Mapping) else None
+        self.caption = None if title is None else text_of(title) or None
 
     @property
     def table(self) -> Table | None:

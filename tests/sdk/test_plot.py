@@ -127,6 +127,12 @@ def test_a_chart_that_cannot_be_drawn_keeps_its_table_and_says_why(
                 "own": plot.plot_table("me/chart", table, {"x": "a"}, {"title": "Own"}),
                 "odd": plot.plot_table(["me"], table, "x"),  # type: ignore[arg-type]
                 "none": plot.line(None, "x", "y", title="t"),
+                "array": plot.plot_table(
+                    "wandb/bar/v0",
+                    table,
+                    {"label": "a", "value": ["a"]},
+                    {"title": np.zeros(2), "x-axis-title": np.zeros(2)},
+                ),
                 "number": plot.scatter(table, "a", 7),  # type: ignore[arg-type]
                 "loss": 1,
             }
@@ -142,6 +148,8 @@ def test_a_chart_that_cannot_be_drawn_keeps_its_table_and_says_why(
     assert values["none"] == {"_type": "custom-chart", "kept": False, "caption": "t"}
     said = [line.removeprefix("stepwell: ") for line in lines_of(capsys.readouterr().err)]
     table_is_kept = "no chart is drawn, the table is recorded"
+    assert said.pop().startswith("plot_table(): the table has no column \"['a']\", only 'a', '7'")
+    assert values["array"]["caption"] == "[0. 0.]"
     assert said[:2] == [
         f"plot.bar(): the table has no column 'b', only 'a', '7'; {table_is_kept}",
         f"plot_table(): the table has no column 'x', and no other one; {table_is_kept}",
