@@ -24,7 +24,8 @@ class Series:
         bucket: floor(x / 2**level), ascending.
         count: all points; ``nan_count`` and the two infinite counts are among them.
         min, max, mean: of the finite points; NaN without any.
-        first, last: the values of the first and last point, also if not finite.
+        first, last: the values of the first and last point, also if not finite. Of several ranks
+            with a point at that step (over a metric also at that x): the mean.
         first_x, last_x: the x of these points, in the unit of x.
     """
 

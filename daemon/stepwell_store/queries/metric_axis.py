@@ -163,7 +163,25 @@ def _placed(of_y: _Rows, of_x: _Rows | None) -> _Rows:
 def _joined(lines: Sequence[_Rows]) -> _Rows:
     rows = {name: np.concatenate([line[name] for line in lines]) for name in lines[0]}
     order = np.lexsort((rows["last_time"], rows["last_step"], rows["x"]))
-    return {name: values[order] for name, values in rows.items()}
+    rows = {name: values[order] for name, values in rows.items()}
+    if len(lines) > 1:
+        rows["first_value"] = _means(rows, "first")
+        rows["last_value"] = _means(rows, "last")
+    return rows
+
+
+def _means(rows: _Rows, end: str) -> NDArray[np.float64]:
+    """Return for each row the mean of the ranks' values at its x and step, if any are finite."""
+    x, step, values = rows["x"], rows[f"{end}_step"], rows[f"{end}_value"]
+    if len(values) == 0:
+        return values
+    starts = np.flatnonzero(np.append(True, (np.diff(x) != 0) | (np.diff(step) != 0)))
+    finite = np.isfinite(values)
+    count = np.add.reduceat(finite, starts, dtype=np.int64)
+    total = np.add.reduceat(np.where(finite, values, 0.0), starts)
+    lengths = np.diff(np.append(starts, len(values)))
+    means = np.repeat(total / np.maximum(count, 1), lengths)
+    return np.where(np.repeat(count, lengths) > 0, means, values)
 
 
 def _cut(

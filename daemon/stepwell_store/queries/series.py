@@ -89,13 +89,40 @@ WHERE width = {{width:UInt32}} AND series IN {{series:Array(UInt64)}}
   AND {place} BETWEEN {{first:Int64}} AND {{last:Int64}}
 GROUP BY owner, cut
 """
+# Several series of a run (its ranks') as one. The first and the last value are the means of the
+# values of the series at that step: of the finite ones, if there are any.
+_RANKS: Final = """
+SELECT {owner} AS joined, {bucket} AS joined_bucket, sum(points) AS joined_points,
+       sum(total) AS joined_total, {extremes},
+       {first_value} AS joined_first, {last_value} AS joined_last,
+       min({first_x}) AS joined_first_x, max({last_x}) AS joined_last_x{non_finite}
+FROM ({inner})
+GROUP BY joined, joined_bucket
+"""
+_JOINED_NAMES: Final = {
+    "joined": "owner",
+    "joined_bucket": "bucket",
+    "joined_points": "points",
+    "joined_total": "total",
+    "joined_minimum": "minimum",
+    "joined_maximum": "maximum",
+    "joined_first": "first_value",
+    "joined_last": "last_value",
+    "joined_first_x": "first_x",
+    "joined_last_x": "last_x",
+    "joined_nans": "nans",
+    "joined_positive_infs": "positive_infs",
+    "joined_negative_infs": "negative_infs",
+}
+_AT_EDGE: Final = "arrayFilter((each, x) -> x = {edge}, groupArray({value}), groupArray({x}))"
 _STORED: Final = f"""
 SELECT series AS owner, bucket, {COLUMNS}{{non_finite}}
 FROM step_rollups
 WHERE width = {{{{width:UInt32}}}} AND series IN {{{{series:Array(UInt64)}}}}
   AND bucket BETWEEN {{{{first:Int64}}}} AND {{{{last:Int64}}}}
 """
-_JOINED: Final = "transform(series, {series:Array(UInt64)}, {owners:Array(UInt64)}, series)"
+_OWNER: Final = "transform({}, {{series:Array(UInt64)}}, {{owners:Array(UInt64)}}, {})"
+_JOINED: Final = _OWNER.format("series", "series")
 _SINCE_START: Final = "transform(series, {series:Array(UInt64)}, {starts:Array(Int64)}, 0)"
 
 _STARTS: Final = """
@@ -301,6 +328,44 @@ def select(cut: Cut, kind: str, *, is_joined: bool) -> str:
     )
 
 
+def _select_ranks(cut: Cut) -> str:
+    """Return the query of one cut over steps that joins the series of each owner.
+
+    Over time the ranks have different x, so ``select`` is right: the newest point is of one rank.
+    """
+    is_rolled = cut.rollup > 1
+    first_x, last_x = ("earliest_x", "latest_x") if is_rolled else ("first_x", "last_x")
+    low, high, where = "min(minimum)", "max(maximum)", ""
+    if cut.has_non_finite:
+        where = "points > nans + positive_infs + negative_infs"
+        low, high = f"minIf(minimum, {where})", f"maxIf(maximum, {where})"
+    return _RANKS.format(
+        owner=_OWNER.format("owner", "owner"),
+        bucket="cut" if is_rolled else "bucket",
+        extremes=f"{low} AS joined_minimum, {high} AS joined_maximum",
+        first_value=_mean_at("first_value", first_x, f"min({first_x})", cut),
+        last_value=_mean_at("last_value", last_x, f"max({last_x})", cut),
+        first_x=first_x,
+        last_x=last_x,
+        non_finite="".join(
+            f", sum({name}) AS joined_{name}"
+            for name in ("nans", "positive_infs", "negative_infs")
+            if cut.has_non_finite
+        ),
+        inner=select(cut, "step", is_joined=False),
+    )
+
+
+def _mean_at(value: str, x: str, edge: str, cut: Cut) -> str:
+    """Return the mean of ``value`` in the rows of a group whose ``x`` is ``edge``."""
+    values = _AT_EDGE.format(edge=edge, value=value, x=x)
+    if not cut.has_non_finite:
+        return f"arraySum({values}) / length({values})"
+    finite = f"arrayFilter(each -> isFinite(each), {values})"
+    chosen = f"if(empty({finite}), {values}, {finite})"
+    return f"arraySum({chosen}) / length({chosen})"
+
+
 def parameters_of(
     part: FoundSeries, cut: Cut, kind: str, starts: NDArray[np.int64] | None
 ) -> dict[str, object]:
@@ -340,6 +405,9 @@ def _ask(
             del parameters[unused]
         columns = question.arrays(sql, parameters)
         return joined_rows(columns, cut.shift) if columns else {}
+    if part.is_joined and kind == "step":
+        columns = question.arrays(_select_ranks(cut), parameters_of(part, cut, kind, starts))
+        return {_JOINED_NAMES[name]: values for name, values in columns.items()}
     columns = question.arrays(
         select(cut, kind, is_joined=part.is_joined), parameters_of(part, cut, kind, starts)
     )

@@ -19,7 +19,11 @@ class Point:
 
 
 def expected(points: Iterable[tuple[float, Point]], level: int) -> dict[int, dict[str, float]]:
-    """Return what each bucket of ``points``, each with its x, must hold."""
+    """Return what each bucket of ``points``, each with its x, must hold.
+
+    The points of one label are a series. Of several with a point at the first step, or at the
+    last one, the mean counts.
+    """
     cut: dict[int, list[tuple[float, Point]]] = defaultdict(list)
     for x, point in points:
         cut[math.floor(x / 2.0**level)].append((x, point))
@@ -38,11 +42,22 @@ def _bucket(held: list[tuple[float, Point]]) -> dict[str, float]:
         "min": min(finite, default=math.nan),
         "max": max(finite, default=math.nan),
         "mean": math.fsum(finite) / len(finite) if finite else math.nan,
-        "first": values[0],
-        "last": values[-1],
+        "first": _of_labels(ordered, ordered[0]),
+        "last": _of_labels(ordered[::-1], ordered[-1]),
         "first_x": ordered[0][0],
         "last_x": ordered[-1][0],
     }
+
+
+def _of_labels(held: list[tuple[float, Point]], end: tuple[float, Point]) -> float:
+    """Return the mean of each label's value at the x and step of ``end``; the finite ones count."""
+    of_label: dict[str, float] = {}
+    for x, point in held:
+        if (x, point.step) == (end[0], end[1].step):
+            of_label.setdefault(point.label, point.value)
+    values = list(of_label.values())
+    chosen = [value for value in values if math.isfinite(value)] or values
+    return sum(chosen) / len(chosen)
 
 
 def assert_equal(series: Series, wanted: dict[int, dict[str, float]]) -> None:

@@ -172,6 +172,32 @@ def test_ranks_are_joined_point_by_point_or_kept_apart(store: Store):
         assert_equal(each, expected(own, apart.level))
 
 
+@pytest.mark.parametrize("level", [0, 3, 6, 12])
+@pytest.mark.parametrize("odd", [(), (1,), (0, 1)])
+def test_joined_ranks_begin_and_end_with_their_mean(store: Store, level: int, odd: tuple[int, ...]):
+    project = fresh_project()
+    points = [
+        Point(
+            step,
+            START_US + step * 1_000 + rank,
+            math.inf if step in (0, 1_499) and rank in odd else 100.0 + rank,
+            f"rank{rank}",
+        )
+        for step in range(1_500)
+        for rank in range(2)
+    ]
+    store_points(store, project, points)
+    store_points(store, project, [Point(0, START_US, 1.0, "rank0")], metric="epoch")
+    store_points(store, project, [Point(0, START_US, 1.0, "rank1")], metric="epoch")
+    _, series = only(series_buckets(store, project, ["run"], ["loss"], level=level))
+    assert_equal(series, expected([(point.step, point) for point in points], level))
+    ends = {(): 100.5, (1,): 100.0, (0, 1): math.inf}[odd]
+    assert (series.first[0], series.last[-1]) == (ends, ends)
+    epoch = XAxis("metric", "epoch")
+    _, series = only(series_buckets(store, project, ["run"], ["loss"], x=epoch, level=level))
+    assert (series.first[0], series.last[-1]) == (ends, ends)
+
+
 def test_many_runs_and_metrics_come_in_the_order_of_the_question(store: Store):
     project = fresh_project()
     for run_id, metric in itertools.product(("a", "b", "c"), ("loss", "lr")):

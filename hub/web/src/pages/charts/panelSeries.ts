@@ -93,7 +93,8 @@ export function panelSeries(
 }
 
 /**
- * The value at a line's end: of its newest point, or the mean of what several ranks logged there.
+ * The value at a line's end: of its newest point, or the mean of what several ranks logged there. The
+ * hub gives that mean as the first and last value of a bucket too.
  * Of what `zoom` shows alone; null without a point there.
  */
 export function lineEnd(
@@ -116,8 +117,11 @@ export function lineEnd(
       value: orInfinity(data.first[end]!, data, end),
       hint: `${name}: the first point of the last bucket`,
     };
-  const hint = zoom === null ? "the newest point" : "the newest point of the shown range";
-  return { value: orInfinity(data.last[end]!, data, end), hint: `${name}: ${hint}` };
+  const where = zoom === null ? "" : " of the shown range";
+  return {
+    value: orInfinity(data.last[end]!, data, end),
+    hint: `${name}: the newest point${where}, or the mean of its ranks`,
+  };
 }
 
 /** What is behind the picture: points, buckets, how they are shown. Only of what `zoom` shows. */
