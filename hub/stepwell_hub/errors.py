@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepwell_store.errors import (
+    AmbiguousRunError,
     CursorError,
     FilterError,
     QueryError,
@@ -117,6 +118,8 @@ def failure_of(error: StoreError) -> Failure:
             return Failure(413, "query_too_large", text)
         case RunIsRunningError():
             return Failure(409, "run_is_running", text)
+        case AmbiguousRunError():
+            return Failure(409, "run_ambiguous", text)
         case RunNotFoundError():
             return Failure(404, "not_found", text)
         case SchemaTooNewError():

@@ -191,6 +191,14 @@ for ask in (lambda: list(stepwell.Api().projects()), used, trial):
 """
 
 
+LOG = """
+import stepwell
+settings = {"quiet": True}
+with stepwell.init(project="vision", id="digits", name="first try", settings=settings) as run:
+    run.log({"loss": 1.0})
+"""
+
+
 def test_a_member_of_the_group_learns_who_may_read_and_how(folder: Path, daemon: Service) -> None:
     settings_of(daemon, "daemon.toml", (FILES / "daemon.toml").read_text())
     data = daemon.place("/var/lib/stepwell/data")
@@ -215,6 +223,25 @@ def test_a_member_of_the_group_learns_who_may_read_and_how(folder: Path, daemon:
         code, out, _ = call("open", "--print-link", STEPWELL_HUB_KEY=read_key(hub_dir(data)))
         assert code == 0
         assert out.startswith(f"{url}/?login=")
+
+        logged = run_as(TRAINER_ID, [daemon.python, "-c", LOG], member, groups=[DAEMON_ID])
+        assert logged.returncode == 0, logged.stderr
+        copy = folder / "copy-of-key"
+        copy.write_text(f"{read_key(hub_dir(data))}\n")
+        copy.chmod(0o644)
+        with_copy = {"STEPWELL_HUB": url, "STEPWELL_HUB_KEY_FILE": str(copy)}
+        for reference, path in (
+            ("vision", "/p/vision"),
+            ("vision/digits", "/p/vision/runs/digits"),
+            ("digits", "/p/vision/runs/digits"),
+            ("vision/first try", "/p/vision/runs/digits"),
+        ):
+            code, out, error = call("open", reference, "--print-link", **with_copy)
+            assert code == 0, (reference, error)
+            assert out.startswith(f"{url}{path}?login="), reference
+        code, out, error = call("open", "vision/digit", "--print-link", **with_copy)
+        assert (code, out) == (4, "")
+        assert "there is no run 'vision/digit'; did you mean 'vision/digits'" in error
 
         done = run_as(TRAINER_ID, [daemon.python, "-c", ASK], member, groups=[DAEMON_ID])
         lines = done.stdout.splitlines()

@@ -164,6 +164,21 @@ def test_edits_of_two_tabs_keep_the_tags_of_each_other_and_refuse_older_notes(
     assert code_of(full) == "body_invalid"
 
 
+def test_a_reference_is_found_as_a_run_or_as_a_project(hub: Hub, project: str) -> None:
+    def find(reference: str, status: int = 200) -> Any:
+        return ask(hub, "GET", "/find", status, params={"reference": reference})
+
+    for reference in (f"{project}/a", f"{project}/run a"):
+        assert find(reference) == {"project": project, "run_id": "a"}
+    assert find(project) == {"project": project, "run_id": ""}
+    missing = find(f"{project}/run", 404)
+    assert code_of(missing) == "not_found"
+    assert "did you mean" in missing["error"]["message"]
+    make_run(hub.context.store, project, "d", name="run a")
+    assert code_of(find(f"{project}/run a", 409)) == "run_ambiguous"
+    ask(hub, "GET", "/find", 400)
+
+
 def test_a_filter_that_leaves_no_run_comes_with_hints(hub: Hub, project: str) -> None:
     path = f"/projects/{project}/runs/query"
     page = ask(hub, "POST", path, json={"filter": "config.lrr:3"})

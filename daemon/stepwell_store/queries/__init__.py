@@ -18,7 +18,7 @@ from stepwell_store.queries.changes import delete_project, delete_run, edit_run
 from stepwell_store.queries.console import ConsoleLine, ConsolePage, console_lines
 from stepwell_store.queries.detail import RunDetail, get_run
 from stepwell_store.queries.filter_hints import filter_hints, path_hints
-from stepwell_store.queries.find import find_run
+from stepwell_store.queries.find import find_run, find_run_or_project
 from stepwell_store.queries.gaps import Gap, list_gaps
 from stepwell_store.queries.histograms import (
     HistogramMatrix,
@@ -134,6 +134,7 @@ __all__ = [
     "existing_runs",
     "filter_hints",
     "find_run",
+    "find_run_or_project",
     "get_run",
     "group_bands",
     "histogram_matrix",

@@ -1,4 +1,4 @@
-"""Finds the run for a user's reference: id, display name, or PROJECT/ and either."""
+"""Finds the run, or the project, for a user's reference: see `find_run`."""
 
 import difflib
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from typing import Any, Final
 from stepwell_store.errors import AmbiguousRunError, RunNotFoundError
 from stepwell_store.queries.limits import DEFAULT, Limits, Question
 from stepwell_store.queries.overview import RunRef
+from stepwell_store.queries.runs import list_runs
 from stepwell_store.store import Store
 
 _NEAREST_OF: Final = 1000
@@ -71,6 +72,22 @@ def find_run(store: Store, reference: str, *, limits: Limits = DEFAULT) -> RunRe
     is_project = bool(question.rows(_OF_PROJECT, {"name": reference}))
     nearest = [] if is_project else _nearest(question, reference)
     raise RunNotFoundError(reference, nearest, is_project=is_project)
+
+
+def find_run_or_project(store: Store, reference: str, *, limits: Limits = DEFAULT) -> RunRef:
+    """Return the run for ``reference``, else the project of that name, with "" as the run's id.
+
+    A project has at least one run, or an archived one.
+
+    Raises:
+        RunNotFoundError, AmbiguousRunError: See `find_run`.
+    """
+    try:
+        return find_run(store, reference, limits=limits)
+    except RunNotFoundError:
+        if list_runs(store, reference, archived=True, limit=1, limits=limits).items:
+            return RunRef(reference, "")
+        raise
 
 
 def _split(reference: str) -> list[tuple[str, str]]:

@@ -105,6 +105,16 @@ async def list_runs(call: Call) -> Any:
     )
 
 
+class FindForm(Form, kw_only=True):
+    reference: Name
+
+
+@endpoint("GET", "/find", query=FindForm, answer=queries.RunRef, failures=(409,))
+async def find_run(call: Call) -> Any:
+    """Find the run, or else the project, that a user calls ``reference``."""
+    return await call.ask(queries.find_run_or_project, call.query.reference)
+
+
 @endpoint("GET", "/projects/{project}/runs/{run_id}", answer=Detail)
 async def get_run(call: Call) -> Any:
     """Get a run with its config and summary."""

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from stepwell._hub import named_key
-from stepwell._hub_client import HUB, KEY_FILE
+from stepwell._hub_client import HUB, KEY_FILE, Hub
+from stepwell.api._awaiting import await_rows
 from stepwell.cli import daemon_process
 from stepwell.cli.daemon_client import DaemonClient, is_answered, socket_of_data, status_of
-from stepwell.cli.errors import OK, UNREACHABLE, USAGE, CommandError
+from stepwell.cli.errors import FAILED, NOT_FOUND, OK, UNREACHABLE, USAGE, CommandError
 from stepwell.cli.extras import missing_for_daemon, missing_for_hub
 from stepwell.cli.options import Places, add_config, add_data, add_json, add_socket, places
 from stepwell.cli.page import (
@@ -29,6 +30,8 @@ from stepwell.cli.page import (
     why_unchecked,
 )
 from stepwell.cli.reading import by_configuration, check_data_is_known, check_is_readable, reading
+from stepwell.cli.unsent import unsent_hint
+from stepwell.errors import HubError, HubUnreachableError
 from stepwell_wire.commands import command_text
 from stepwell_wire.hub_access import KEY_FILE as KEY_NAME
 from stepwell_wire.hub_access import HubKeyError, hub_dir, login_link, page_path, read_key
@@ -66,8 +69,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     where = by_configuration(places(options))
     url, folder, was_started = _hub_of(where)
-    path = _path_of(options.run, where) if options.run else "/"
-    key = _key_of(url, folder)
+    key, is_copy = _key_of(url, folder)
+    hub = Hub(url, key, patience_seconds=0.0) if is_copy else None
+    path = _path_of(options.run, where, hub) if options.run else "/"
     link = login_link(url + path, key, now=time.time()) if key else None
     if problem := catalog_problem(url, folder):
         print(f"stepwell: {problem}", file=sys.stderr)
@@ -125,15 +129,16 @@ def _hub_of(where: Places) -> tuple[str, Path, bool]:
     return _start(where), hub_dir(where.data), True
 
 
-def _key_of(url: str, folder: Path) -> str:
-    """Return the hub's key; "" if this user has none."""
+def _key_of(url: str, folder: Path) -> tuple[str, bool]:
+    """Return the hub's key, "" if this user has none, and whether it is the user's copy."""
     try:
-        return read_key(folder)
+        return read_key(folder), False
     except HubKeyError:
         if os.environ.get(HUB, "").rstrip("/") not in ("", url):
-            return ""  # The named key is for that hub.
+            return "", False  # The named key is for that hub.
     try:
-        return named_key(os.environ)
+        key = named_key(os.environ)
+        return key, bool(key)
     except (OSError, ValueError) as error:
         raise CommandError(f"{KEY_FILE}: the key cannot be read: {error}") from error
 
@@ -220,16 +225,32 @@ def _wait_for_hub(socket: Path, url: str, folder: Path) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _path_of(reference: str, where: Places) -> str:
-    """Return the path of the page of a run, or of a project."""
-    from stepwell_store import RunNotFoundError
-    from stepwell_store.queries import find_run, list_runs
+def _path_of(reference: str, where: Places, hub: Hub | None) -> str:
+    """Return the path of the page of a run, or of a project.
+
+    Args:
+        hub: the hub, for a user with a copy of its key: its data may be closed to that user.
+    """
+    if hub is not None and (path := _path_by_hub(reference, where, hub)):
+        return path
+    from stepwell_store.queries import find_run_or_project
 
     with reading(where) as store:
-        try:
-            found = find_run(store, reference)
-        except RunNotFoundError:
-            if list_runs(store, reference, archived=True, limit=1).items:
-                return page_path(reference)
-            raise
+        found = find_run_or_project(store, reference)
     return page_path(found.project, found.run_id)
+
+
+def _path_by_hub(reference: str, where: Places, hub: Hub) -> str:
+    """Return the path of the page; "" if the hub's address cannot be reached from here."""
+    try:
+        await_rows(hub)
+        found = hub.get("/find", reference=reference)
+    except HubUnreachableError:
+        return ""
+    except HubError as error:
+        if error.code == "not_found":
+            hint = unsent_hint(where, reference)
+            raise CommandError(f"{error}{hint}", NOT_FOUND) from error
+        is_ambiguous = error.code == "run_ambiguous"
+        raise CommandError(str(error), USAGE if is_ambiguous else FAILED) from error
+    return page_path(found["project"], found["run_id"])
