@@ -83,6 +83,11 @@ def catalog_remedy(path: str) -> str:
     )
 
 
+def is_key(text: str) -> bool:
+    """Return whether ``text`` has the form of a hub's key."""
+    return _KEY.fullmatch(text) is not None
+
+
 def read_key(folder: Path) -> str:
     """Return the key of the hub whose folder this is.
 
@@ -103,7 +108,7 @@ def read_key(folder: Path) -> str:
             f"{_NEW_KEY}; or, if no other user has read it, run "
             f"chmod 600 {shell_word(path)} and restart"
         )
-    if not _KEY.fullmatch(text):
+    if not is_key(text):
         raise HubKeyError(f"{path}: expected 43 letters, digits, - and _; {_NEW_KEY}")
     return text
 

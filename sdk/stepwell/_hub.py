@@ -21,12 +21,13 @@ from stepwell._settings import Settings
 from stepwell._terminal import Voice
 from stepwell.errors import HubUnreachableError
 from stepwell_wire.hub_access import KEY_FILE as KEY_NAME
-from stepwell_wire.hub_access import HubKeyError, hub_dir, read_key
+from stepwell_wire.hub_access import HubKeyError, hub_dir, is_key, read_key
 from stepwell_wire.owners import foreign_owner
 from stepwell_wire.page_file import noted_hub
 from stepwell_wire.places import SOCKET_VARIABLE, default_data_dir, default_socket
 
 VARIABLES: Final = (HUB, KEY, KEY_FILE)
+_FORM: Final = "expected 43 letters, digits, - and _"
 _START_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.1
 _NOTE_SECONDS: Final = 1.0
@@ -83,13 +84,28 @@ def named_key(environ: Mapping[str, str]) -> str:
     """Return the key from the environment, or from the file that it names; else "".
 
     Raises:
-        OSError: The file cannot be read.
-        ValueError: It holds something else.
+        HubKeyError: The file cannot be read, or the key has another form.
     """
     if key := environ.get(KEY, "").strip():
+        if not is_key(key):
+            raise HubKeyError(
+                f"{KEY}: the key is invalid: {_FORM}; set it to the content of the file `key` in "
+                "the hub's folder"
+            )
         return key
     file = environ.get(KEY_FILE, "").strip()
-    return Path(file).expanduser().read_text(encoding="ascii").strip() if file else ""
+    if not file:
+        return ""
+    try:
+        key = Path(file).expanduser().read_text(encoding="ascii", errors="replace").strip()
+    except OSError as error:
+        raise HubKeyError(f"{KEY_FILE}: the key cannot be read: {error}") from error
+    if not is_key(key):
+        raise HubKeyError(
+            f"{KEY_FILE}: the key in {file} is invalid: {_FORM}; replace it with a copy of the "
+            "file `key` in the hub's folder"
+        )
+    return key
 
 
 def key_of_others(url: str, folder: Path, error: HubKeyError) -> str:
@@ -111,16 +127,16 @@ def key_of_others(url: str, folder: Path, error: HubKeyError) -> str:
 
 def _key(environ: Mapping[str, str], folder: Path, url: str) -> str:
     try:
-        return named_key(environ) or read_key(folder)
+        if named := named_key(environ):
+            return named
+    except HubKeyError as error:
+        raise HubUnreachableError(str(error)) from error
+    try:
+        return read_key(folder)
     except HubKeyError as error:
         raise HubUnreachableError(
             key_of_others(url, folder, error)
             or f"the hub's key cannot be read: {error}; set {KEY_FILE} to a copy of the key "
-            f"file, or {KEY} to the key"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise HubUnreachableError(
-            f"the hub's key cannot be read: {error}; set {KEY_FILE} to a copy of the key "
             f"file, or {KEY} to the key"
         ) from error
 

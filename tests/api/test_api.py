@@ -449,6 +449,10 @@ def test_the_environment_names_a_file_with_the_key(
         len(Api().runs(project))
     (tmp_path / "key").write_text(f"{world.key}\n")
     assert len(Api().runs(project)) == 5
+    for wrong in (f"{world.key}x", f"{world.key}\n{world.key}", "é", ""):
+        (tmp_path / "key").write_text(wrong)
+        with pytest.raises(HubAccessError, match=r"^STEPWELL_HUB_KEY_FILE: the key in .* 43 let"):
+            len(Api().runs(project))
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8470", "ftp://x", "http://"])

@@ -243,6 +243,17 @@ def test_a_member_of_the_group_learns_who_may_read_and_how(folder: Path, daemon:
         assert (code, out) == (4, "")
         assert "there is no run 'vision/digit'; did you mean 'vision/digits'" in error
 
+        copy.write_text(f"{read_key(hub_dir(data))}x\n")
+        for words in (("open",), ("open", "vision")):
+            code, out, error = call(*words, "--print-link", **with_copy)
+            assert (code, out) == (1, "")
+            assert f"STEPWELL_HUB_KEY_FILE: the key in {copy} is invalid: expected 43" in error
+        copy.write_text("A" * 43)  # As after `stepwell hub --rotate-key`.
+        for words in (("open",), ("open", "vision")):
+            code, out, error = call(*words, "--print-link", **with_copy)
+            assert (code, out) == (1, "")
+            assert f"{url}: the hub rejected the key" in error
+
         done = run_as(TRAINER_ID, [daemon.python, "-c", ASK], member, groups=[DAEMON_ID])
         lines = done.stdout.splitlines()
         for listing in (("artifact", "ls", "p"), ("report", "ls"), ("sweep", "ls", "-p", "p")):

@@ -11,13 +11,14 @@ from stepwell._later_names import LaterNames
 from stepwell.api._artifacts import ArtifactReads
 from stepwell.api._awaiting import await_rows
 from stepwell.api._names import split_path
-from stepwell.api._place import find_place, is_key
+from stepwell.api._place import find_place
 from stepwell.api._project_facts import project_facts
 from stepwell.api._projects import Project, Projects
 from stepwell.api._run import Run
 from stepwell.api._runs import Runs, find_run
 from stepwell.api._sweeps import Sweep, find_sweep
 from stepwell.errors import UsageError
+from stepwell_wire.hub_access import is_key
 
 TIMEOUT_SECONDS: Final = 60.0
 _READ: Final = "read projects with projects(), runs with runs() and run()"
@@ -66,7 +67,7 @@ class Api(ArtifactReads, LaterNames):
         if timeout is not None and not timeout > 0:
             raise UsageError(f"timeout: {timeout!r}; expected seconds, more than 0")
         self._timeout = timeout or TIMEOUT_SECONDS
-        self._named = (hub, api_key if is_key(api_key) else None)
+        self._named = (hub, api_key if api_key and is_key(api_key) else None)
 
     @property
     def _hub(self) -> Hub:

@@ -2,21 +2,18 @@
 
 import json
 import os
-import re
 import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from stepwell._hub import key_of_others, named_key
-from stepwell._hub_client import HUB, KEY, KEY_FILE
+from stepwell._hub_client import HUB, KEY
 from stepwell._spawn import daemon_answers
 from stepwell.errors import HubAccessError, HubError, HubUnreachableError
-from stepwell_wire.hub_access import STATE_FILE, HubKeyError, hub_dir, read_key
+from stepwell_wire.hub_access import STATE_FILE, HubKeyError, hub_dir, is_key, read_key
 from stepwell_wire.page_file import noted_hub
 from stepwell_wire.places import default_data_dir, default_socket
-
-_FORM: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 class Place(NamedTuple):
@@ -55,11 +52,6 @@ def find_place(
     return Place(url.rstrip("/"), _key(key or _named_key(environ), folder, url))
 
 
-def is_key(text: str | None) -> bool:
-    """Return whether ``text`` has the form of a hub's key."""
-    return bool(text and _FORM.fullmatch(text))
-
-
 def _checked(url: str) -> str:
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -73,8 +65,8 @@ def _checked(url: str) -> str:
 def _named_key(environ: Mapping[str, str]) -> str:
     try:
         return named_key(environ)
-    except (OSError, ValueError) as error:
-        raise HubAccessError(f"{KEY_FILE}: the key cannot be read: {error}") from error
+    except HubKeyError as error:
+        raise HubAccessError(str(error)) from error
 
 
 def _key(named: str, folder: Path, url: str) -> str:
@@ -82,7 +74,7 @@ def _key(named: str, folder: Path, url: str) -> str:
         if not is_key(named):
             raise HubAccessError(
                 f"the key for {url} is invalid: expected 43 letters, digits, - and _, as in "
-                f"the file `key` in the hub's folder; correct {KEY} or the argument api_key"
+                "the file `key` in the hub's folder; correct the argument api_key"
             )
         return named
     try:

@@ -31,7 +31,7 @@ from stepwell.cli.page import (
 )
 from stepwell.cli.reading import by_configuration, check_data_is_known, check_is_readable, reading
 from stepwell.cli.unsent import unsent_hint
-from stepwell.errors import HubError, HubUnreachableError
+from stepwell.errors import HubAccessError, HubError, HubUnreachableError
 from stepwell_wire.commands import command_text
 from stepwell_wire.hub_access import KEY_FILE as KEY_NAME
 from stepwell_wire.hub_access import HubKeyError, hub_dir, login_link, page_path, read_key
@@ -41,6 +41,7 @@ from stepwell_wire.places import SOCKET_PATH_BYTES_MAX
 
 IDLE_MINUTES: Final = 15
 _HUB_SECONDS: Final = 30.0
+_CALL_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.1
 _SOCKET_FILE: Final = "open.sock"
 _HOW_WITH_LINK: Final = "open it in a browser: the link works once, within 12 hours"
@@ -70,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     where = by_configuration(places(options))
     url, folder, was_started = _hub_of(where)
     key, is_copy = _key_of(url, folder)
-    hub = Hub(url, key, patience_seconds=0.0) if is_copy else None
+    hub = _hub_by_copy(url, key) if is_copy else None
     path = _path_of(options.run, where, hub) if options.run else "/"
     link = login_link(url + path, key, now=time.time()) if key else None
     if problem := catalog_problem(url, folder):
@@ -139,8 +140,26 @@ def _key_of(url: str, folder: Path) -> tuple[str, bool]:
     try:
         key = named_key(os.environ)
         return key, bool(key)
-    except (OSError, ValueError) as error:
-        raise CommandError(f"{KEY_FILE}: the key cannot be read: {error}") from error
+    except HubKeyError as error:
+        raise CommandError(str(error)) from error
+
+
+def _hub_by_copy(url: str, key: str) -> Hub | None:
+    """Return the hub that accepts a user's copy of its key; None if it cannot be reached from here.
+
+    Raises:
+        CommandError: The hub rejects the key, for example because it has a new one.
+    """
+    hub = Hub(url, key, timeout_seconds=_CALL_SECONDS, patience_seconds=0.0)
+    try:
+        hub.get("/projects", limit=1)
+    except HubUnreachableError:
+        return None  # `why_unchecked` reports it.
+    except HubAccessError as error:
+        raise CommandError(str(error)) from error
+    except HubError:
+        pass  # Its store does not answer. The key was checked before.
+    return hub
 
 
 def _no_link(folder: Path) -> CommandError:
@@ -241,7 +260,7 @@ def _path_of(reference: str, where: Places, hub: Hub | None) -> str:
 
 
 def _path_by_hub(reference: str, where: Places, hub: Hub) -> str:
-    """Return the path of the page; "" if the hub's address cannot be reached from here."""
+    """Return the path of the page; "" if the hub does not answer."""
     try:
         await_rows(hub)
         found = hub.get("/find", reference=reference)

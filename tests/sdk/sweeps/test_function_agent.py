@@ -85,6 +85,9 @@ def test_a_wrong_key_and_an_unknown_sweep_are_told(
     with pytest.raises(UsageError, match="is in project 'p', not in 'q'"):
         stepwell.agent("q/abcd1234", print)
     monkeypatch.setenv("STEPWELL_HUB_KEY", "wrong")
+    with pytest.raises(HubError, match=r"STEPWELL_HUB_KEY: the key is invalid: expected 43"):
+        stepwell.agent("abcd1234", print)
+    monkeypatch.setenv("STEPWELL_HUB_KEY", "w" * 43)
     with pytest.raises(HubError, match=r"rejected the key .*; set STEPWELL_HUB_KEY_FILE"):
         stepwell.agent("abcd1234", print)
 
