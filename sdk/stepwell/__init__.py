@@ -45,9 +45,9 @@ if TYPE_CHECKING:
         Classes,
         Graph,
         JoinedTable,
-        Plotly,
         box3d,
     )
+    from stepwell._plotly import Plotly
     from stepwell._reports import panel, report
     from stepwell._run import Run
     from stepwell._settings import Settings
@@ -157,7 +157,7 @@ __all__ = [
     "watch",
 ]
 
-_MEDIA = "Bokeh Classes Graph JoinedTable Plotly box3d"
+_MEDIA = "Bokeh Classes Graph JoinedTable box3d"
 _HOMES = {
     "AlertLevel": "_later_calls",
     "Api": "api",
@@ -167,6 +167,7 @@ _HOMES = {
     **dict.fromkeys(_MEDIA.split(), "_media"),
     **dict.fromkeys(("Audio", "Html", "Molecule", "Object3D", "Video"), "_files"),
     "Image": "_image",
+    "Plotly": "_plotly",
     "EvalTable": "_table",
     "Table": "_table",
     "Artifact": "_artifacts.artifact",

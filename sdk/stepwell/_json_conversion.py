@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwell._fields import Unreadable, fields_of, items_of
-from stepwell._later import HTML_OF_PLOTLY, warn_unavailable
+from stepwell._later import warn_unavailable
 from stepwell._names import (
     TEXT_CHARACTERS_MAX,
     Warn,
@@ -32,7 +32,7 @@ VALUE_ITEMS_MAX: Final = 100_000
 VALUE_BYTES_MAX: Final = 2 * 1024 * 1024
 _NUMBER_BYTES: Final = 9  # In msgpack, at most.
 _NONE_INSIDE: Final = object()
-_OF_MEDIA: Final = frozenset(("PIL", "matplotlib", "pandas"))
+_OF_MEDIA: Final = frozenset(("PIL", "matplotlib", "pandas", "plotly"))
 """Packages some of whose objects are kept as media."""
 
 MakeMedia = Callable[[Any, "Stage | None"], Any]
@@ -95,8 +95,7 @@ class Conversion:
             return self._unreadable(value)
         if (media := self._media(value)) is not None:
             if not media.is_kept:
-                way_out = HTML_OF_PLOTLY if media.type == "plotly-file" else ""
-                warn_unavailable("media", f"{type(media).__name__}()", self._warn, way_out)
+                warn_unavailable("media", f"{type(media).__name__}()", self._warn)
             return self._medium(media)
         if id(value) in self._within:
             return self._text(inside_itself(value))
@@ -302,8 +301,6 @@ _NUMBERS: Final = frozenset((float, int, bool, type(None)))
 
 def _way_out(kind: type) -> str:
     """Return the end of a sentence that says how an object of another package can be logged."""
-    if str(kind.__module__).partition(".")[0] == "plotly":
-        return f"; {HTML_OF_PLOTLY}"
     if any("to_html" in vars(each) for each in kind.__mro__):
         return "; to log what it shows, use Html(value.to_html())"
     return ""

@@ -18,12 +18,6 @@ _OUTCOMES: Final = {
 }
 
 
-HTML_OF_PLOTLY: Final = (
-    "to log the figure, use Html(figure.to_html()), some 5 MB each, or Image(path) of a file of "
-    "figure.write_image(path)"
-)
-
-
 def warn_unavailable(
     kind: str, call: str, warn: Callable[[str, str], None], way_out: str = ""
 ) -> None:

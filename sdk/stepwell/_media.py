@@ -67,11 +67,6 @@ class Media:
         return f"<{type(self).__name__}, not kept>"
 
 
-class Plotly(Media):
-    type = "plotly-file"
-    parameters = ("val",)
-
-
 class Bokeh(Media):
     type = "bokeh-file"
     parameters = ("data_or_path",)

@@ -31,8 +31,12 @@ def make_media(value: Any, stage: Stage | None) -> Media | None:
     """Return an object of another package as media; None for other values.
 
     A picture of PIL or a figure of matplotlib is an image; a DataFrame is a table where media are
-    kept.
+    kept, and so is a figure of plotly.
     """
+    if type(value).__module__.partition(".")[0] == "plotly":
+        from stepwell._plotly import Plotly, is_plotly
+
+        return Plotly(value) if stage is not None and is_plotly(value) else None
     if type(value).__module__.partition(".")[0] != "pandas":
         return image_of(value)
     is_table = stage is not None and type(value).__name__ == "DataFrame"

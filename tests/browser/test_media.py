@@ -374,3 +374,45 @@ def test_masks_are_drawn_over_the_picture(
         expect(classes).to_have_text(["road", "sky", HTML[0]])
         assert findings(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+
+
+FIGURE = """
+import plotly.graph_objects as go, stepwell
+with stepwell.init(project=PROJECT, id="r", settings={"metadata": False}) as run:
+    for step in range(2):
+        layout = {"title": {"text": HOSTILE}}
+        run.log({"drawn": go.Figure(go.Scatter(y=[1, 4, step]), layout=layout)})
+    run.log({"solid": go.Figure(go.Surface(z=[[1, 2], [3, 4]]))})
+"""
+
+
+@pytest.mark.parametrize(("size", "theme"), [(WIDE, "light"), (PHONE, "dark")])
+def test_a_figure_of_plotly_is_drawn_in_a_frame_without_access(
+    browser: Browser, site: Site, size: tuple[int, int], theme: str
+) -> None:
+    name = f"figures-{theme}"
+    script = FIGURE.replace("PROJECT", repr(name))
+    script = script.replace("HOSTILE", repr("<img src=x onerror=window.__hostile_ran=1>title"))
+    site.node.python(script)
+    site.flush()
+    with watched(browser, site.url, size=size, theme=theme) as (context, _):
+        page = context.new_page()
+        enter(page, site.link(site.run_path(name, "r", "media")))
+        drawn = panel(page, "drawn")
+        frame = drawn.frame_locator("iframe")
+        expect(frame.locator("path.js-line")).to_have_count(1, timeout=60_000)
+        expect(drawn.locator(".figure-frame")).to_have_attribute("data-drawn", "true")
+        assert page.evaluate("window.__hostile_ran") is None
+        inside = page.frames[-1] if len(page.frames) > 1 else page.main_frame
+        assert inside.evaluate("origin") == "null"
+        solid = panel(page, "solid")
+        solid.scroll_into_view_if_needed()
+        expect(solid.locator(".figure-frame")).to_have_attribute(
+            "data-drawn", "true", timeout=60_000
+        )
+        drawn.get_by_role("button", name="Open figure").click()
+        large = page.get_by_role("dialog", name="drawn")
+        expect(large.frame_locator("iframe").locator("path.js-line")).to_have_count(
+            1, timeout=60_000
+        )
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]

@@ -83,6 +83,8 @@ def test_items_say_what_became_of_their_bytes(hub: Hub) -> None:
         "reason": "",
         "about": {"format": "png"},
         "masks": [],
+        "library": "",
+        "library_url": "",
         "url": f"/api/v1/blobs/{DIGEST}",
     }
     assert (other["state"], other["digest"], other["url"], other["width"]) == (

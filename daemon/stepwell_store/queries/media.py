@@ -75,6 +75,7 @@ class MediaItem:
         width, height: in pixels; 0 without a size, or until it is known.
         about: the other facts from the script: boxes, classes, format …
         masks: of an image.
+        library: of a figure of Plotly, the digest of its plotly.js; "" unless it is ready.
     """
 
     type: str
@@ -89,6 +90,7 @@ class MediaItem:
     reason: str
     about: dict[str, Any]
     masks: tuple[MediaMask, ...] = ()
+    library: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +300,8 @@ def _ids(item: Mapping[str, Any]) -> Iterator[str]:
     for each in (item, *_masks(item).values()):
         if isinstance(blob_id := each.get("blob"), str):
             yield blob_id
+    if isinstance(library := item.get("library"), str):
+        yield library
 
 
 def _masks(item: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -314,7 +318,8 @@ def _masks(item: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 def _item(logged: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> MediaItem:
     masks = _masks(logged)
-    ours = ("_type", "blob", "failed", "caption", "width", "height", *(["masks"] if masks else []))
+    ours = {"_type", "blob", "failed", "caption", "width", "height", "library"}
+    ours |= {"masks"} if masks else set()
     row = _row(logged, known)
     return MediaItem(
         type=str(logged.get("_type", "")),
@@ -324,6 +329,7 @@ def _item(logged: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> 
         caption=str(logged.get("caption") or ""),
         about={name: value for name, value in logged.items() if name not in ours},
         masks=tuple(_mask(name, mask, known) for name, mask in masks.items()),
+        library=str((known.get(str(logged.get("library"))) or {}).get("digest", "")),
     )
 
 

@@ -24,7 +24,7 @@ _POLICY: Final = (
     "sandbox; default-src 'none'; img-src data: blob:; media-src data: blob:; font-src data:; "
     "style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
-_PAGE_POLICY: Final = (
+PAGE_POLICY: Final = (
     # Scripts of the page itself run, in an origin of their own and without a network.
     "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; "
     "img-src data: blob:; media-src data: blob:; font-src data:; style-src 'unsafe-inline'; "
@@ -108,7 +108,7 @@ async def blob_answer(
     except OSError as error:
         raise ApiError(503, "blobs_unavailable", f"the blob store: {error}") from error
     is_page = not media_type and show == "html"
-    headers["Content-Security-Policy"] = _PAGE_POLICY if is_page else _POLICY
+    headers["Content-Security-Policy"] = PAGE_POLICY if is_page else _POLICY
     headers["Content-Type"] = media_type or _TEXTS.get(show, "application/octet-stream")
     if download:
         ending = _ENDINGS.get(media_type, show or "bin")

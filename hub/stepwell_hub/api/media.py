@@ -32,7 +32,7 @@ def _derived(kind: type, name: str, **more: Any) -> type:
 
 
 Mask: Any = _derived(queries.MediaMask, "Mask", url=str)
-Item: Any = _derived(queries.MediaItem, "Item", url=str, masks=tuple[Mask, ...])
+Item: Any = _derived(queries.MediaItem, "Item", url=str, masks=tuple[Mask, ...], library_url=str)
 Value: Any = _derived(queries.MediaValue, "Value", items=tuple[Item, ...])
 
 
@@ -170,7 +170,8 @@ def with_url(item: queries.MediaItem) -> dict[str, Any]:
     """Return ``item`` with the address of its bytes."""
     shown: dict[str, Any] = plain(item)
     masks = [plain(mask) | {"url": _url(mask)} for mask in item.masks]
-    return shown | {"url": _url(item), "masks": masks}
+    library_url = blob_url(item.library, "text/javascript") if item.library else ""
+    return shown | {"url": _url(item), "masks": masks, "library_url": library_url}
 
 
 def _url(item: queries.MediaItem | queries.MediaMask) -> str:

@@ -117,6 +117,21 @@ def test_masks_have_the_state_of_their_bytes(store: Store) -> None:
     assert (old.masks, old.about["masks"]) == ((), {"truth": {"1": "cat"}})
 
 
+def test_a_figure_has_its_library(store: Store) -> None:
+    made = fresh_project()
+    figure = {"_type": "plotly-file", "blob": f"{1:032x}", "library": f"{2:032x}"}
+    ready = {"state": "ready", "digest": DIGEST, "size": 9, "media_type": "text/javascript"}
+    tell(
+        store,
+        writer(made, "run"),
+        values(0, 1, drawn=figure, early=figure | {"library": f"{3:032x}"}),
+        event("blob", {"id": f"{2:032x}", **ready}),
+    )
+    drawn, early = (value.items[0] for value in list_media(store, made, None).items)
+    assert (drawn.library, drawn.about) == (DIGEST, {})
+    assert early.library == ""
+
+
 def test_pages_follow_each_other_in_both_directions(store: Store, project: str) -> None:
     for newest_first in (False, True):
         seen: list[tuple[int, str]] = []

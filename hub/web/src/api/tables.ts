@@ -34,6 +34,7 @@ export interface MediumCell {
   readonly reason: string;
   readonly about: ValueMap;
   readonly masks: readonly MediaMask[];
+  readonly library_url: string;
   readonly url: string;
 }
 

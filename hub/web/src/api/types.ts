@@ -230,6 +230,8 @@ export interface MediaItem {
   reason: string;
   about: ValueMap;
   masks: readonly MediaMask[];
+  /** Of a figure of Plotly: where its plotly.js is; "" for others, and if it was not stored. */
+  library_url: string;
   /** Where the bytes are; "" unless they are ready. */
   url: string;
 }

@@ -11,7 +11,7 @@ import { readQuery, writeQuery } from "../../src/state/query.js";
 function item(changes: Partial<MediaItem> = {}): MediaItem {
   return {
     type: "image-file", id: "1", state: "ready", digest: "ab", media_type: "image/png", size: 1200,
-    width: 28, height: 28, caption: "", reason: "", about: {}, masks: [], url: "/api/v1/blobs/ab", ...changes,
+    width: 28, height: 28, caption: "", reason: "", about: {}, masks: [], library_url: "", url: "/api/v1/blobs/ab", ...changes,
   };
 }
 

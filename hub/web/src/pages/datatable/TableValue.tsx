@@ -4,6 +4,7 @@ import { useSignal } from "@preact/signals";
 import type { MediumCell } from "../../api/tables.js";
 import { Dialog } from "../../parts/Dialog.js";
 import { formatAmount } from "../../parts/format.js";
+import { Figure } from "../media/Figure.js";
 import { itemKind, stateText } from "../media/items.js";
 import { BoxedPicture } from "../media/Picture.js";
 import type { ValueProps } from "../media/valueProps.js";
@@ -86,6 +87,7 @@ function Opened({ cell }: { cell: MediumCell }) {
   const name = cell.caption || cell.type;
   const kind = itemKind(cell);
   if (kind === "audio") return <audio controls src={cell.url} aria-label={name} />;
+  if (kind === "figure") return <Figure item={cell} name={name} />;
   if (kind === "video") return <video controls playsInline src={cell.url} aria-label={name} />;
   return <a href={cell.url} download>Download</a>;
 }

@@ -3,6 +3,7 @@ import { useSignal } from "@preact/signals";
 
 import type { MediaItem } from "../../api/types.js";
 import { formatBytes } from "../../parts/format.js";
+import { Figure } from "./Figure.js";
 import { downloadUrl, itemFacts, itemKind, itemName, stateText } from "./items.js";
 import { BoxedPicture } from "./Picture.js";
 import type { ValueProps } from "./valueProps.js";
@@ -54,7 +55,7 @@ function Item({ item, name, isSmall, onOpen }: ItemProps) {
   return (
     <figure class="media-item" data-state={item.state}>
       {item.state === "ready" ? (
-        <Ready item={item} name={name} onOpen={onOpen} />
+        <Ready item={item} name={name} isSmall={isSmall} onOpen={onOpen} />
       ) : (
         <p class={`media-state ${item.state}`} title={stateText(item)}>{stateText(item)}</p>
       )}
@@ -63,7 +64,7 @@ function Item({ item, name, isSmall, onOpen }: ItemProps) {
   );
 }
 
-function Ready({ item, name, onOpen }: Omit<ItemProps, "isSmall">) {
+function Ready({ item, name, isSmall, onOpen }: ItemProps) {
   switch (itemKind(item)) {
     case "image":
       return (
@@ -77,6 +78,15 @@ function Ready({ item, name, onOpen }: Omit<ItemProps, "isSmall">) {
           <span>HTML page</span>
           <span class="fact">{formatBytes(item.size)}</span>
         </button>
+      );
+    case "figure":
+      return (
+        <>
+          {!isSmall && <Figure key={item.url} item={item} name={name} />}
+          <button type="button" class={isSmall ? "media-open page" : "small quiet"} aria-label={`Open ${name}`} title={itemFacts(item)} onClick={onOpen}>
+            {isSmall ? "Plotly figure" : "Enlarge"}
+          </button>
+        </>
       );
     case "audio":
       return <audio controls preload="none" src={item.url} aria-label={name} />;

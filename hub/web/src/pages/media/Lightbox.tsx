@@ -14,6 +14,7 @@ import { Compare, type Side } from "./Compare.js";
 import { boxGroups, type Size } from "./boxes.js";
 import { BoxSwitches } from "./BoxSwitches.js";
 import { MaskSwitches, type MaskClasses } from "./MaskSwitches.js";
+import { Figure } from "./Figure.js";
 import { downloadUrl, isTiny, itemFacts, itemKind, itemName, stateText } from "./items.js";
 import { BoxedPicture } from "./Picture.js";
 import type { TableStore } from "./valueProps.js";
@@ -158,6 +159,8 @@ function Content({ item, name, hidden }: ContentProps) {
     case "html":
       // Without allow-same-origin its scripts have an origin of their own: no cookie, no hub.
       return <iframe class="lightbox-page" sandbox="allow-scripts" src={item.url} title={name} />;
+    case "figure":
+      return <Figure item={item} name={name} />;
     case "video":
       return <video controls playsInline src={item.url} aria-label={name} />;
     case "audio":

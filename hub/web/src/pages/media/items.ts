@@ -2,7 +2,7 @@
 import type { MediaItem } from "../../api/types.js";
 import { formatBytes } from "../../parts/format.js";
 
-export type ItemKind = "image" | "html" | "audio" | "video" | "file";
+export type ItemKind = "image" | "html" | "audio" | "video" | "figure" | "file";
 
 /** Pictures up to this side are enlarged with sharp pixels. */
 const TINY_PIXELS = 128;
@@ -10,6 +10,7 @@ const TINY_PIXELS = 128;
 export function itemKind({ media_type, type }: Pick<MediaItem, "media_type" | "type">): ItemKind {
   if (media_type.startsWith("image/")) return media_type === "image/svg+xml" ? "file" : "image";
   if (media_type === "text/html" || type === "html-file") return "html";
+  if (type === "plotly-file" && media_type === "application/json") return "figure";
   if (media_type.startsWith("audio/") || type === "audio-file") return "audio";
   if (media_type.startsWith("video/")) return "video";
   return media_type === "" && type === "image-file" ? "image" : "file";

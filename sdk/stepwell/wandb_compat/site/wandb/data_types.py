@@ -9,9 +9,9 @@ from stepwell._media import (
     Graph,
     JoinedTable,
     Media,
-    Plotly,
     box3d,
 )
+from stepwell._plotly import Plotly
 from stepwell._table import EvalTable, Table
 
 WBValue = Media

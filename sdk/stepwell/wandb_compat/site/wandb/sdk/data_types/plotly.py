@@ -1,3 +1,3 @@
-from stepwell._media import Plotly
+from stepwell._plotly import Plotly
 
 __all__ = ["Plotly"]
