@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections import namedtuple
 from pathlib import Path
 from types import SimpleNamespace
@@ -42,9 +43,55 @@ def by_label(readings: list[Reading] | tuple[Reading, ...]) -> dict[str, dict[st
 
 
 def test_the_host_is_sampled_in_base_units(tmp_path: Path) -> None:
-    values = by_label(HostSampler(ticking(tmp_path)).sample())[""]
+    sampler = HostSampler(ticking(tmp_path))
+    sampler.sample()
+    time.sleep(0.1)  # The system counts the processors' time in steps of 10 ms.
+    values = by_label(sampler.sample())[""]
     assert 0.0 <= values["cpu/utilization_ratio"] <= 1.0
     assert 0 < values["memory/used_bytes"] < values["memory/total_bytes"]
+
+
+Times = namedtuple("Times", ["user", "nice", "system", "idle", "iowait", "steal", "guest"])
+
+
+def test_shares_of_processor_time_are_of_the_time_between_two_samples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = iter((0.0, 0.01, 2.0, 4.0, 6.0))
+    counted = iter(
+        [
+            Times(50.0, 0.0, 10.0, 100.0, 9.0, 0.0, 7.0),
+            Times(50.0, 0.0, 10.0, 100.0, 9.0, 0.0, 7.0),  # 10 ms later
+            Times(51.0, 0.5, 10.25, 101.5, 9.5, 0.25, 8.0),
+            Times(51.0, 0.5, 10.25, 101.5, 9.5, 0.25, 8.0),  # The system has counted no time.
+            Times(52.0, 0.5, 10.25, 102.5, 9.4, 0.25, 8.0),
+        ]
+    )
+    monkeypatch.setattr(psutil, "cpu_times", lambda: next(counted))
+    sampler = HostSampler(SamplerContext(tmp_path, lambda: next(moments), list))
+
+    def shares() -> dict[str, float]:
+        values = by_label(sampler.sample())[""]
+        return {n: v for n, v in values.items() if n.startswith("cpu/") and n.endswith("_ratio")}
+
+    assert shares() == {}, "the first sample has no time before it"
+    assert shares() == {}, "10 ms are too short"
+    assert shares() == {
+        "cpu/utilization_ratio": 0.5,
+        "cpu/user_ratio": 0.25,
+        "cpu/system_ratio": 0.0625,
+        "cpu/iowait_ratio": 0.125,
+        "cpu/steal_ratio": 0.0625,
+    }
+    assert shares() == {}
+    assert shares()["cpu/utilization_ratio"] == 0.5, "a count that decreases is no time"
+
+
+def test_a_rate_over_too_short_a_time_is_left_out_and_the_next_one_includes_it() -> None:
+    rates = Rates()
+    rates.take({"a": {"x_total": 0.0}}, 1.0)
+    assert rates.take({"a": {"x_total": 0.0}}, 1.01) == {"a": {"x_total": 0.0}}
+    assert rates.take({"a": {"x_total": 8.0}}, 3.0)["a"]["x_per_second"] == 4.0
 
 
 def test_rates_are_of_the_time_between_and_never_of_a_counter_that_began_anew() -> None:
@@ -170,6 +217,48 @@ def test_training_processes_and_their_children_are_added_up(tmp_path: Path) -> N
         assert 0.0 <= second["training/cpu_cores"] <= (os.cpu_count() or 1)
     finally:
         trainer.communicate(b"\n")
+
+
+BUSY = """
+import sys, time
+while time.process_time() < float(sys.argv[1]): pass
+print(flush=True)
+input()
+"""
+
+
+def test_processor_time_from_before_the_first_sample_of_a_process_is_in_no_rate(
+    tmp_path: Path,
+) -> None:
+    """A second writer connects that has run for longer than the time between two samples."""
+    moments = iter((0.0, 0.01, 2.0, 4.0))
+    pipe = subprocess.PIPE
+    processes = [
+        subprocess.Popen([sys.executable, "-c", BUSY, seconds], stdin=pipe, stdout=pipe)
+        for seconds in ("0", "1")
+    ]
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            process.stdout.readline()
+        known, late = (Trainer(process.pid, f"w{process.pid}") for process in processes)
+        seen = [known]
+        sampler = TrainingSampler(SamplerContext(tmp_path, lambda: next(moments), lambda: seen))
+        assert "training/cpu_cores" not in by_label(sampler.sample())[""]
+        values = by_label(sampler.sample())
+        assert "training/cpu_cores" not in values[""], "10 ms are too short"
+        assert "process/cpu_cores" not in values[f"process-w{known.pid}"]
+        seen.append(late)
+        values = by_label(sampler.sample())
+        assert "training/cpu_cores" not in values[""]
+        assert "process/cpu_cores" not in values[f"process-w{late.pid}"]
+        assert values[f"process-w{known.pid}"]["process/cpu_cores"] < 0.5
+        values = by_label(sampler.sample())
+        assert values[""]["training/cpu_cores"] < 0.5
+        assert values[f"process-w{late.pid}"]["process/cpu_cores"] < 0.25
+    finally:
+        for process in processes:
+            process.communicate(b"\n")
 
 
 def test_without_training_there_is_no_reading(tmp_path: Path) -> None:

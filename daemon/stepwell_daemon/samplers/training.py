@@ -11,6 +11,7 @@ a large process. A label has the writer's id, which only the writer's run knows.
 processes, and the store needs no table for them.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +28,7 @@ from stepwell_daemon.samplers.protocol import (
     SamplerContext,
     Trainer,
 )
-from stepwell_daemon.samplers.rates import Rates
+from stepwell_daemon.samplers.rates import SPAN_SECONDS_MIN, Rates
 from stepwell_store.process_labels import process_label
 
 _PROCESSES_MAX: Final = 4096
@@ -60,7 +61,11 @@ class _Use:
 
 
 class TrainingSampler:
-    """Reads processes. One that ends between two samples counts up to the sample before."""
+    """Reads processes. One that ends between two samples counts up to the sample before.
+
+    Rates are of the span since an earlier sample, at least half a second. They are left out for
+    processes of which no earlier sample is known, unless they have started since.
+    """
 
     def __init__(
         self,
@@ -84,11 +89,12 @@ class TrainingSampler:
         self._sees_all = _has_inode(pid_namespace, machine_namespace)
         self._before: dict[_Key, _Use] = {}
         self._at = 0.0
+        self._time = 0.0  # The same moment; seconds since 1970 UTC, as processes' starts.
         self._rates = Rates()
 
     def sample(self) -> list[Reading]:
         trainers = [each for each in self._trainers() if _is_named_so(self._proc, each.pid)]
-        now = self._clock()
+        now, wall = self._clock(), time.time()
         if not trainers:
             self._before = {}
             self._rates.take({}, now)
@@ -100,14 +106,17 @@ class TrainingSampler:
             if (use := _use_of(process)) is not None
         }
         seconds = now - self._at if self._before else 0.0
-        readings = [Reading(NODE, self._together(list(uses.values()), seconds))]
+        is_new_span = not self._before or seconds >= SPAN_SECONDS_MIN
+        shown = [trainer for trainer in trainers if trainer.pid in uses]
+        of_all = seconds if all(self._is_known(uses[each.pid]) for each in shown) else 0.0
+        readings = [Reading(NODE, self._together(list(uses.values()), of_all))]
         groups: dict[str, dict[str, float]] = {}
-        shown = [trainer for trainer in trainers if trainer.pid in uses][:_TRAINERS_MAX]
-        for trainer in shown:
+        for trainer in shown[:_TRAINERS_MAX]:
             own = [uses[each.pid] for each in tree.below({trainer.pid}) if each.pid in uses]
             label = process_label(trainer.writer_id)
             on_gpus = self._memory_of_gpus(own)
-            values = self._alone(own, seconds)
+            is_known = self._is_known(uses[trainer.pid])
+            values = self._alone(own, seconds if is_known else 0.0)
             if self._sees_all and self._gpu_processes.newest() is not None:
                 values["process/gpus"] = float(len(on_gpus))
             readings.append(Reading(Device(PROCESS_KIND, label), values))
@@ -117,16 +126,21 @@ class TrainingSampler:
             readings += _readings_of_gpus(trainer, on_gpus)
         for label, values in self._rates.take(groups, now).items():
             readings.append(Reading(Device(PROCESS_KIND, label), _with_cores(values)))
-        self._before = {use.key: use for use in uses.values()}
-        self._at = now
+        if is_new_span:
+            self._before = {use.key: use for use in uses.values()}
+            self._at, self._time = now, wall
         return readings
+
+    def _is_known(self, use: _Use) -> bool:
+        """Return whether all counts of ``use`` since the last span's end are known."""
+        return use.key in self._before or use.key[1] >= self._time
 
     def _together(self, uses: Sequence[_Use], seconds: float) -> dict[str, float]:
         values = {
             "training/processes": float(len(uses)),
             "training/resident_bytes": float(sum(use.resident_bytes for use in uses)),
         }
-        if seconds > 0:
+        if seconds >= SPAN_SECONDS_MIN:
             values["training/cpu_cores"] = self._cores(uses, seconds)
         return values
 
@@ -136,7 +150,7 @@ class TrainingSampler:
             "process/threads": float(sum(use.threads for use in uses)),
             "process/resident_bytes": float(sum(use.resident_bytes for use in uses)),
         }
-        if seconds > 0:
+        if seconds >= SPAN_SECONDS_MIN:
             values["process/cpu_cores"] = self._cores(uses, seconds)
             if any(use.can_tell_bytes for use in uses):
                 for name, count in (("read", _read_bytes), ("written", _written_bytes)):
@@ -149,9 +163,9 @@ class TrainingSampler:
         return min(used / seconds, float(psutil.cpu_count() or 1))
 
     def _since(self, uses: Sequence[_Use], count: Callable[[_Use], float]) -> float:
-        """Return the counts since the previous sample.
+        """Return the counts since the last span's end.
 
-        A child that is new since then has its whole count in this span.
+        A process that has started since then has its whole count in this span.
         """
         total = 0.0
         for use in uses:
