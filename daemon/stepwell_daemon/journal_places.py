@@ -6,17 +6,28 @@ folder that belongs to another user. So a folder is imported in two cases: it be
 daemon's own user, or its real path, without links, is below one of the configured folders.
 """
 
+import contextlib
+import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from stepwell_wire.errors import JournalError
+from stepwell_wire.files import open_regular
 from stepwell_wire.folder import JournalFolder
-from stepwell_wire.journal_files import WRITER_FILE, WriterFile, find_journals
+from stepwell_wire.journal_files import (
+    JOURNAL_NAME,
+    LOCK_FILE,
+    WRITER_FILE,
+    WriterFile,
+    find_journals,
+)
 from stepwell_wire.places import found_fallback_journals
+from stepwell_wire.repair import KEPT_FOLDER
 
 _OTHERS_MAY_WRITE: Final = 0o002
+_NO_RIGHT: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class JournalRefusedError(JournalError):
@@ -88,13 +99,35 @@ class JournalPlaces:
     def find(self) -> list[Path]:
         """Return the journals in the own folder, and those of this daemon in the fallback folder.
 
+        In the own folder, other users may have a folder for their journals. Journals that our user
+        may not read are included.
+
         The fallback folder is shared by all daemons of one user, so there each journal is
         imported only by the daemon whose socket it names.
         """
         found = find_journals(self.journals)
+        for path in self._folders_of_others():
+            if JOURNAL_NAME.search(path.name) is None:
+                with contextlib.suppress(OSError):
+                    found += find_journals(path)
+                    found += _hidden_journals(path)
+        found += _hidden_journals(self.journals)
         if (folder := self.fallback_folder()) is not None:
             found += [path for path in find_journals(folder) if self._is_ours(path)]
         return found
+
+    def _folders_of_others(self) -> list[Path]:
+        """Return the folders in the own folder that belong to other users."""
+        found = []
+        with contextlib.suppress(OSError), os.scandir(self.journals) as entries:
+            for entry in entries:
+                if entry.name.startswith(".") or entry.name == KEPT_FOLDER:
+                    continue
+                with contextlib.suppress(OSError):
+                    is_folder = entry.is_dir(follow_symlinks=False)
+                    if is_folder and entry.stat(follow_symlinks=False).st_uid != self._user:
+                        found.append(self.journals / entry.name)
+        return sorted(found)
 
     def _is_ours(self, path: Path) -> bool:
         assert self._socket is not None
@@ -112,11 +145,58 @@ class JournalPlaces:
         try:
             folder = JournalFolder(Path(path))
         except (OSError, ValueError):
-            return ""
+            return self.obstacle(path)
         try:
             self.check(folder)
         except JournalRefusedError as error:
             return str(error)
         finally:
             folder.close()
+        return self.obstacle(path)
+
+    def obstacle(self, path: str | Path) -> str:
+        """Return why our user cannot import the journal in ``path``, "" if its rights suffice.
+
+        To import a journal is to read its files and to delete them. The lock shows both: all files
+        of a journal have the same owner, group and rights.
+        """
+        try:
+            folder = JournalFolder(Path(path))
+            try:
+                os.close(open_regular(LOCK_FILE, os.O_RDWR, folder=folder.descriptor))
+            finally:
+                folder.close()
+        except OSError as error:
+            return self._no_right(path, error) if error.errno in _NO_RIGHT else ""
+        except ValueError:
+            return ""
         return ""
+
+    def _no_right(self, path: str | Path, error: OSError) -> str:
+        owner, as_owner = "another user", "as its user"
+        with contextlib.suppress(OSError):
+            user = os.stat(path, follow_symlinks=False).st_uid
+            owner, as_owner = f"user {user}", f"as user {user}"
+        return (
+            f"{path}: the owner of the journal is {owner}, and the daemon, user {self._user}, may "
+            f"not change it ({error.strerror}), so the daemon does not import it after a kill. "
+            f"Run `stepwell sync` {as_owner} to send it. To have such journals imported, run the "
+            "daemon as root, or let its group change them: see the section "
+            '"Journals of other users" of docs/operations.md'
+        )
+
+
+def _hidden_journals(folder: Path) -> list[Path]:
+    """Return the folders in ``folder`` with a journal's name that our user may not enter."""
+    found = []
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if JOURNAL_NAME.search(entry.name) is None or entry.name.startswith("."):
+                continue
+            try:
+                os.stat(os.path.join(entry.path, WRITER_FILE))
+            except PermissionError:
+                found.append(folder / entry.name)
+            except OSError:
+                continue
+    return sorted(found)

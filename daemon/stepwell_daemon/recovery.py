@@ -8,6 +8,7 @@ Offline journals are left to ``stepwell sync``.
 """
 
 import asyncio
+import contextlib
 import errno
 import fcntl
 import functools
@@ -16,7 +17,7 @@ import os
 import socket
 import time
 import zlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -39,7 +40,7 @@ from stepwell_wire.held_segments import NO_SEGMENTS
 from stepwell_wire.incomplete import remove_incomplete
 from stepwell_wire.ingest_pb2 import MALFORMED, Frame
 from stepwell_wire.journal import JournalReader
-from stepwell_wire.journal_files import LOCK_FILE, OFFLINE, WRITER_FILE
+from stepwell_wire.journal_files import LOCK_FILE, OFFLINE, WRITER_FILE, WriterFile
 from stepwell_wire.limits import FRAME_BYTES_TARGET
 from stepwell_wire.records import FINISH, pack_event
 
@@ -87,6 +88,8 @@ class JournalRecovery:
         self.refused: dict[Path, str] = {}
         """Problems of journals that may not be imported, the first hundred. Checked again each
         time."""
+        self._left: set[Path] = set()
+        """The journals of ``refused``, all of them."""
         self._spool = spool
         self._places = places
         self._counters = counters
@@ -102,21 +105,19 @@ class JournalRecovery:
         """Recover every journal of a dead writer, and end the runs of writers without a journal."""
         loop = asyncio.get_running_loop()
         folders = self._spool.registry.journal_dirs()
+        ended = self._spool.registry.journal_dirs(ended=True)
         self._forget_changed()
-        found, gone = await loop.run_in_executor(
-            self._executor, _abandoned, self._places, folders, frozenset(self.problems)
+        found, gone, closed = await loop.run_in_executor(
+            self._executor, _abandoned, self._places, folders, ended, frozenset(self.problems)
         )
         self._spool.registry.forget_journals(gone)
-        refused: dict[Path, str] = {}
+        refused = self._of_dead_writers(closed)
         for path in found:
             mark = _mark(path)
             try:
                 await self._recover(path)
             except JournalRefusedError as error:
-                if len(refused) < _REFUSED_MAX:
-                    refused[path] = str(error)
-                    if path not in self.refused:
-                        logger.error("a dead writer's journal is not imported: %s", error)
+                refused[path] = str(error)
             except (JournalError, StreamRefusedError, BlobRefusedError, OSError) as error:
                 if _mark(path) == _GONE:
                     continue  # Another process was quicker.
@@ -124,11 +125,32 @@ class JournalRecovery:
                 where = "" if str(error).startswith(str(path)) else f"{path}: "
                 self.problems[path] = f"{where}{error}{_remedy(error)}"
                 self._problem_marks[path] = mark
-        self.refused = refused
+        self._note_refused(refused)
         for state in list(self._spool.registry.states.values()):
             if self._is_gone(state):
                 logger.info("writer disappeared without finish run=%s", state.info.run_id)
                 self._append_end(state)
+
+    def _of_dead_writers(self, closed: Mapping[Path, str]) -> dict[Path, str]:
+        """Return those of ``closed`` whose writer is not connected and does not run here."""
+        states = {state.journal_dir: state for state in self._spool.registry.states.values()}
+        found = {}
+        for path, problem in closed.items():
+            state = states.get(str(path))
+            if state is None or (
+                state.session is None
+                and not state.via  # Its journal is on another node.
+                and not (state.info.host == self._host and _process_exists(state.info.pid))
+            ):
+                found[path] = problem
+        return found
+
+    def _note_refused(self, refused: dict[Path, str]) -> None:
+        shown = dict(list(refused.items())[:_REFUSED_MAX])
+        for path, problem in shown.items():
+            if path not in self.refused:
+                logger.error("a dead writer's journal is not imported: %s", problem)
+        self.refused, self._left = shown, set(refused)
 
     def _forget_changed(self) -> None:
         """Forget the problems of journals that were removed or have changed."""
@@ -241,8 +263,8 @@ class JournalRecovery:
     def _is_gone(self, state: WriterState) -> bool:
         """Return whether ``state`` is of a process of this host that ended without a ``finish``.
 
-        Only certain cases count. If there is a journal, the journal decides. A process that is not
-        visible here may run in another namespace of processes.
+        Only certain cases count. If there is a journal that can be imported, the journal decides. A
+        process that is not visible here may run in another namespace of processes.
         """
         if state.finished or state.session is not None or state.pending or not state.accepted:
             return False
@@ -258,7 +280,8 @@ class JournalRecovery:
         if state.journal_dir:
             folder = Path(state.journal_dir)
             # os.path: Path.exists() raises for a name that is too long, and clients choose it.
-            if os.path.exists(folder) or not os.path.exists(folder.parent):
+            may_exist = os.path.exists(folder) or not os.path.exists(folder.parent)
+            if may_exist and folder not in self._left:
                 return False
         return not _process_exists(state.info.pid)
 
@@ -284,12 +307,17 @@ def _mark(path: Path) -> int:
 
 
 def _abandoned(
-    places: JournalPlaces, folders: Iterable[str], skip: frozenset[Path]
-) -> tuple[list[Path], set[str]]:
+    places: JournalPlaces, folders: Iterable[str], ended: Set[str], skip: frozenset[Path]
+) -> tuple[list[Path], set[str], dict[Path, str]]:
     """Remove incomplete journals; return those with a free lock, oldest first.
 
-    Also return the missing ones of ``folders``. A folder whose parent is missing too may come back:
-    a file system that is not mounted now.
+    Also return the missing ones of ``folders``, and those that our user has no right to import,
+    with the reason. A folder whose parent is missing too may come back: a file system that is not
+    mounted now. If a folder may be there or not, it counts only while its writer has not ended.
+
+    Args:
+        folders: the journals of known writers, or their former places.
+        ended: those of writers whose end is known.
     """
     for made in (places.journals, places.fallback_folder()):
         if made is not None:
@@ -303,9 +331,41 @@ def _abandoned(
             continue
         if os.path.exists(path / WRITER_FILE):
             paths.append(path)
+        elif places.obstacle(path):
+            if folder not in ended or os.path.lexists(path):
+                paths.append(path)
         elif not os.path.exists(path) and os.path.exists(path.parent):
             gone.add(folder)
-    return [path for path in paths if path not in skip and _is_free(path)], gone
+    found, closed = [], {}
+    for path in paths:
+        if path in skip:
+            continue
+        if problem := places.obstacle(path):
+            if not _is_used(path):
+                closed[path] = problem
+        elif _is_free(path):
+            found.append(path)
+    return found, gone, closed
+
+
+def _is_used(path: Path) -> bool:
+    """Return whether a process uses or will send the journal, which our user may not change.
+
+    False if our user may not read it either.
+    """
+    with contextlib.ExitStack() as held, contextlib.suppress(OSError, ValueError):
+        folder = JournalFolder(path)
+        held.callback(folder.close)
+        with open(folder.open(WRITER_FILE, os.O_RDONLY), encoding="utf-8") as file:
+            if WriterFile.from_json(file.read()).mode == OFFLINE:
+                return True
+        lock = open_regular(LOCK_FILE, os.O_RDONLY, folder=folder.descriptor)
+        held.callback(os.close, lock)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def _is_free(path: Path) -> bool:

@@ -32,9 +32,14 @@ class Registry:
         found = self.states.values()
         return [state for state in found if state.is_relayed and not state.info.is_node]
 
-    def journal_dirs(self) -> set[str]:
-        """Return the folders that contain the journals of writers, or may do so."""
-        return {state.journal_dir for state in self.states.values() if state.journal_dir}
+    def journal_dirs(self, *, ended: bool = False) -> set[str]:
+        """Return the folders that contain the journals of writers, or may do so.
+
+        Args:
+            ended: of writers whose end is known only.
+        """
+        found = (state for state in self.states.values() if state.finished or not ended)
+        return {state.journal_dir for state in found if state.journal_dir}
 
     def forget_journals(self, gone: Collection[str]) -> None:
         """Note that the folders ``gone`` were removed: their writers have ended for good."""

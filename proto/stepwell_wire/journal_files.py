@@ -6,6 +6,7 @@
 import contextlib
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -18,6 +19,8 @@ JOURNAL_VERSION: Final = 1
 OFFLINE: Final = "offline"
 """The mode of a writer whose journal nothing but ``stepwell sync`` sends."""
 UNVERIFIED_SUFFIX: Final = ".unverified"
+JOURNAL_NAME: Final = re.compile(r"-[0-9a-f]{32}\Z")
+"""The end of a journal's folder name: the writer's id. The run's id is before it."""
 
 
 _NUMBERS: Final = {"pid": 1 << 32, "created_at": 1 << 63, "version": JOURNAL_VERSION + 1}

@@ -103,12 +103,22 @@ def is_fallback_imported(socket: Path) -> bool:
 
     It does if it has our user: others have another folder.
     """
+    user = _user_of(socket)
+    return user is None or user == os.geteuid()  # None: we make that folder.
+
+
+def is_of_root(socket: Path) -> bool:
+    """Return whether the daemon on ``socket`` runs as root, as far as its files show."""
+    return _user_of(socket) == 0
+
+
+def _user_of(socket: Path) -> int | None:
     for place in (socket, socket.parent):  # Without a daemon, the folder shows its user.
         try:
-            return place.stat().st_uid == os.geteuid()
+            return place.stat().st_uid
         except OSError:
             continue
-    return True  # We make that folder.
+    return None
 
 
 def check_socket_path(path: Path) -> None:

@@ -12,7 +12,7 @@ from stepwell._sender import Sender
 from stepwell._settings import Settings
 from stepwell._terminal import Voice
 from stepwell_wire.commands import command_text
-from stepwell_wire.places import is_fallback_imported
+from stepwell_wire.places import is_fallback_imported, is_of_root
 
 _PROGRESS_SECONDS: Final = 1.0
 """After such a time a line says what the run waits for."""
@@ -70,7 +70,7 @@ def deliver_rest(
         )
         return False
     fetches = "a daemon on this host will fetch them, or "
-    if not _is_seen(journal, settings):
+    if not _is_seen(journal, settings, sender.objection):
         fetches = ""
     voice.say(
         f"{missing} are not delivered to the daemon yet, but kept on disk; {fetches}{sync} sends "
@@ -79,10 +79,18 @@ def deliver_rest(
     return False
 
 
-def _is_seen(journal: Journal, settings: Settings) -> bool:
-    """Return whether the daemon searches the folder of ``journal``."""
+def _is_seen(journal: Journal, settings: Settings, objection: str | None) -> bool:
+    """Return whether a daemon imports ``journal``.
+
+    Args:
+        objection: the daemon's reason against it; None: no daemon was asked. Then a daemon of
+            another user than root may have no right to import it.
+    """
+    socket = Path(settings.socket)
+    if objection or is_fallback_imported(socket):
+        return not objection
     is_usual = journal.folder.parent == settings.journals_dir
-    return is_usual or is_fallback_imported(Path(settings.socket))
+    return is_usual and (objection is not None or is_of_root(socket))
 
 
 def _wait_for_daemon(

@@ -2,18 +2,15 @@
 
 import contextlib
 import os
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from stepwell_wire.journal_files import WRITER_FILE
+from stepwell_wire.journal_files import JOURNAL_NAME, WRITER_FILE
 from stepwell_wire.segment import SEGMENT_SUFFIX
 
 _TO_ENTER: Final = os.R_OK | os.W_OK | os.X_OK
 _TO_SEND: Final = os.R_OK | os.W_OK
-_JOURNAL_NAME: Final = re.compile(r"-[0-9a-f]{32}\Z")
-"""A run's id is before it; the digits are the writer's id."""
 
 
 def without_others(journals: Iterable[Path]) -> list[Path]:
@@ -38,7 +35,7 @@ def _may_be_journal(folder: Path) -> bool:
     try:
         names = os.listdir(folder)
     except OSError:
-        return _JOURNAL_NAME.search(folder.name) is not None
+        return JOURNAL_NAME.search(folder.name) is not None
     return any(name == WRITER_FILE or SEGMENT_SUFFIX in name for name in names)
 
 

@@ -99,6 +99,8 @@ class Sender:
         self._synced_at = 0.0
         self._synced_position = 0
         self._noticed = ""
+        self.objection: str | None = None
+        """The daemon's reason why it will not import the journal; None before a connection."""
         self._noted_at = 0.0
 
     def attach(self, writer: Writer, journal: Journal) -> None:
@@ -289,6 +291,7 @@ class Sender:
                 self._on_failure(error)
                 return
             self.attempts.note_success()
+            self.objection = delivery.notice
             if delivery.notice and delivery.notice != self._noticed:
                 self._noticed = delivery.notice
                 self._say(f"message of the daemon: {delivery.notice}")

@@ -151,6 +151,18 @@ def test_a_journal_in_the_fallback_folder_needs_sync_unless_a_daemon_imports_it(
     assert remedies() == ["run `stepwell sync`; the daemon here does not import it"]
 
 
+def test_a_journal_that_the_daemon_says_it_does_not_import_needs_sync(place: Path) -> None:
+    journals = place / "journals"
+    first = make_journal(journals, "w1", schema_event() + row(1))
+    make_journal(journals, "w2", schema_event() + row(1))
+    said = [f"{first}: the owner of the journal is user 5, …", f"{first}0: another journal"]
+    found = list(stored.journals(journals, problems_of_daemon=said))
+    assert [each.remedy.split(";")[0] for each in found] == [
+        "a running daemon sends it",
+        "run `stepwell sync`",
+    ]
+
+
 def test_a_folder_that_is_no_journal_is_kept_and_said(place: Path) -> None:
     broken = place / "journals" / "run-w"
     broken.mkdir(parents=True)

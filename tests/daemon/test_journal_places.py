@@ -4,10 +4,17 @@ Run as root, as most of these need: they give folders to other users.
 """
 
 import asyncio
+import json
 import os
 import shutil
-from collections.abc import Iterator
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,12 +24,15 @@ from stepwell_daemon.journal_places import JournalPlaces
 from stepwell_daemon.part_settings import load_config
 from stepwell_daemon.receiver import Receiver
 from stepwell_daemon.recovery import JournalRecovery
+from stepwell_daemon.writer_state import WriterState
 from stepwell_wire.errors import JournalError
 from stepwell_wire.folder import JournalFolder
 from stepwell_wire.ingest_pb2 import ClientMessage
 from stepwell_wire.journal import JournalReader
-from tests.daemon.journals import make_journal
+from stepwell_wire.rows import decode_records
+from tests.daemon.journals import hold_lock, make_journal
 from tests.daemon.made import (
+    append,
     hello,
     new_writer,
     row,
@@ -30,12 +40,14 @@ from tests.daemon.made import (
     spool_running,
     spooled_in,
     steps_in,
+    writer_info,
 )
 from tests.faults.said import Said
 
 pytestmark = pytest.mark.holds("journals-are-private")
 
 VICTIM, STRANGER = 4001, 4002
+SERVICE, GROUP = 4003, 4004
 ROWS = 5
 STREAM = schema_event() + b"".join(row(step) for step in range(ROWS))
 
@@ -257,3 +269,166 @@ def test_roots_are_absolute(tmp_path: Path) -> None:
     assert load("/scratch:/home") == (Path("/scratch"), Path("/home"))
     with pytest.raises(DaemonConfigError, match="journal_roots is 'here'"):
         load("here")
+
+
+# ---------------------------------------------------------------- a daemon with too few rights
+
+WRITER = "0" * 31 + "1"
+"""An id as the SDK makes them: a folder that cannot be entered is recognised by it."""
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder in which a daemon without rights of root works: other users may enter it."""
+    made = Path(tempfile.mkdtemp(prefix="swp-"))
+    made.chmod(0o755)
+    for name in ("spool", "journals"):
+        (made / name).mkdir()
+    os.chown(made / "spool", SERVICE, SERVICE)
+    os.chown(made / "journals", 0, GROUP)
+    (made / "journals").chmod(0o1775)
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+def as_service(answer: Callable[[], Any]) -> Any:
+    """Return the answer of a process of the service's user, a member of the group."""
+    out, into = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([GROUP])
+            os.setgid(SERVICE)
+            os.setuid(SERVICE)
+            os.write(into, json.dumps(answer()).encode())
+        finally:
+            os._exit(0)
+    os.close(into)
+    with open(out, "rb") as file:
+        text = file.read()
+    os.waitpid(child, 0)
+    return json.loads(text)
+
+
+def served(shared: Path, named: Path | None, pid: int = 0) -> Callable[[], tuple[Any, ...]]:
+    """Return a function that looks as a daemon does, after a writer with ``pid`` left it.
+
+    It returns the steps and ends that the daemon takes, and what it says of journals.
+    """
+
+    async def run() -> tuple[list[int], list[str], dict[str, str]]:
+        async with spool_running(shared / "spool") as spool:
+            if named is not None:
+                info = writer_info(WRITER, host=socket.gethostname(), pid=pid)
+                state = WriterState(info, seen_at=time.time(), disconnected_at=-1e9)
+                state.journal_dir = str(named)
+                spool.registry.add(state)
+                append(spool, state, STREAM[: len(schema_event()) + len(row(0))])
+                await spool.settled()
+            places = JournalPlaces(shared / "journals")
+            recovery = JournalRecovery(spool, places=places, counters=spool.counters)
+            for _ in range(3):
+                await recovery.look()
+                await spool.settled()
+            recovery.close()
+            frames = spooled_in(spool)
+            ends = [
+                event.body["state"]
+                for frame in frames
+                for event in decode_records(frame.record.content(), frame.schemas)[0].events
+                if event.kind == "finish"
+            ]
+            said = recovery.problems | recovery.refused
+            return steps_in(frames), ends, {str(path): why for path, why in said.items()}
+
+    return lambda: asyncio.run(run())
+
+
+def dead_pid() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def closed_journal(shared: Path, case: str, **changes: Any) -> Path:
+    home = shared / "journals" / "victim"
+    folder = give(make_journal(home, WRITER, STREAM, **changes), VICTIM)
+    os.chown(home, VICTIM, VICTIM)
+    for path in folder.iterdir():
+        path.chmod(0o644)
+    if case == "hidden":
+        folder.chmod(0o700)
+    if case == "in a hidden folder":
+        home.chmod(0o700)
+    return folder
+
+
+@needs_root
+@pytest.mark.parametrize("case", ["readable", "hidden", "in a hidden folder"])
+def test_a_journal_that_the_daemon_may_not_change_is_named_and_its_writer_has_an_end(
+    shared: Path, case: str
+) -> None:
+    folder = closed_journal(shared, case)
+    steps, ends, said = as_service(served(shared, folder, dead_pid()))
+    assert steps == [0]
+    assert ends == ["crashed"]
+    if case == "in a hidden folder":
+        assert said == {}, "the writer has an end, and the journal may be sent by now"
+    else:
+        why = said[str(folder)]
+        for part in (str(folder), str(VICTIM), str(SERVICE), "stepwell sync", "operations.md"):
+            assert part in why
+    objection = as_service(lambda: JournalPlaces(shared / "journals").objection(str(folder)))
+    assert objection.startswith(f"{folder}: ")
+    assert "stepwell sync" in objection
+    assert folder.exists()
+
+
+@needs_root
+@pytest.mark.parametrize("case", ["readable", "hidden"])
+def test_a_journal_that_the_daemon_may_not_change_is_named_without_a_known_writer(
+    shared: Path, case: str
+) -> None:
+    folder = closed_journal(shared, case)
+    steps, ends, said = as_service(served(shared, None))
+    assert (steps, ends) == ([], [])
+    assert list(said) == [str(folder)]
+
+
+@needs_root
+@pytest.mark.parametrize("case", ["runs", "runs, hidden", "is held", "offline"])
+def test_a_journal_that_waits_for_its_user_or_process_is_not_named(shared: Path, case: str) -> None:
+    changes = {"mode": "offline"} if case == "offline" else {}
+    folder = closed_journal(shared, "hidden" if "hidden" in case else "readable", **changes)
+    held = hold_lock(folder) if case == "is held" else None
+    pid = os.getpid() if case.startswith("runs") else 0
+    _, ends, said = as_service(served(shared, folder if pid else None, pid))
+    assert (ends, said) == ([], {})
+    if held is not None:
+        os.close(held)
+
+
+@needs_root
+def test_a_folder_of_the_group_lets_a_daemon_without_rights_of_root_import(shared: Path) -> None:
+    """As docs/operations.md says: the folder has the group and its bit, and the umask is 007."""
+    folder = closed_journal(shared, "readable")
+    for path in (folder.parent, folder):
+        os.chown(path, VICTIM, GROUP)
+        path.chmod(0o2770)
+    for path in folder.iterdir():
+        os.chown(path, VICTIM, GROUP)
+        path.chmod(0o660)
+    steps, ends, said = as_service(served(shared, folder, dead_pid()))
+    assert (steps, ends, said) == (list(range(ROWS)), ["crashed"], {})
+    assert not folder.exists()
+
+
+@needs_root
+def test_journals_in_a_users_own_folder_are_found_without_a_connection(tmp_path: Path) -> None:
+    journals = tmp_path / "journals"
+    folder = give(make_journal(journals / "alice", "w1", STREAM), VICTIM)
+    moved_away = make_journal(journals / "kept", "w2", STREAM)
+    os.chown(folder.parent, VICTIM, VICTIM)
+    assert look(tmp_path, tmp_path / "none") == (list(range(ROWS)), {})
+    assert not folder.exists()
+    assert moved_away.exists(), "a folder of the daemon's own user is none of a user's"

@@ -147,9 +147,9 @@ def test_a_journal_that_somebody_else_removes_first_is_no_problem(
 ) -> None:
     folder = make_journal(tmp_path / "j", "w1", STREAM)
 
-    def taken_meanwhile(*arguments: object) -> tuple[list[Path], set[str]]:
+    def taken_meanwhile(*arguments: object) -> tuple[list[Path], set[str], dict[Path, str]]:
         shutil.rmtree(folder, ignore_errors=True)
-        return [folder], set()
+        return [folder], set(), {}
 
     async def run() -> None:
         async with spool_running(tmp_path / "spool") as spool:

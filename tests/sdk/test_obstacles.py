@@ -4,10 +4,13 @@ import os
 import socket
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from stepwell import _spawn
+from stepwell._last_delivery import _is_seen
 from stepwell.testing import RecordingDaemon
 from stepwell_wire.journal_files import find_journals
 from stepwell_wire.lock_notes import write_lock_note
@@ -176,3 +179,27 @@ def test_a_socket_that_cannot_be_leaves_the_journal_readable(start: Start, socke
     run.log({"x": 1.0})
     run.finish()
     assert read_journal(run._journal_dir).series("x") == [(0, 1.0)]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
+@pytest.mark.parametrize(
+    ("owner", "objection", "expected"),
+    [
+        (0, None, True),
+        (0, "", True),
+        (0, "the daemon does not import it", False),
+        (54_321, None, False),  # It may have no right to.
+        (54_321, "", True),
+        (54_321, "the daemon does not import it", False),
+    ],
+)
+def test_a_daemon_fetches_only_what_it_may_import(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, owner: int, objection: str | None, expected: bool
+) -> None:
+    path = folder / "s.sock"
+    path.touch()
+    os.chown(path, owner, owner)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    journal = cast(Any, SimpleNamespace(folder=folder / "journals" / "run-w"))
+    settings = cast(Any, SimpleNamespace(socket=path, journals_dir=folder / "journals"))
+    assert _is_seen(journal, settings, objection) is expected

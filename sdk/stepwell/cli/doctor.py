@@ -98,10 +98,11 @@ def examine(where: Places, *, configured_sink: str = "embedded") -> Iterator[Fin
     stores_here = (configured_sink if status is None else sink_name(status.fields)) == "embedded"
     if not owner and (stores_here or os.path.isdir(data / "store")):
         yield from _guarded("store", stored.store(data))
+    said = [] if status is None else [str(each) for each in status.fields["problems"]]
     daemons = daemons_journals(where, None if status is None else status.fields)
     for folder in dict.fromkeys((daemons or where.journals, where.journals)):
         if folder == daemons or daemons is None or os.path.isdir(folder):
-            yield from _guarded("journals", stored.journals(folder))
+            yield from _guarded("journals", stored.journals(folder, problems_of_daemon=said))
             yield from _guarded("resume", stored.notes(folder))
     fallback = found_fallback_journals()
     if fallback is not None and fallback not in (daemons, where.journals):

@@ -130,11 +130,14 @@ def ended(data: Path, folders: Collection[Path]) -> Iterator[Finding]:
         )
 
 
-def journals(folder: Path, *, fallback_of: Path | None = None) -> Iterator[Finding]:
+def journals(
+    folder: Path, *, fallback_of: Path | None = None, problems_of_daemon: Collection[str] = ()
+) -> Iterator[Finding]:
     """Yield findings about the journals in ``folder`` and their unacknowledged data.
 
     Args:
         fallback_of: ``folder`` is the fallback folder, and this the daemon's socket.
+        problems_of_daemon: as it reports them, journals that it does not import among them.
     """
     if os.path.isdir(folder) and not os.access(folder, os.R_OK | os.X_OK):
         yield Finding(
@@ -156,7 +159,10 @@ def journals(folder: Path, *, fallback_of: Path | None = None) -> Iterator[Findi
                 elif reader.unverified_bytes:
                     problems.append(_in_doubt(reader))
                 elif size := reader.committed - reader.acked + staged_bytes(path):
-                    unsent[_kind(reader, fallback_of)].append(size)
+                    kind = _kind(reader, fallback_of)
+                    if any(each.startswith(f"{path}: ") for each in problems_of_daemon):
+                        kind = _OF_ANOTHER
+                    unsent[kind].append(size)
         except (JournalError, OSError) as error:
             problems.append(Finding("journals", Level.WARN, str(error), _REPAIR))
     problems += _remains(folder)
