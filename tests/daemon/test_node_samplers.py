@@ -185,6 +185,19 @@ def test_this_machines_own_disks_and_interfaces_can_be_read(tmp_path: Path) -> N
             assert all(value >= 0.0 for value in values.values())
 
 
+def test_every_value_of_the_node_is_in_the_docs(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "telemetry.md").read_text("utf-8")
+    names: set[str] = set()
+    for kind in (HostSampler, DiskSampler, NetworkSampler):
+        sampler = kind(ticking(tmp_path))
+        sampler.sample()
+        time.sleep(0.1)
+        for values in by_label(sampler.sample()).values():
+            names |= values.keys()
+    assert len(names) > 20
+    assert [name for name in sorted(names) if f"`{name}`" not in text] == []
+
+
 CHILDREN = """
 import subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
