@@ -5,7 +5,7 @@ unknown kind, is stored unchanged in the `events` table. So a newer client's eve
 daemon.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from stepwell_store.tables import ATTRIBUTES, TABLES
 from stepwell_store.writer import WriterInfo
 from stepwell_wire import records
 from stepwell_wire.gaps import file_of_gap, kind_of_gap
+from stepwell_wire.limits import RESTART_MARK_MAX
 from stepwell_wire.rows import Event
 from stepwell_wire.staged import is_digest
 
@@ -118,7 +119,7 @@ def _start(writer: WriterInfo, event: Event) -> _Made:
         rank=_integer(body.get("rank"), -1),
         world_size=_integer(body.get("world_size"), 0),
         client=str(body.get("client") or ""),
-        resumed=resumed,
+        resumed=_resumed(body),
     )
     made: _Made = [("writers", row)]
     name = body.get("name")
@@ -129,6 +130,16 @@ def _start(writer: WriterInfo, event: Event) -> _Made:
     for path, value in flatten(body.get("facts") or {}):
         made.append(_attribute(writer, "run", path, value, version))
     return made
+
+
+def _resumed(body: Mapping[str, Any]) -> int:
+    """Return the column ``resumed``: the mark of a restart, and the bit of a resume.
+
+    A launcher's restart sets no such bit: its ranks start one after another, and all count.
+    """
+    mark = min(max(_integer(body.get("restart"), 0), 0), RESTART_MARK_MAX)
+    is_resume = bool(body.get("resumed")) and not (mark and body.get("by_launcher"))
+    return mark * 2 + is_resume
 
 
 def _version_of_rank(rank: int, time_us: int) -> int:
@@ -156,11 +167,11 @@ def _writer_row(
     rank: int = -1,
     world_size: int = 0,
     client: str = "",
-    resumed: bool = False,
+    resumed: int = 0,
 ) -> _Row:
     time_us, name, exit_code = state
     who = (writer.project, writer.run_id, writer.writer_id, writer.label, writer.host, writer.pid)
-    about = (_int32(rank), _int32(world_size), client, int(resumed), started_at, seen_at)
+    about = (_int32(rank), _int32(world_size), client, resumed, started_at, seen_at)
     return (*who, *about, writer.run_key, time_us, name, _int32(exit_code))
 
 

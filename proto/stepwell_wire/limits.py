@@ -20,6 +20,9 @@ STEP_MAX: Final = 2**62
 """The largest step that a script can give. The steps after it are counted up from there, and
 still fit into 64 bits."""
 
+RESTART_MARK_MAX: Final = 127
+"""Starts of a job that follow each other have marks of 1 to this that differ."""
+
 STEP_MIN: Final = -(2**63)
 
 SCHEMAS_PER_WRITER_MAX: Final = 65_536

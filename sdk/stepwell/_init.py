@@ -12,7 +12,7 @@ from stepwell._identity import display_name, new_run_id, run_id_from
 from stepwell._later import warn_unavailable
 from stepwell._memory import Memory, Remembered
 from stepwell._other_trackers import check_arguments
-from stepwell._ranks import Place, find_launch, find_place
+from stepwell._ranks import Place, Restart, find_launch, find_place, find_restart
 from stepwell._run import Run
 from stepwell._settings import VARIABLES, Default, Settings, read_settings
 from stepwell._terminal import OF_ALL, Voice
@@ -52,6 +52,8 @@ def start_run(
     check_arguments(
         others, known, lambda kind, text: late.append((kind, text)), variables=variables
     )
+    # False is said too: no resume.
+    says_resume = arguments.get("resume") is not None or bool(os.environ.get("STEPWELL_RESUME"))
     from_step = 0
     if branch is not None:
         from_step, more = _read_branch(*branch)
@@ -90,6 +92,12 @@ def start_run(
     voice.follows = not primary
     for kind, text in late:
         voice.warn_once(kind, text)
+    restart = None
+    if wanted.mode != "disabled":
+        restart = find_restart(names_run=wanted.run_id is not None)
+    continues = restart is not None and has_id and not says_resume and wanted.resume is None
+    if continues:
+        wanted = wanted._replace(resume="allow")
     memory = Memory(wanted.journals_dir, wanted.project)
     wanted = _without_auto(wanted, place, memory, voice)
     run_id = _choose_run_id(wanted, place, memory)
@@ -100,7 +108,7 @@ def start_run(
     except ResumeError:
         memory.close()
         raise
-    if primary and _joins_without_resume(wanted) and memory.knows(run_id):
+    if primary and has_id and _joins_without_resume(wanted) and memory.knows(run_id):
         voice.warn_once(
             "run exists",
             f"init: run {run_id} of project {wanted.project} exists, new rows are added to "
@@ -116,6 +124,8 @@ def start_run(
         remembered.next_step = max(remembered.next_step, from_step)
     if not label and wanted.mode != "disabled" and not memory.hold(run_id):
         label = _label_beside_another(wanted, run_id, voice)
+    if restart is not None and continues and primary and not wanted.quiet:
+        _report_restart(restart, run_id, remembered, voice)
     try:
         run = make(
             wanted,
@@ -130,6 +140,8 @@ def start_run(
             memory=memory,
             files_parent=files_parent,
             follows_rank_0=place.rank > 0 and wanted.primary is None,
+            restart_mark=0 if restart is None else restart.mark,
+            is_restarted_by_launcher=continues,
         )
     except BaseException:
         memory.close()
@@ -355,6 +367,21 @@ def _label_beside_another(wanted: Settings, run_id: str, voice: Voice) -> str:
     return label
 
 
+def _report_restart(
+    restart: Restart, run_id: str, remembered: Remembered | None, voice: Voice
+) -> None:
+    """Say where the run continues; of a process's later runs, only those that continue."""
+    is_first = _session.is_first("restart") and "STEPWELL_SWEEP_ID" not in os.environ
+    said = f"init: restart {restart.number} of the job ({restart.variable}): "
+    if remembered is not None:
+        voice.say(f"{said}run {run_id} continues at step {remembered.next_step}")
+    elif is_first:
+        voice.say(
+            f"{said}this machine does not know run {run_id}, so its steps begin at 0 here; to "
+            "continue the earlier ones, pass step= to log"
+        )
+
+
 def _without_auto(wanted: Settings, place: Place, memory: Memory, voice: Voice) -> Settings:
     """Return the settings, without ``resume="auto"`` where the last run is still at work.
 
@@ -385,9 +412,8 @@ def _names_other_run(wanted: Settings, before: Run, *, run_id: object) -> bool:
 
 
 def _joins_without_resume(wanted: Settings) -> bool:
-    """Return whether an id and no ``resume`` is given, in the mode online or offline."""
-    is_asked = wanted.resume is not None or wanted.mode in ("disabled", "shared")
-    return wanted.run_id is not None and not is_asked
+    """Return whether no ``resume`` is given, in the mode online or offline."""
+    return wanted.resume is None and wanted.mode not in ("disabled", "shared")
 
 
 def _recall(

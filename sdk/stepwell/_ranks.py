@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from stepwell._identity import run_id_from
+from stepwell_wire.limits import RESTART_MARK_MAX
 
 
 class Place(NamedTuple):
@@ -40,9 +41,24 @@ _LAUNCHERS = (
 )
 
 
+class Restart(NamedTuple):
+    """A start of a job that its launcher calls a restart.
+
+    Attributes:
+        number: how often the launcher has restarted the job.
+        variable: the variable that says so.
+        mark: 1 to `RESTART_MARK_MAX`, another one than that of the restart before and after.
+    """
+
+    number: int
+    variable: str
+    mark: int
+
+
+_OF_TORCHRUN, _OF_SLURM = "TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT"
 _OF_A_LAUNCH = (
-    *("SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_RESTART_COUNT"),
-    *("TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT", "MASTER_ADDR", "MASTER_PORT"),
+    *("SLURM_JOB_ID", "SLURM_STEP_ID", _OF_SLURM),
+    *("TORCHELASTIC_RUN_ID", _OF_TORCHRUN, "MASTER_ADDR", "MASTER_PORT"),
 )
 
 
@@ -60,6 +76,27 @@ def find_place(environ: Mapping[str, str] = os.environ) -> Place:
 def find_launch(environ: Mapping[str, str] = os.environ) -> str:
     """Return what the processes of one start of a job have alike, and those of its next not."""
     return " ".join(environ.get(name, "") for name in _OF_A_LAUNCH)
+
+
+def find_restart(
+    environ: Mapping[str, str] = os.environ, *, names_run: bool = True
+) -> Restart | None:
+    """Return the restart of the job that this start belongs to, None for a first start.
+
+    Args:
+        names_run: the run's id is given. Else it is the launcher's, which may be another one in
+            each start of a Slurm job.
+    """
+    torchrun, slurm = (max(_number(environ.get(n)) or 0, 0) for n in (_OF_TORCHRUN, _OF_SLURM))
+    if not names_run and _is_named_after_process(environ):
+        slurm = 0
+    if not torchrun and not slurm:
+        return None
+    # A job of Slurm may contain a torchrun, which counts from 0 again after each requeue.
+    mark = 1 + (slurm * (RESTART_MARK_MAX // 2) + torchrun) % RESTART_MARK_MAX
+    if torchrun:
+        return Restart(torchrun, _OF_TORCHRUN, mark)
+    return Restart(slurm, _OF_SLURM, mark)
 
 
 def _job_run_id(environ: Mapping[str, str]) -> str | None:
@@ -80,6 +117,17 @@ def _job_run_id(environ: Mapping[str, str]) -> str | None:
     if namespace := environ.get("PMIX_NAMESPACE") or environ.get("OMPI_MCA_ess_base_jobid"):
         return run_id_from(f"mpi {namespace}")
     return None if job is None else run_id_from(step)
+
+
+def _is_named_after_process(environ: Mapping[str, str]) -> bool:
+    """Return whether `_job_run_id` is another one in each start of a Slurm job."""
+    elastic = environ.get("TORCHELASTIC_RUN_ID")
+    if elastic and elastic != "none":
+        return False
+    if elastic or "LOCAL_SIZE" in environ:
+        return _is_one_node(environ)
+    namespace = environ.get("PMIX_NAMESPACE") or environ.get("OMPI_MCA_ess_base_jobid") or "slurm"
+    return not namespace.startswith("slurm")  # srun --mpi=pmix: slurm.pmix.JOB.STEP
 
 
 def _is_one_node(environ: Mapping[str, str]) -> bool:

@@ -371,7 +371,8 @@ class Recording:
         self.label = child_label(self.label, "fork")
         self.primary = False
         self._pid = os.getpid()
-        for name in ("name", "facts"):
+        # It begins in the middle of a start of the run, and is no resume of its own.
+        for name in ("name", "facts", "resumed", "restart", "by_launcher"):
             self._start.pop(name, None)
         self.sender = self._make_sender()
         self.writer.wake = self.sender.wake

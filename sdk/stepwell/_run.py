@@ -68,6 +68,8 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         files_parent: Path | None = None,
         files_dir: str | None = None,
         follows_rank_0: bool = False,
+        restart_mark: int = 0,
+        is_restarted_by_launcher: bool = False,
     ) -> None:
         self._settings = settings
         self._id = run_id
@@ -100,6 +102,8 @@ class Run(UsingCalls, LaterCalls, OtherNames):
             "world_size": world_size,
             "resumed": self._resumed,
         }
+        if restart_mark:
+            start |= {"restart": restart_mark, "by_launcher": is_restarted_by_launcher}
         if primary:
             start["name"] = name
             if not settings.name:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 import stepwell
-from stepwell._ranks import Place, find_place
+from stepwell._ranks import Place, find_place, find_restart
 from stepwell.testing import RecordingDaemon
 from tests.sdk.conftest import Start
 from tests.sdk.forks import in_fork
@@ -53,6 +53,49 @@ def test_ranks_of_mpirun_are_one_job_though_slurm_started_only_some() -> None:
     ]
     assert [each.rank for each in ranks] == [0, 1]
     assert ranks[0].run_id == ranks[1].run_id is not None
+
+
+COUNTS = ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT")
+
+
+@pytest.mark.parametrize(
+    ("environ", "restart"),
+    [
+        ({}, None),
+        ({COUNTS[0]: "0", COUNTS[1]: "0"}, None),
+        ({COUNTS[0]: "x", COUNTS[1]: "-1"}, None),
+        ({COUNTS[0]: "2", COUNTS[1]: "1"}, (2, COUNTS[0])),
+        ({COUNTS[1]: "3"}, (3, COUNTS[1])),
+    ],
+)
+def test_a_restart_is_what_its_launcher_counts(
+    environ: dict[str, str], restart: tuple[int, str] | None
+) -> None:
+    found = find_restart(environ)
+    assert (found and found[:2]) == restart
+
+
+def test_a_requeue_of_slurm_does_not_restart_a_job_that_has_another_name_each_time() -> None:
+    requeued = {**SLURM, "SLURM_RESTART_COUNT": "1"}
+    alone = {**TORCHRUN, **requeued, "LOCAL_WORLD_SIZE": "4", "WORLD_SIZE": "4"}
+    for environ in (alone, {**requeued, "PMIX_NAMESPACE": "prterun-n0-7@1"}):
+        assert find_restart(environ, names_run=False) is None
+        assert find_restart(environ) is not None, "with an id that is given"
+    named = {**alone, "TORCHELASTIC_RUN_ID": "j"}
+    for environ in (requeued, named, {**requeued, "PMIX_NAMESPACE": "slurm.pmix.7.0"}):
+        assert find_restart(environ, names_run=False) is not None
+
+
+def test_restarts_that_follow_each_other_have_different_marks() -> None:
+    def mark(slurm: int, torchrun: int) -> int:
+        found = find_restart({COUNTS[0]: str(torchrun), COUNTS[1]: str(slurm)})
+        return found.mark if found else 0
+
+    for slurm in range(300):
+        for torchrun in range(20):
+            assert 0 <= mark(slurm, torchrun) <= 127
+            assert mark(slurm, torchrun) != mark(slurm, torchrun + 1)
+            assert mark(slurm, torchrun) != mark(slurm + 1, 0)
 
 
 def test_ranks_without_a_local_rank_are_a_job_where_torch_can_meet() -> None:
@@ -120,6 +163,28 @@ def test_a_run_of_a_rank_above_0_without_a_name_gets_one(
     body = daemon.events("start")[0].body
     assert (body["name"], body["name_is_made"]) == (run.name, True)
     assert "facts" not in body
+
+
+def test_a_child_of_a_rank_is_no_resume_or_restart_of_its_own(
+    start: Start, daemon: RecordingDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_rank(monkeypatch, 0)
+    start(id="own").finish()
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    run = start(id="own")
+    assert run.resumed
+
+    def log_in_child() -> None:
+        run.log({"x": 1})
+        run.finish()
+
+    assert in_fork(log_in_child) == 0
+    run.finish()
+    bodies = [each.body for each in daemon.events("start")]
+    assert [(body.get("resumed"), body.get("restart")) for body in bodies] == [
+        *[(False, None), (True, 2)],
+        (None, None),
+    ]
 
 
 def test_a_process_that_is_not_primary_by_its_settings_says_nothing_of_the_run(

@@ -1,13 +1,18 @@
 """The writers of runs, and the state of a run from its writers.
 
-A writer that had ended before the run was resumed is ignored. If one of the others runs, the run is
-running; else the worst end counts. If the others finished, one case is ignored: a writer besides
-the main one that disappeared. It was a worker that was stopped after its work, or a rank that was
-lost at the end.
+A writer that had ended before the run was resumed is ignored. So is a process of the job that began
+before the last restart of the job, also if it is still at work: the launcher ends it. If one of the
+others runs, the run is running; else the worst end counts. If the others finished, one case is
+ignored: a writer besides the main one that disappeared. It was a worker that was stopped after its
+work, or a rank that was lost at the end.
+
+The column ``resumed`` is odd for a resume. Half of it is the mark of a restart of the job, or 0.
+The writers of a restart have one mark and begin at different moments.
 """
 
 import re
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Final
 
 from stepwell_store.queries.limits import DEFAULT, Limits, Question
@@ -35,6 +40,9 @@ _END: Final = (
 )
 _BESIDE: Final = r"(^|[.])(fork|process)-[0-9]+$"
 """Labels of children that continue their parent's run, see the SDK's `child_label`."""
+# Whether its launcher ends it when it restarts the job. A process with a label of its own and
+# without a rank was started by itself.
+_IS_OF_JOB: Final = f"(its_rank >= 0 OR its_label = '' OR match(its_label, '{_BESIDE}'))"
 # Whether its end counts if the others finished.
 _COUNTS: Final = (
     "NOT (tupleElement(ended, 2) = 'crashed' AND its_rank > 0 "
@@ -42,7 +50,7 @@ _COUNTS: Final = (
 )
 _EACH_WRITER: Final = f"""
 SELECT {{ids}}, its_host, was_resumed, began, seen, tupleElement(ended, 1) AS state_time,
-       {_END} AS its_end, {_COUNTS} AS its_end_counts
+       {_END} AS its_end, {_COUNTS} AS its_end_counts, {_IS_OF_JOB} AS is_of_job
 FROM (
     SELECT {{ids}}, writer_id, max(w.host) AS its_host, max(w.resumed) AS was_resumed,
            max(w.rank) AS its_rank, max(w.label) AS its_label,
@@ -64,24 +72,44 @@ _WORST_OF: Final = (
     "max(its_end) AS worst_of_all, maxIf(its_end, its_end_counts) AS worst_that_counts, "
     f"{_WORST} AS worst"
 )
-# Servers of 18.16 know no columns inside a lambda: it receives `since` as an array. Planning a
-# lambda takes as long as the rest, so it is left out for runs that were never resumed.
+# Servers of 18.16 know no columns inside a lambda: it receives them as arrays. Planning a lambda
+# takes as long as the rest, so it is left out for runs that were never resumed.
+# `restarts` are the starts that were a resume or a restart, the latest first. The last restart
+# began with the earliest of those at the front that have one mark.
+_RESTARTED: Final = """
+SELECT {ids}, writer_count, hosts, started, last_event, last_end, resumed_at, ends, end_counts,
+       moments, starts, restarts[1] AS latest, intDiv(latest % 256, 2) AS mark,
+       toInt64(arrayFirstIndex((each, last) -> intDiv(each % 256, 2) != intDiv(last % 256, 2),
+                               restarts, arrayResize([latest], length(restarts), latest))) AS other,
+       if(other = 0, toInt64(length(restarts)), other - 1) AS first_of_mark,
+       if(mark = 0, toInt64(0), intDiv(restarts[greatest(first_of_mark, toInt64(1))], 256))
+           AS restarted_at
+FROM ({each_run})
+"""
 _RESUMED: Final = f"""
 SELECT {{ids}}, writer_count, hosts, started, last_event, last_end,
-       arrayReduce('max', arrayFilter((each, moment, since) -> moment >= since, ends, moments,
-                   arrayResize([resumed_at], length(ends), resumed_at))) AS worst_of_all,
+       arrayResize([resumed_at], length(ends), resumed_at) AS resumes,
+       arrayResize([restarted_at], length(ends), restarted_at) AS attempts,
+       arrayReduce('max', arrayFilter(
+                   (each, moment, start, since, since_start) ->
+                   moment >= since AND start >= since_start,
+                   ends, moments, starts, resumes, attempts)) AS worst_of_all,
        arrayReduce('max', arrayPushBack(arrayFilter(
-                   (each, moment, since, counts) -> moment >= since AND counts, ends, moments,
-                   arrayResize([resumed_at], length(ends), resumed_at), end_counts), toInt64(0)))
+                   (each, moment, start, since, since_start, counts) ->
+                   moment >= since AND start >= since_start AND counts,
+                   ends, moments, starts, resumes, attempts, end_counts), toInt64(0)))
            AS worst_that_counts,
        {_WORST} AS worst
-FROM ({_EACH_RUN})
+FROM ({_RESTARTED})
 """
+_MOMENT: Final = (
+    f"if(its_end >= {5 * _SEVERITY}, toInt64({_RUNNING_SINCE}), greatest(began, state_time))"
+)
 _ENDS: Final = (
     "groupArray(its_end) AS ends, groupArray(its_end_counts) AS end_counts, "
-    "maxIf(began, was_resumed > 0) AS resumed_at, "
-    f"groupArray(if(its_end >= {5 * _SEVERITY}, toInt64({_RUNNING_SINCE}), "
-    "greatest(began, state_time))) AS moments"
+    "maxIf(began, was_resumed % 2 > 0) AS resumed_at, "
+    f"groupArray({_MOMENT}) AS moments, groupArray(if(is_of_job, began, {_MOMENT})) AS starts, "
+    "arrayReverseSort(groupArrayIf(began * 256 + was_resumed, was_resumed > 0)) AS restarts"
 )
 
 
@@ -94,7 +122,9 @@ def runs_sql(ids: str, where: str, *, resumed: bool) -> str:
         resumed: whether any of the runs was resumed; True is always correct, but slower.
     """
     if resumed:
-        each = _RESUMED.format(ids=ids, where=where, worst=_ENDS)
+        each = _RESUMED.format(
+            ids=ids, each_run=_EACH_RUN.format(ids=ids, where=where, worst=_ENDS)
+        )
     else:
         each = _EACH_RUN.format(ids=ids, where=where, worst=_WORST_OF)
     return (
@@ -187,7 +217,8 @@ def state_of(question: Question, project: str, run_id: str) -> RunState | None:
 
 def _state_of(writers: list[dict[str, Any]]) -> RunState:
     """Return the result of ``runs_sql`` for the same rows; a test compares them."""
-    resumed_at = max((each["began"] for each in writers if each["was_resumed"]), default=0)
+    resumed_at = max((each["began"] for each in writers if each["was_resumed"] % 2), default=0)
+    restarted_at = _last_restart(writers)
     ends: list[tuple[int, bool, int]] = []
     that_count: list[tuple[int, bool, int]] = []
     last_end = 0
@@ -196,7 +227,8 @@ def _state_of(writers: list[dict[str, Any]]) -> RunState:
         last_end = max(last_end, moment)
         until = _RUNNING_SINCE if state == "running" else max(each["began"], moment)
         severity = len(STATES) - STATES.index(state) if state in STATES else 0
-        if until >= resumed_at:
+        start = each["began"] if _is_of_job(each) else until
+        if until >= resumed_at and start >= restarted_at:
             ends.append((severity, exit_code != 0, exit_code))
             if not _disappeared_beside(each, state):
                 that_count.append(ends[-1])
@@ -215,6 +247,25 @@ def _state_of(writers: list[dict[str, Any]]) -> RunState:
 
 
 _NO_END: Final = (0, False, 0)
+
+
+def _last_restart(writers: list[dict[str, Any]]) -> int:
+    """Return when the last restart of the job began in µs, 0 if it has none."""
+    restarts = sorted(
+        ((each["began"], each["was_resumed"]) for each in writers if each["was_resumed"]),
+        reverse=True,
+    )
+    mark = restarts[0][1] // 2 if restarts else 0
+    if not mark:
+        return 0
+    own = list(takewhile(lambda each: each[1] // 2 == mark, restarts))
+    began: int = own[-1][0]
+    return began
+
+
+def _is_of_job(writer: dict[str, Any]) -> bool:
+    label = writer["its_label"]
+    return writer["its_rank"] >= 0 or not label or bool(re.search(_BESIDE, label))
 
 
 def _disappeared_beside(writer: dict[str, Any], state: str) -> bool:

@@ -13,8 +13,18 @@ def at_us(seconds: float) -> int:
     return START_US + round(seconds * SECOND)
 
 
-def start(name: str = "", *, at: float = 0, resumed: bool = False, rank: int = 0) -> Event:
+def start(
+    name: str = "",
+    *,
+    at: float = 0,
+    resumed: bool = False,
+    rank: int = 0,
+    restart: int = 0,
+    by_launcher: bool = False,
+) -> Event:
     body = {"name": name, "rank": rank, "started_at": at_us(at), "resumed": resumed}
+    if restart:
+        body |= {"restart": restart, "by_launcher": by_launcher}
     return event("start", body, time_us=at_us(at))
 
 

@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -56,24 +57,31 @@ def test_a_run_alone_has_the_state_that_it_has_in_a_list(store: Store) -> None:
     project = fresh_project()
     dice = random.Random(4)
     states = ("finished", "failed", "crashed", "killed", "running", "odd")
-    for number in range(40):
-        for rank in range(dice.randint(1, 3)):
+    for number in range(90):
+        for rank in range(dice.randint(1, 6)):
             who = replace(
                 writer(project, f"run-{number}"),
                 writer_id=f"{number}-{rank}",
                 host=dice.choice(["a", "b", ""]),
-                label=dice.choice(["", "rank0.fork-7", "process-12"]),
+                label=dice.choice(["", "rank0.fork-7", "process-12", "eval"]),
             )
             said: list[Event] = []
             if dice.random() < 0.9:
                 at = dice.randrange(20)
-                said.append(start(at=at, resumed=dice.random() < 0.3, rank=rank))
+                mark = dice.choice([0, 0, 1, 2, 127])
+                resumed, by_launcher = dice.random() < 0.3, dice.random() < 0.5
+                how: dict[str, Any] = {
+                    "restart": mark,
+                    "resumed": resumed,
+                    "by_launcher": by_launcher,
+                }
+                said.append(start(at=at, rank=rank - 1, **how))
             if dice.random() < 0.7 or not said:
                 code = dice.choice([0, 0, 1, -9])
                 said.append(finish(dice.choice(states), at=dice.randrange(30), exit_code=code))
             tell(store, who, *said)
     listed = list_runs(store, project, limit=100).items
-    assert len(listed) == 40
+    assert len(listed) == 90
     assert len({run.state for run in listed}) >= 4
     for run in listed:
         alone = get_run(store, project, run.run_id)
@@ -115,3 +123,55 @@ def test_a_writer_beside_the_main_one_that_disappears_fails_no_run_that_finished
         tell(store, who, *said)
     for run in (get_run(store, project, "r"), *list_runs(store, project).items):
         assert (run.state, run.exit_code) == (state, exit_code)
+
+
+@pytest.mark.parametrize(
+    ("starts", "state"),
+    [
+        # Rank, start, mark of the restart, end and its moment; None: it is at work.
+        (((0, 0, 0, "killed", 5), (0, 10, 1, "finished", 20)), "finished"),
+        (((0, 0, 0, "killed", 15), (0, 10, 1, "finished", 20)), "finished"),
+        (((0, 0, 0, None, 0), (0, 10, 1, "finished", 20)), "finished"),
+        (((1, 0, 0, "failed", 25), (0, 10, 1, None, 0)), "running"),
+        (((0, 0, 0, "finished", 5), (0, 10, 1, "failed", 20)), "failed"),
+        # A rank that ends before the next one of its attempt begins.
+        (((0, 10, 1, "failed", 11), (1, 12, 1, "finished", 20)), "failed"),
+        (
+            ((0, 10, 1, "failed", 30), (0, 20, 2, "finished", 30), (1, 21, 2, "finished", 30)),
+            "finished",
+        ),
+        # The same mark in an earlier job.
+        (
+            ((0, 0, 1, "failed", 30), (0, 10, 2, "failed", 30), (0, 20, 1, "finished", 30)),
+            "finished",
+        ),
+        # A child of the last attempt, and a process that the launcher does not know.
+        (((0, 10, 1, "finished", 20), (1, 15, 0, "failed", 20)), "failed"),
+        (((-1, 0, 0, None, 0), (0, 10, 1, "finished", 20)), "running"),
+        (((-1, 0, 0, "failed", 5), (0, 10, 1, "finished", 20)), "finished"),
+    ],
+)
+def test_a_restart_of_the_job_ends_the_attempt_before(
+    store: Store, starts: tuple[tuple[int, int, int, str | None, int], ...], state: str
+) -> None:
+    project = fresh_project()
+    for number, (rank, at, mark, end, ended_at) in enumerate(starts):
+        label = "eval" if rank < 0 else f"rank{rank}"
+        who = replace(writer(project, "r"), writer_id=f"w{number}", label=label)
+        said = [start(at=at, rank=rank, resumed=mark > 0, restart=mark, by_launcher=True)]
+        if end is not None:
+            said.append(finish(end, at=ended_at, exit_code=0 if end == "finished" else 1))
+        tell(store, who, *said)
+    for run in (get_run(store, project, "r"), *list_runs(store, project).items):
+        assert run.state == state
+
+
+def test_a_script_that_resumes_its_run_within_an_attempt_is_judged_by_its_last_start(
+    store: Store,
+) -> None:
+    project = fresh_project()
+    for number, (at, end) in enumerate(((10, "failed"), (20, "finished"))):
+        who = replace(writer(project, "r"), writer_id=f"w{number}")
+        tell(store, who, start(at=at, resumed=True, restart=1), finish(end, at=at + 5))
+    for run in (get_run(store, project, "r"), *list_runs(store, project).items):
+        assert run.state == "finished"
