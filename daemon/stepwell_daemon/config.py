@@ -128,7 +128,7 @@ class DaemonConfig:
     blob_worker_memory_bytes: int = setting(
         2 << 30, "memory limit (address space) of one blob worker", 256 << 20
     )
-    blob_seconds: float = setting(120.0, "time limit for one blob in a worker", 1)
+    blob_seconds: float = setting(120.0, "processor time for one blob in a worker", 1)
     blob_grace_hours: float = setting(
         168.0, "hours after which a blob without a reference is deleted; 0: never", 0
     )

@@ -83,13 +83,17 @@ BLOB_BYTES_MAX_DEFAULT: Final = 4 << 30
 
 PIXELS_MAX: Final = 1 << 27
 """Pixels of a picture, or of all frames of a video: what a worker of the daemon can encode within
-its memory by default."""
+its memory by default. Large frames become PNG, which needs less memory than WebP."""
 
 VIDEO_SIDE_MAX: Final = 16_383
 """Pixels on each side of a video: the limit of WebP."""
 
+FPS_MIN: Final = 0.01
 FPS_MAX: Final = 1000.0
 """Frames a second of a video: its encoder counts in milliseconds."""
+
+FRAMES_MAX: Final = 20_000
+"""Frames of a video: all are in the worker's memory."""
 
 BLOBS_PER_OFFER_MAX: Final = 64
 

@@ -1,7 +1,7 @@
 """Media from files, texts and arrays. A path is read when it is logged."""
 
-import io
 import os
+from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
 from stepwell._argument_names import checks_names
@@ -46,29 +46,45 @@ class FileMedia(Media):
         ValueError: The ending of the file's name, or the type, is unknown for its kind.
     """
 
+    format = ""
     endings: ClassVar[dict[str, str]] = {}
     type_parameter: ClassVar[str] = "file_type"
+    type_default: ClassVar[str] = ""
+    """Of an open file whose type is unknown; "": its type must be given."""
 
     def __init__(self, *values: Any, **named: Any) -> None:
         super().__init__(*values, **named)
-        data = self.given.get(self.parameters[0])
+        # Not kept: it may be a large array, or one of a GPU.
+        data = self.given.pop(self.parameters[0], None)
         self._path: str | None = None
         self._bytes: bytes | None = None
         self._media_type = ""
         if isinstance(data, str | os.PathLike):
             self._path = os.fspath(data)
-            self.format, self._media_type = self._kind_of(self._path)
+            self.format, self._media_type = self._kind_of(self._path, b"")
         elif self.type_parameter in self.parameters and (content := _content_of(data)) is not None:
-            self.format, self._media_type = self._kind_of("")
+            name = getattr(data, "name", "")  # That of a temporary file may be a number.
+            self.format, self._media_type = self._kind_of(
+                name if isinstance(name, str) else "", content
+            )
             self._bytes = content
-        self.is_kept = self._path is not None or self._bytes is not None
+        else:
+            self._take(data)
+        self.is_kept = self.format != ""
 
-    def _kind_of(self, path: str) -> tuple[str, str]:
+    def _take(self, data: Any) -> None:
+        """Take data that is no file; set ``format`` if it is kept."""
+
+    def _kind_of(self, path: str, content: bytes) -> tuple[str, str]:
+        """Return the ending and the media type: of the name, else as given, else of the content."""
         given = self.given.get(self.type_parameter)
-        name = f".{given}" if given else os.path.basename(path).lower()
-        for ending, media_type in self.endings.items():
-            if name.endswith(f".{ending}"):
-                return ending, media_type
+        seen = _kind_of_content(content)
+        default = "" if path else self.type_default
+        for name in (path, f".{given}" if given else "", f".{seen}", f".{default}"):
+            lower = os.path.basename(name).lower()
+            for ending, media_type in self.endings.items():
+                if lower.endswith(f".{ending}"):
+                    return ending, media_type
         known = ", ".join(self.endings)
         if not path:
             raise ValueError(
@@ -86,6 +102,11 @@ class FileMedia(Media):
         about: dict[str, Any] = {"_type": self.type, "format": self.format}
         return about | self._staged(stage, warn) | self.caption_field()
 
+    def __repr__(self) -> str:
+        if not self.is_kept:
+            return super().__repr__()
+        return f"<{type(self).__name__} {self._path or self.format}>"
+
     def _staged(self, stage: Stage, warn: Warn) -> dict[str, Any]:
         """Stage the content and return the facts for the row."""
         what = {"media_type": self._media_type}
@@ -98,28 +119,40 @@ def _content_of(data: Any) -> bytes | None:
     """Return the bytes that ``data`` is, or that an open file has; None for other values."""
     if isinstance(data, bytes | bytearray):
         return bytes(data)
-    if isinstance(data, io.BytesIO):
-        return data.getvalue()  # Its writer may have left it at its end.
-    if isinstance(data, io.BufferedIOBase):
-        return data.read()
-    if isinstance(data, io.TextIOBase):
-        return data.read().encode("utf-8", "replace")
-    return None
+    if not hasattr(data, "read"):
+        return None
+    if hasattr(data, "seekable") and data.seekable():
+        place = data.tell()
+        data.seek(0)  # Its writer may have left it at its end.
+        content = data.read()
+        data.seek(place)
+    else:
+        content = data.read()
+    return content.encode("utf-8", "replace") if isinstance(content, str) else bytes(content)
+
+
+def _kind_of_content(content: bytes) -> str:
+    """Return the ending of a video with these first bytes, "" if they are of none."""
+    if content[4:8] == b"ftyp":
+        return "mp4"
+    starts = {b"\x1aE\xdf\xa3": "webm", b"OggS": "ogg", b"GIF8": "gif"}
+    return starts.get(content[:4], "")
 
 
 class Video(FileMedia):
     """A video.
 
     Args:
-        data_or_path: the path of a file, an open file or ``io.BytesIO`` with ``format``, or a
+        data_or_path: the path of a file, an open file such as ``io.BytesIO``, or a
             numpy array or torch tensor: frames × channels × height × width, 1 to 4 channels. An
             array with one more axis at the start holds several videos, which are put beside each
             other. Values become pixels as those of `Image` do. They are copied at once; a path is
             read when the video is logged.
         caption: the line below it.
         fps: frames a second of an array, up to 1000; default 4.
-        format: the type of an open file: ``mp4``, ``webm``, ``ogg`` or ``gif``. An array becomes
-            an animated WebP, whatever is given.
+        format: ``mp4``, ``webm``, ``ogg`` or ``gif``, if the file's name does not show it. Default:
+            what the first bytes of an open file show, else ``gif``. An array becomes an animated
+            WebP, whatever is given.
 
     Raises:
         TypeError: The values of an array are no numbers, or ``data_or_path`` is none of these.
@@ -131,19 +164,15 @@ class Video(FileMedia):
     parameters = ("data_or_path", "caption", "fps", "format")
     endings = _VIDEO
     type_parameter = "format"
+    type_default = "gif"
 
-    def __init__(self, *values: Any, **named: Any) -> None:
-        super().__init__(*values, **named)
-        self._frames: Frames | None = None
+    _frames: Frames | None = None
+
+    def _take(self, data: Any) -> None:
         self._notes: list[str] = []
-        if self.is_kept:
-            return
         self._fps = checked_fps(self.given.get("fps"))
-        self._frames = frames_of_array(
-            _array_for(self, self.given.get("data_or_path")), self._notes.append
-        )
+        self._frames = frames_of_array(_array_for(self, data), self._notes.append)
         self.format = "webp"
-        self.is_kept = True
 
     def _staged(self, stage: Stage, warn: Warn) -> dict[str, Any]:
         if self._frames is None:
@@ -176,16 +205,13 @@ class Audio(FileMedia):
     parameters = ("data_or_path", "sample_rate", "caption")
     endings = _AUDIO
 
-    def __init__(self, *values: Any, **named: Any) -> None:
-        super().__init__(*values, **named)
-        self._wav: list[Any] = []
+    _wav: Sequence[Any] = ()
+
+    def _take(self, data: Any) -> None:
         self._notes: list[str] = []
-        if self.is_kept:
-            return
-        data = _array_for(self, self.given.get("data_or_path"))
-        self._wav = wav_of_array(data, self.given.get("sample_rate"), self._notes.append)
+        rate = self.given.get("sample_rate")
+        self._wav = wav_of_array(_array_for(self, data), rate, self._notes.append)
         self.format, self._media_type = "wav", _AUDIO["wav"]
-        self.is_kept = True
 
     def _staged(self, stage: Stage, warn: Warn) -> dict[str, Any]:
         if not self._wav:

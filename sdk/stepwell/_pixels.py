@@ -192,50 +192,99 @@ def _check_sides(height: int, width: int) -> None:
         )
 
 
-def as_uint8(array: Any, *, normalize: bool, note: Note, what: str = "Image") -> Any:
-    """Return a contiguous uint8 copy of ``array``, converted as docs/logging.md says.
-
-    Args:
-        what: the caller, for the error.
+def as_uint8(array: Any, *, normalize: bool, note: Note) -> Any:
+    """Return a contiguous uint8 copy of a picture, converted as docs/logging.md says.
 
     Raises:
         TypeError: Its values are no numbers.
     """
+    return uint8_of_parts(array[None], normalize=normalize, note=note, what="Image")[0]
+
+
+def uint8_of_parts(array: Any, *, normalize: bool, note: Note, what: str) -> Any:
+    """Do `as_uint8` for the parts along the first axis, one after another, with one scale.
+
+    Args:
+        what: the caller, for the error.
+    """
     import numpy
 
     kind = array.dtype.kind
+    made = numpy.empty(array.shape, numpy.uint8)
     if array.dtype == numpy.uint8:
-        return numpy.array(array, order="C", copy=True)
-    if kind == "b":
-        return numpy.multiply(array, 255, dtype=numpy.uint8, order="C")
-    if kind in "iu":
+        made[...] = array
+    elif kind == "b":
+        numpy.multiply(array, 255, out=made, dtype=numpy.uint8)
+    elif kind in "iu":
         low, high = int(array.min()), int(array.max())
         if low < 0 or high > 255:
             note(f"values {low} to {high} were clipped to 0 to 255")
-        return numpy.ascontiguousarray(array.clip(0, 255).astype(numpy.uint8))
-    if kind == "f":
-        return _of_floats(array, normalize=normalize, note=note)
-    raise TypeError(f"{what}: an array of {array.dtype}; expected bool, integers or floats")
+        for part, target in zip(array, made, strict=True):
+            target[...] = part.clip(0, 255)
+    elif kind == "f":
+        scale = _scale_of(array, normalize=normalize, note=note)
+        for part, target in zip(array, made, strict=True):
+            target[...] = _scaled(part, scale)
+    else:
+        raise TypeError(f"{what}: an array of {array.dtype}; expected bool, integers or floats")
+    return made
 
 
-def _of_floats(array: Any, *, normalize: bool, note: Note) -> Any:
+class _Scale(NamedTuple):
+    """How floats become pixels: (value / divisor - low) / span * factor."""
+
+    divisor: float = 1.0
+    low: float = 0.0
+    span: float = 1.0
+    factor: float = 1.0
+
+
+def _floats_of(part: Any) -> tuple[Any, bool]:
+    """Return a copy without non-finite values, and whether it had none."""
     import numpy
 
-    values = array.astype(numpy.float32 if array.dtype.itemsize <= 4 else numpy.float64)
+    values = part.astype(numpy.float32 if part.dtype.itemsize <= 4 else numpy.float64)
     finite = numpy.isfinite(values)
-    if not finite.all():
+    if all_finite := bool(finite.all()):
+        return values, all_finite
+    values[~finite] = 0.0
+    return values, all_finite
+
+
+def _scale_of(array: Any, *, normalize: bool, note: Note) -> _Scale:
+    low, high, are_finite = float("inf"), float("-inf"), True
+    for part in array:
+        values, is_finite = _floats_of(part)
+        low, high = min(low, float(values.min())), max(high, float(values.max()))
+        are_finite = are_finite and is_finite
+    if not are_finite:
         note("non-finite values were drawn as 0")
-        values[~finite] = 0.0
-    low, high = float(values.min()), float(values.max())
     if normalize and low < 0.0:
         note(f"values {low:.4g} to {high:.4g} were stretched to 0 to 255, as some are negative")
+        divisor = 1.0
         if high - low > _SPAN_MAX:  # A difference might overflow the type.
-            largest = max(-low, high)
-            values, low, high = values / largest, low / largest, high / largest
-        values = (values - low) / (high - low) * 255.0 if high > low else values - low
-    elif normalize and high <= 1.0:
-        values *= 255.0
-    elif low < 0.0 or high > 255.0:
+            divisor = max(-low, high)
+            low, high = low / divisor, high / divisor
+        is_flat = high == low
+        return _Scale(divisor, low, 1.0 if is_flat else high - low, 255.0)
+    if normalize and high <= 1.0:
+        return _Scale(factor=255.0)
+    if low < 0.0 or high > 255.0:
         note(f"values {low:.4g} to {high:.4g} were clipped to 0 to 255")
+    return _Scale()
+
+
+def _scaled(part: Any, scale: _Scale) -> Any:
+    import numpy
+
+    values, _ = _floats_of(part)
+    if scale.divisor != 1.0:
+        values /= scale.divisor
+    if scale.low != 0.0:
+        values -= scale.low
+    if scale.span != 1.0:
+        values /= scale.span
+    if scale.factor != 1.0:
+        values *= scale.factor
     numpy.rint(values, out=values)
-    return numpy.ascontiguousarray(values.clip(0, 255).astype(numpy.uint8))
+    return values.clip(0, 255)

@@ -40,7 +40,7 @@ class Plotly(Media):
 
     def __init__(self, *values: Any, **named: Any) -> None:
         super().__init__(*values, **named)
-        figure: Any = self.given.get("val")
+        figure: Any = self.given.pop("val", None)  # Not kept: it may be large.
         self._image: Image | None = None
         self._json = b""
         if is_plotly(figure):

@@ -7,8 +7,8 @@ WAV file here, which is a header and the samples.
 import struct
 from typing import Any, Final, NamedTuple
 
-from stepwell._pixels import Note, array_of_tensor, as_uint8, is_torch
-from stepwell_wire.limits import FPS_MAX, PIXELS_MAX, VIDEO_SIDE_MAX
+from stepwell._pixels import Note, array_of_tensor, is_torch, uint8_of_parts
+from stepwell_wire.limits import FPS_MAX, FPS_MIN, FRAMES_MAX, PIXELS_MAX, VIDEO_SIDE_MAX
 
 FPS_DEFAULT: Final = 4.0
 """That of Weights & Biases' client."""
@@ -57,14 +57,20 @@ def frames_of_array(value: Any, note: Note) -> Frames:
     beside = _columns(array.shape[0])
     count, channels, height, width = array.shape[1:]
     height, width = height * (array.shape[0] // beside), width * beside
-    if max(height, width) > VIDEO_SIDE_MAX or count * height * width > PIXELS_MAX:
+    if (
+        max(height, width) > VIDEO_SIDE_MAX
+        or count * height * width > PIXELS_MAX
+        or count > FRAMES_MAX
+    ):
         raise ValueError(
-            f"Video: {count} frames of {height} × {width} pixels; each side has at most "
-            f"{VIDEO_SIDE_MAX:,} pixels and all frames {PIXELS_MAX:,}: log fewer or smaller frames"
+            f"Video: {count:,} frames of {height} × {width} pixels; each side has at most "
+            f"{VIDEO_SIDE_MAX:,} pixels and all frames {PIXELS_MAX:,}, in at most {FRAMES_MAX:,} "
+            "frames: log fewer or smaller frames"
         )
     # rows, columns, T, C, H, W -> T, rows, H, columns, W, C
     grid = array.reshape(-1, beside, *array.shape[1:]).transpose(2, 0, 4, 1, 5, 3)
-    pixels = as_uint8(grid, normalize=True, note=note, what="Video")
+    # Frame by frame: converted as one, floats would take their memory again.
+    pixels = uint8_of_parts(grid, normalize=True, note=note, what="Video")
     return Frames(pixels, (count, height, width, channels))
 
 
@@ -78,15 +84,15 @@ def checked_fps(fps: Any) -> float:
 
     Raises:
         TypeError: It is no number.
-        ValueError: It is not above 0, or too large.
+        ValueError: It is too small or too large.
     """
     if fps is None:
         return FPS_DEFAULT
     if isinstance(fps, bool) or not hasattr(fps, "__float__"):
         raise TypeError(f"Video: fps is a {type(fps).__name__}; expected a number")
     found = float(fps)
-    if not 0.0 < found <= FPS_MAX:
-        raise ValueError(f"Video: fps is {fps}; expected a number above 0 and up to {FPS_MAX:g}")
+    if not FPS_MIN <= found <= FPS_MAX:
+        raise ValueError(f"Video: fps is {fps}; expected a number from {FPS_MIN:g} to {FPS_MAX:g}")
     return found
 
 
@@ -146,10 +152,8 @@ def _checked_rate(sample_rate: Any) -> int:
         raise ValueError("Audio: data need a sample_rate, in samples a second")
     try:
         rate = int(sample_rate)
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"Audio: sample_rate is a {type(sample_rate).__name__}; expected an integer"
-        ) from None
+    except (TypeError, ValueError, OverflowError):
+        raise TypeError(f"Audio: sample_rate is {sample_rate!r}; expected an integer") from None
     if not 1 <= rate <= 10_000_000:
         raise ValueError(f"Audio: sample_rate is {sample_rate}; expected 1 to 10,000,000")
     return rate

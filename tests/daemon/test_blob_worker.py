@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import math
 import os
 import signal
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from blake3 import blake3
 from PIL import Image
 
+from stepwell_daemon.blobs.line_worker import LineWorker, WorkerSilentError
 from stepwell_daemon.blobs.worker import make
 from stepwell_daemon.blobs.worker_process import MakeFailedError, Result, WorkerProcess
 from stepwell_wire.staged import file_name
@@ -90,7 +92,23 @@ def test_frames_become_an_animated_picture(tmp_path: Path, channels: int) -> Non
             levels.append(np.asarray(film.convert("RGB"))[10, 10, 0].item())
             durations.append(film.info["duration"])
     assert durations == [333, 334, 333]
-    assert levels == pytest.approx([60, 120, 180], abs=4)
+    assert levels == [60, 120, 180]
+
+
+def test_few_colors_are_kept_exactly_and_many_nearly(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    few = random.choice(np.array([[255, 0, 0], [0, 200, 0], [0, 0, 0]], np.uint8), (4, 16, 16))
+    across, down, moment = np.meshgrid(np.arange(64), np.arange(64), np.arange(4))
+    many = np.stack([4 * across, 4 * down, 60 * moment], -1).astype(np.uint8).transpose(2, 0, 1, 3)
+    for number, (pixels, error) in enumerate(((few, 0), (many, 8))):
+        shape = list(pixels.shape)
+        folder = tmp_path / str(number)
+        _, content = made(folder, pixels.tobytes(), "frames", shape=shape, fps=4)
+        with Image.open(io.BytesIO(content)) as film:
+            for place in range(4):
+                film.seek(place)
+                found = np.asarray(film.convert("RGB")).astype(int)
+                assert np.abs(found - pixels[place]).mean() <= error
 
 
 def test_a_video_may_have_one_frame_only(tmp_path: Path) -> None:
@@ -109,12 +127,37 @@ def test_a_video_may_have_one_frame_only(tmp_path: Path) -> None:
         {"shape": [1, 2, 2, 3], "fps": "4"},
         {"shape": [1, 2, 2, 3]},
         {"shape": [1, 12, 1, 1], "fps": float("nan")},
+        {"shape": [1, 12, 1, 1], "fps": 1e-5},
         {"shape": [1 << 40, 1 << 40, 1, 3], "fps": 4},
     ],
 )
 def test_frames_that_cannot_be_are_unusable(tmp_path: Path, about: dict[str, Any]) -> None:
     answer, _ = made(tmp_path, bytes(12), "frames", **about)
     assert answer.keys() == {"unusable"}
+
+
+@pytest.mark.parametrize(
+    "shape", [[1, 1, 16_384, 1], [20_001, 1, 1, 1], [9, 16_000, 1000, 1]], ids=str
+)
+def test_a_video_beyond_a_limit_is_unusable(tmp_path: Path, shape: list[int]) -> None:
+    answer, _ = made(tmp_path, bytes(math.prod(shape)), "frames", shape=shape, fps=4)
+    assert "at most 20,000 frames" in answer["unusable"]
+
+
+def test_large_frames_become_an_animated_png(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def save(*_: Any) -> None:
+        raise RuntimeError("encoding error 1")
+
+    PIL.Image.init()
+    monkeypatch.setitem(PIL.Image.SAVE_ALL, "WEBP", save)
+    pixels = np.stack([np.full((4, 4, 3), 200 * each, np.uint8) for each in range(2)])
+    about = {"shape": [2, 4, 4, 3], "fps": 4}
+    answer, content = made(tmp_path, pixels.tobytes(), "frames", **about)
+    assert answer["media_type"] == "image/png"
+    with Image.open(io.BytesIO(content)) as film:
+        assert (film.n_frames, film.info["loop"]) == (2, 0)  # type: ignore[attr-defined]
 
 
 def test_webp_that_needs_more_memory_than_there_is_becomes_png(
@@ -297,6 +340,44 @@ def test_a_blob_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
 
     result = run_worker(work, seconds=0.01)
     assert "blob_seconds" in result.reason
+
+
+WORKER = """
+import sys, time
+print("{}", flush=True)
+for line in sys.stdin:
+    end = time.monotonic() + 1.5
+    while time.monotonic() < end:
+        until = time.process_time() + 0.02 * WORK
+        while time.process_time() < until:
+            pass
+        time.sleep(0.08)
+    print('{"done": 1}', flush=True)
+"""
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(("work", "is_patient"), [(1, True), (0, False)])
+def test_a_worker_with_a_small_part_of_the_processor_is_not_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: int, is_patient: bool
+) -> None:
+    """On a busy node the low priority of a worker gives it a small part only."""
+    (tmp_path / "slow_worker.py").write_text(WORKER.replace("WORK", str(work)))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+
+    async def ask() -> dict[str, Any]:
+        worker = LineWorker("slow_worker", memory_bytes=1 << 30, answer_bytes_max=1000)
+        try:
+            await worker.send({})
+            return await worker.receive(0.5)
+        finally:
+            await worker.close()
+
+    if is_patient:
+        assert asyncio.run(ask()) == {"done": 1}
+    else:
+        with pytest.raises(WorkerSilentError):
+            asyncio.run(ask())
 
 
 def test_postscript_starts_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,10 @@
 """Videos and sounds of arrays: what each becomes, and what is refused at once."""
 
 import io
+import tempfile
 import wave
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -98,12 +100,15 @@ def test_a_tensor_is_a_video() -> None:
         (lambda: Video([1]), ValueError, "expected frames × channels"),
         (lambda: Video(numpy.zeros((1, 1, 1, 20_000))), ValueError, "at most 16,383 pixels"),
         (lambda: Video(numpy.array([[[["a"]]]])), TypeError, "Video: an array of <U1"),
-        (lambda: Video(numpy.zeros((1, 1, 2, 2)), fps=0), ValueError, "above 0 and up to 1000"),
+        (lambda: Video(numpy.zeros((1, 1, 2, 2)), fps=0), ValueError, "from 0.01 to 1000"),
         (lambda: Video(numpy.zeros((1, 1, 2, 2)), fps="4"), TypeError, "fps is a str"),
         (lambda: Video(object()), TypeError, "expected an array, a tensor or a path"),
-        (lambda: Video(io.BytesIO(b"x")), ValueError, "pass format, one of mp4"),
+        (lambda: Video(numpy.zeros((1, 1, 2, 2)), fps=1e-5), ValueError, "from 0.01 to 1000"),
+        (lambda: Video(numpy.zeros((20_001, 1, 1, 1))), ValueError, "at most 20,000 frames"),
+        (lambda: Object3D(io.BytesIO(b"x")), ValueError, "pass file_type, one of obj"),
         (lambda: Audio(numpy.zeros(3)), ValueError, "data need a sample_rate"),
-        (lambda: Audio(numpy.zeros(3), sample_rate="x"), TypeError, "sample_rate is a str"),
+        (lambda: Audio(numpy.zeros(3), sample_rate="x"), TypeError, "sample_rate is 'x'"),
+        (lambda: Audio(numpy.zeros(3), sample_rate=float("inf")), TypeError, "sample_rate is inf"),
         (lambda: Audio(numpy.zeros(3), sample_rate=0), ValueError, "sample_rate is 0"),
         (lambda: Audio(numpy.zeros((2, 100)), sample_rate=8), ValueError, "needs .T"),
         (lambda: Audio(numpy.zeros((2, 2, 2)), sample_rate=8), ValueError, "expected samples"),
@@ -160,6 +165,49 @@ def test_channels_of_a_tensor_come_first() -> None:
 
 
 # ---------------------------------------------------------------------- open files
+
+
+@pytest.mark.parametrize(
+    ("content", "given", "expected"),
+    [
+        (b"GIF89a", None, "gif"),
+        (b"\0\0\0\x18ftypmp42", None, "mp4"),
+        (b"\x1aE\xdf\xa3", None, "webm"),
+        (b"OggS", None, "ogg"),
+        (b"other", None, "gif"),
+        (b"other", "MP4", "mp4"),
+    ],
+)
+def test_the_type_of_a_video_in_memory_is_found(
+    content: bytes, given: str | None, expected: str
+) -> None:
+    assert staged(Video(io.BytesIO(content), format=given))[0]["format"] == expected
+
+
+def test_the_name_of_a_file_says_its_type_before_the_argument(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"film")
+    assert staged(Video(path, format="gif"))[0]["format"] == "mp4"
+    for buffering in (-1, 0):
+        with open(path, "rb", buffering=buffering) as file:
+            row, kept, _ = staged(Video(file))
+        assert (row["format"], kept[2]) == ("mp4", b"film")
+    with tempfile.NamedTemporaryFile(suffix=".webm") as file:
+        file.write(b"new film")
+        row, kept, _ = staged(Video(file))
+    assert (row["format"], kept[2]) == ("webm", b"new film")
+
+
+def test_an_array_is_not_held_by_the_medium() -> None:
+    array = numpy.zeros((1, 1, 2, 2))
+    video = Video(array)
+    assert not any(value is array for value in video.given.values())
+    assert repr(video) == "<Video webp>"
+
+
+def test_the_frames_of_floats_have_one_scale() -> None:
+    values = numpy.array([-1.0, 0.0, 0.5, 1.0]).reshape(2, 1, 1, 2)
+    assert frames(Video(values)).reshape(-1).tolist() == [0, 128, 191, 255]
 
 
 def test_an_open_file_is_kept_whole() -> None:

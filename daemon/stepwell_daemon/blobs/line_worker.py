@@ -5,12 +5,17 @@ import json
 from contextlib import suppress
 from typing import Any, Final
 
+import psutil
+
 from stepwell_wire.installation import install_command
 from stepwell_wire.interpreter import helper_command
 
 _START_SECONDS: Final = 60.0
 _END_SECONDS: Final = 1.0
 """Time for a process that closed its end to exit, so that its exit code can be reported."""
+
+_SHARE_MIN: Final = 0.01
+"""Part of the time that a worker's processor time must be, else it hangs."""
 
 
 class WorkerEndedError(Exception):
@@ -23,6 +28,37 @@ class WorkerSilentError(WorkerEndedError):
 
 class WorkerNotStartedError(WorkerEndedError):
     """The process could not be started."""
+
+
+class _Patience:
+    """How long a worker may be silent; see `LineWorker.receive`."""
+
+    def __init__(self, pid: int, seconds: float) -> None:
+        self.seconds, self._pid = seconds, pid
+        self._start = self._used = self._read()
+
+    def is_at_work(self) -> bool:
+        """Return whether the process has used some of its processor time since the last call."""
+        before, self._used = self._used, self._read()
+        share = (self._used - before) / self.seconds
+        return share >= _SHARE_MIN and self._used - self._start < self.seconds
+
+    def _read(self) -> float:
+        try:
+            times = psutil.Process(self._pid).cpu_times()
+        except psutil.Error:
+            return 0.0
+        return float(times.user + times.system)
+
+
+async def _line(stream: asyncio.StreamReader, patience: _Patience) -> bytes:
+    while True:
+        try:
+            async with asyncio.timeout(patience.seconds):
+                return await stream.readline()
+        except TimeoutError:
+            if not patience.is_at_work():
+                raise
 
 
 class LineWorker:
@@ -65,16 +101,18 @@ class LineWorker:
     async def receive(self, seconds: float) -> dict[str, Any]:
         """Return the next answer.
 
+        A worker at work has ``seconds`` of processor time: on a busy node its low priority gives
+        it a small part of the time. It ends if it used almost none within ``seconds``.
+
         Raises:
-            WorkerSilentError: No answer came within ``seconds``.
+            WorkerSilentError: No answer came in this time.
             WorkerEndedError: The process has ended.
         """
         process = self._process
         if process is None or process.stdout is None:
             raise WorkerEndedError("the worker ended")
         try:
-            async with asyncio.timeout(seconds):
-                line = await process.stdout.readline()
+            line = await _line(process.stdout, _Patience(process.pid, seconds))
             if line.endswith(b"\n"):
                 answer: dict[str, Any] = json.loads(line)
                 return answer

@@ -47,7 +47,7 @@ class WorkerProcess:
         """
         Args:
             memory_bytes: limit of the process's address space.
-            seconds: time limit for one blob.
+            seconds: processor time for one blob.
         """
         self._seconds = seconds
         self._line = LineWorker(
@@ -75,7 +75,10 @@ class WorkerProcess:
             except WorkerNotStartedError as error:
                 raise MakeFailedError(str(error)) from error
             except WorkerSilentError:
-                ended = f"the worker took more than {self._seconds:g} s (blob_seconds)"
+                ended = (
+                    f"the worker took more than {self._seconds:g} s of processor time, or hung "
+                    "(blob_seconds)"
+                )
             except WorkerEndedError as error:
                 ended = str(error)
             else:
