@@ -44,7 +44,7 @@ class Mask:
         about: dict[str, Any] = {"_type": "mask"}
         if self._pixels is None:
             assert self._path is not None
-            about |= stage.keep_file(FILE, {"media_type": "image/png"}, self._path)
+            about |= stage.keep_file(FILE, {"media_type": "image/png", "mask": True}, self._path)
         else:
             data, height, width, channels = self._pixels
             kept = {"shape": [height, width, channels], "format": "png"}

@@ -211,6 +211,74 @@ def test_what_is_no_picture_is_unusable_whatever_it_says_of_itself(
     assert answer.keys() == {"unusable"}
 
 
+CLASSES = np.array([[0, 1, 2], [3, 1, 0]], np.uint8)
+
+
+def file_of(picture: Image.Image, name: str = "PNG", **options: Any) -> bytes:
+    held = io.BytesIO()
+    picture.save(held, name, **options)
+    return held.getvalue()
+
+
+def palette_picture() -> Image.Image:
+    """Return a mask as VOC has them: colours of a palette, whose red parts are no classes."""
+    picture = Image.fromarray(CLASSES).convert("P")
+    picture.putdata(CLASSES.ravel().tolist())
+    picture.putpalette([9, 9, 9, 200, 0, 0, 10, 200, 0, 0, 0, 200] + [0] * 756)
+    return picture
+
+
+def with_alpha(picture: Image.Image) -> Image.Image:
+    picture.putalpha(Image.new("L", picture.size, 7))
+    return picture
+
+
+MASKS = {
+    "grey": file_of(Image.fromarray(CLASSES)),
+    "palette": file_of(palette_picture()),
+    "palette of a GIF": file_of(palette_picture(), "GIF"),
+    "grey of 16 bits": file_of(Image.fromarray(CLASSES.astype(np.uint16))),
+    "grey of 32 bits": file_of(Image.fromarray(CLASSES.astype(np.int32)), "TIFF"),
+    "grey as colours": file_of(Image.fromarray(CLASSES).convert("RGB")),
+    "grey with alpha": file_of(with_alpha(Image.fromarray(CLASSES))),
+    "colours with alpha": file_of(with_alpha(Image.fromarray(CLASSES).convert("RGB"))),
+    "lossless": file_of(Image.fromarray(CLASSES).convert("RGB"), "WEBP", lossless=True),
+}
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_a_mask_becomes_a_grey_picture_of_its_classes(tmp_path: Path, name: str) -> None:
+    answer, content = made(tmp_path, MASKS[name], "file", media_type="image/png", mask=True)
+    with Image.open(io.BytesIO(content)) as picture:
+        assert (picture.format, picture.mode) == ("PNG", "L")
+        assert np.asarray(picture).tolist() == CLASSES.tolist()
+    assert (answer["media_type"], answer["width"], answer["height"]) == ("image/png", 3, 2)
+
+
+def test_a_mask_of_one_bit_has_the_classes_0_and_1(tmp_path: Path) -> None:
+    payload = file_of(Image.fromarray(CLASSES > 1))
+    _, content = made(tmp_path, payload, "file", media_type="image/png", mask=True)
+    picture = Image.open(io.BytesIO(content))
+    assert (picture.mode, np.asarray(picture).tolist()) == ("L", [[0, 0, 1], [1, 0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("payload", "says"),
+    [
+        (file_of(Image.fromarray(CLASSES), "JPEG"), "JPEG is lossy"),
+        (file_of(Image.fromarray(CLASSES).convert("RGB"), "WEBP"), "WEBP is lossy"),
+        (file_of(palette_picture().convert("RGB")), "in colours; expected the class of each pixel"),
+        (file_of(Image.new("I;16", (2, 2), 256)), "classes from 256 to 256; expected 0 to 255"),
+        (file_of(Image.new("F", (2, 2), 0.5), "TIFF"), "mode F; expected a grey picture"),
+        (b"none", "not a picture"),
+    ],
+    ids=["jpeg", "webp", "colours", "too large", "floats", "no picture"],
+)
+def test_what_has_no_classes_is_no_mask(tmp_path: Path, payload: bytes, says: str) -> None:
+    answer, _ = made(tmp_path, payload, "file", media_type="image/png", mask=True)
+    assert says in answer["unusable"]
+
+
 def test_a_text_is_utf_8(tmp_path: Path) -> None:
     answer, content = made(tmp_path, "<b>ä</b>".encode(), "text", media_type="text/html")
     assert (content.decode(), answer["media_type"]) == ("<b>ä</b>", "text/html")

@@ -170,7 +170,7 @@ def test_masks_are_staged_as_grey_pictures(tmp_path: Path) -> None:
     }
     assert stage.kept[1:] == [
         ("pixels", {"shape": [2, 2, 1], "format": "png"}, bytes([0, 1, 2, 255])),
-        ("file", {"media_type": "image/png"}, b"grey"),
+        ("file", {"media_type": "image/png", "mask": True}, b"grey"),
     ]
     assert stage.within == [[f"{2:032x}", f"{3:032x}"]]
     assert told == []

@@ -5,8 +5,9 @@ kind, add a function here and a name in ``MAKERS``.
 """
 
 import codecs
+import contextlib
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -158,13 +159,17 @@ def _webp_options(frames: Sequence[Any]) -> dict[str, Any]:
 def make_file(header: StagedHeader, source: IO[bytes], target: Path) -> Made:
     """Store a file unchanged; a picture is checked, and encoded again if browsers cannot show it.
 
-    A claimed type is ignored for pictures, and is not shown for other files.
+    A claimed type is ignored for pictures, and is not shown for other files. A mask becomes a grey
+    PNG of its classes.
     """
     media_type = header.about.get("media_type")
     if not isinstance(media_type, str) or not media_type or len(media_type) > 100:
         raise UnusableError(f"invalid media type {media_type!r}")
     if media_type.startswith("image/"):
-        return _make_picture(header, source, target)
+        with _decoding():
+            if header.about.get("mask") is True:
+                return _make_mask(header, source, target)
+            return _make_picture(header, source, target)
     _copy(source, header.payload_bytes, target)
     return Made(media_type)
 
@@ -199,21 +204,16 @@ def make_table(header: StagedHeader, source: IO[bytes], target: Path) -> Made:
     return Made("application/vnd.apache.parquet")
 
 
-def _make_picture(header: StagedHeader, source: IO[bytes], target: Path) -> Made:
+@contextlib.contextmanager
+def _decoding() -> Iterator[None]:
+    """Raise the errors of Pillow about a file as `UnusableError`; those of the disk stay."""
     from PIL import Image, UnidentifiedImageError
 
-    _copy(source, header.payload_bytes, target)
     Image.MAX_IMAGE_PIXELS = PIXELS_MAX  # Above it Pillow warns; here this is an error.
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(target, formats=_KNOWN) as picture:
-                width, height = picture.size
-                found = picture.format or ""
-                if found in _OF_BROWSERS:
-                    return Made(_OF_BROWSERS[found], width, height)
-                mode = picture.mode if picture.mode in _MODES.values() else "RGB"
-                plain = picture.convert(mode)
+            yield
     except UnidentifiedImageError as error:
         raise UnusableError("not a picture in a known format") from error
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
@@ -222,8 +222,75 @@ def _make_picture(header: StagedHeader, source: IO[bytes], target: Path) -> Made
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise UnusableError(f"unreadable picture: {error}") from error
+
+
+def _make_picture(header: StagedHeader, source: IO[bytes], target: Path) -> Made:
+    from PIL import Image
+
+    _copy(source, header.payload_bytes, target)
+    with Image.open(target, formats=_KNOWN) as picture:
+        width, height = picture.size
+        found = picture.format or ""
+        if found in _OF_BROWSERS:
+            return Made(_OF_BROWSERS[found], width, height)
+        mode = picture.mode if picture.mode in _MODES.values() else "RGB"
+        plain = picture.convert(mode)
     plain.save(target, "PNG", compress_level=1)
     return Made("image/png", width, height)
+
+
+def _make_mask(header: StagedHeader, source: IO[bytes], target: Path) -> Made:
+    """Store the classes of a mask, the numbers of its pixels, as a grey PNG of 8 bits.
+
+    The numbers are those of `numpy.asarray` of the opened picture: of a palette, the indices.
+    """
+    from PIL import Image
+
+    _copy(source, header.payload_bytes, target)
+    with Image.open(target, formats=_KNOWN) as picture:
+        if _is_lossy(picture, target):
+            raise UnusableError(
+                f"a mask as {picture.format} is lossy, which changes the classes; expected a PNG"
+            )
+        classes = _classes_of(picture)
+    classes.save(target, "PNG", compress_level=1)
+    return Made("image/png", *classes.size)
+
+
+def _is_lossy(picture: Any, path: Path) -> bool:
+    if picture.format == "WEBP":
+        with path.open("rb") as file:
+            return file.read(16)[12:] != b"VP8L"
+    return picture.format in ("JPEG", "AVIF") or picture.info.get("compression") == "jpeg"
+
+
+def _classes_of(picture: Any) -> Any:
+    """Return a picture of mode ``L`` whose values are the classes."""
+    from PIL import Image, ImageChops
+
+    mode = picture.mode
+    if mode == "1":
+        return picture.convert("L").point([min(value, 1) for value in range(256)])
+    if mode == "L":
+        return picture.copy()
+    if mode == "P":
+        return Image.frombytes("L", picture.size, picture.tobytes())
+    if mode in ("PA", "LA"):
+        return picture.getchannel(0)
+    if mode in ("RGB", "RGBA"):
+        red, green, blue = (picture.getchannel(channel) for channel in range(3))
+        if any(ImageChops.difference(red, each).getbbox() for each in (green, blue)):
+            raise UnusableError(
+                "a mask in colours; expected the class of each pixel: a grey picture, or one with "
+                "a palette"
+            )
+        return red
+    if mode == "I" or mode.startswith("I;16"):
+        low, high = picture.getextrema()
+        if low < 0 or high > 255:
+            raise UnusableError(f"a mask with classes from {low} to {high}; expected 0 to 255")
+        return picture.convert("I").convert("L")
+    raise UnusableError(f"a mask of mode {mode}; expected a grey picture, or one with a palette")
 
 
 def _copy(source: IO[bytes], size: int, target: Path) -> None:
