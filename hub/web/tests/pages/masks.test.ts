@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { drawnSize, namesOf, paint, shareText } from "../../src/pages/media/masks.js";
+import { drawnSize, legendOf, namesOf, paint, shareText } from "../../src/pages/media/masks.js";
 import { classColor } from "../../src/state/palette.js";
 
 function grey(...ids: number[]): Uint8ClampedArray {
@@ -16,8 +16,8 @@ describe("a mask", () => {
   it("has the colours of its classes, and their shares of the picture", () => {
     const pixels = grey(1, 7, 7, 7);
     expect(paint(pixels, new Map([["7", "road"]]))).toEqual([
-      { id: 7, label: "road", share: 0.75 },
-      { id: 1, label: "class 1", share: 0.25 },
+      { id: 7, name: "road", share: 0.75 },
+      { id: 1, name: "", share: 0.25 },
     ]);
     expect([0, 1, 3].map((at) => colorAt(pixels, at))).toEqual([classColor(1), classColor(7), classColor(7)].map((each) => each.toLowerCase()));
     expect([3, 7, 11, 15].map((at) => pixels[at])).toEqual([255, 255, 255, 255]);
@@ -32,7 +32,13 @@ describe("a mask", () => {
 
   it("has names of its own before those of the image", () => {
     const about = { classes: [{ id: 1, name: "cat" }, { id: 2, name: "dog" }] };
-    expect([...namesOf({ labels: { "2": "wolf" } }, about)]).toEqual([["1", "cat"], ["2", "wolf"]]);
+    const wolf = { labels: { "2": "wolf" } };
+    expect([...namesOf(wolf, [wolf, { labels: { "1": "bear" } }], about)]).toEqual([["1", "cat"], ["2", "wolf"]]);
+  });
+
+  it("without names has those of the other masks, of which the first counts", () => {
+    const masks = [{ labels: {} }, { labels: { "0": "sky", "1": "road" } }, { labels: { "1": "street", "2": "car" } }];
+    expect(Object.fromEntries(namesOf(masks[0]!, masks, {}))).toEqual({ "0": "sky", "1": "road", "2": "car" });
   });
 
   it("is drawn smaller where it is large", () => {
@@ -44,4 +50,25 @@ describe("a mask", () => {
 
 it("shares are percent of the picture", () => {
   expect([0.125, 0.0001, 1, 0].map(shareText)).toEqual(["12.5 %", "< 0.1 %", "100.0 %", "0.0 %"]);
+});
+
+describe("the legend of masks", () => {
+  const drawn = (...masks: [string, string][]) => new Map(masks.map(([mask, name]) => [mask, [{ id: 1, name, share: 0.5 }]]));
+
+  it.each([
+    ["has a name that any mask gives", drawn(["prediction", ""], ["truth", "road"]), "road"],
+    ["has no name where no mask has one", drawn(["prediction", ""]), "class 1"],
+    ["says which mask gives which name", drawn(["prediction", "street"], ["truth", "road"]), "road (truth), street (prediction)"],
+    ["has the name of both masks once", drawn(["prediction", "road"], ["truth", "road"]), "road"],
+  ])("%s", (_, picture, label) => {
+    expect(legendOf([picture], ["truth", "prediction"]).map((line) => line.label)).toEqual([label]);
+  });
+
+  it("has the classes of both pictures by their number, without masks that are hidden", () => {
+    const other = new Map([["truth", [{ id: 0, name: "sky", share: 1 }]], ["lost", null]]);
+    expect(legendOf([drawn(["truth", "road"], ["hidden", "x"]), other], ["lost", "truth"])).toEqual([
+      { id: 0, label: "sky", shares: ["truth: 100.0 %"] },
+      { id: 1, label: "road", shares: ["truth: 50.0 %"] },
+    ]);
+  });
 });

@@ -7,6 +7,8 @@ import { drawnSize, namesOf, paint, SIDE_MAX, SIDE_SMALL_MAX, type MaskClass } f
 
 interface MaskLayerProps {
   mask: MediaMask;
+  /** All of the image: a mask may have no names of classes. */
+  masks: readonly MediaMask[];
   /** That of the image. */
   about: ValueMap;
   isSmall: boolean;
@@ -14,11 +16,12 @@ interface MaskLayerProps {
   onClasses: ((name: string, classes: readonly MaskClass[] | null) => void) | undefined;
 }
 
-export function MaskLayer({ mask, about, isSmall, onClasses }: MaskLayerProps) {
+export function MaskLayer({ mask, masks, about, isSmall, onClasses }: MaskLayerProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   useEffect(() => {
     let isOld = false;
-    draw(canvas.current!, mask, about, isSmall ? SIDE_SMALL_MAX : SIDE_MAX, () => isOld).then(
+    const names = namesOf(mask, masks, about);
+    draw(canvas.current!, mask, names, isSmall ? SIDE_SMALL_MAX : SIDE_MAX, () => isOld).then(
       (classes) => classes !== null && onClasses?.(mask.name, classes),
       () => !isOld && onClasses?.(mask.name, null),
     );
@@ -31,7 +34,7 @@ export function MaskLayer({ mask, about, isSmall, onClasses }: MaskLayerProps) {
 async function draw(
   canvas: HTMLCanvasElement,
   mask: MediaMask,
-  about: ValueMap,
+  names: ReadonlyMap<string, string>,
   most: number,
   isOld: () => boolean,
 ): Promise<MaskClass[] | null> {
@@ -49,7 +52,7 @@ async function draw(
   context.drawImage(picture, 0, 0, canvas.width, canvas.height);
   picture.close();
   const image = context.getImageData(0, 0, canvas.width, canvas.height);
-  const classes = paint(image.data, namesOf(mask, about));
+  const classes = paint(image.data, names);
   context.putImageData(image, 0, 0);
   return classes;
 }

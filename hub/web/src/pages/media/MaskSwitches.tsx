@@ -4,7 +4,7 @@ import type { Signal } from "@preact/signals";
 import type { MediaMask } from "../../api/types.js";
 import { classColor } from "../../state/palette.js";
 import { stateText } from "./items.js";
-import { hiddenName, shareText, type MaskClass } from "./masks.js";
+import { hiddenName, legendOf, type MaskClass } from "./masks.js";
 
 /** The classes that are drawn, by mask; null for one that did not load. */
 export type MaskClasses = ReadonlyMap<string, readonly MaskClass[] | null>;
@@ -24,17 +24,7 @@ export function MaskSwitches({ masks, pictures, hidden }: MaskSwitchesProps) {
     if (!now.delete(hiddenName(name))) now.add(hiddenName(name));
     hidden.value = now;
   };
-  const classes = new Map<number, { label: string; shares: string[] }>();
-  for (const drawn of pictures) {
-    for (const [name, found] of drawn) {
-      if (hidden.value.has(hiddenName(name))) continue;
-      for (const { id, label, share } of found ?? []) {
-        const known = classes.get(id) ?? { label, shares: [] };
-        known.shares.push(`${name}: ${shareText(share)}`);
-        classes.set(id, known);
-      }
-    }
-  }
+  const classes = legendOf(pictures, names.filter((name) => !hidden.value.has(hiddenName(name))));
   const failed = masks.filter(({ name, state }) => state !== "ready" || pictures.some((each) => each.get(name) === null));
   return (
     <>
@@ -55,9 +45,9 @@ export function MaskSwitches({ masks, pictures, hidden }: MaskSwitchesProps) {
           <span key={mask.name} class="fact">{`${mask.name}: ${stateText(mask) || "the mask did not load"}`}</span>
         ))}
       </div>
-      {classes.size > 0 && (
+      {classes.length > 0 && (
         <ul class="mask-classes" aria-label="Classes of the masks">
-          {[...classes].sort(([a], [b]) => a - b).map(([id, { label, shares }]) => (
+          {classes.map(({ id, label, shares }) => (
             <li key={id} title={shares.join("\n")}>
               <span class="swatch" style={{ background: classColor(id) }} />
               {label}

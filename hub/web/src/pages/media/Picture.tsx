@@ -71,7 +71,14 @@ export function BoxedPicture({ item, name, words, hidden, onSize, onClasses }: B
             <span class="boxes" aria-hidden style={{ "--ratio": String(size.value.width / size.value.height) }}>
               {masks.map((mask) =>
                 hidden?.value.has(hiddenName(mask.name)) ? null : (
-                  <MaskLayer key={mask.url} mask={mask} about={item.about} isSmall={isSmall} onClasses={onClasses} />
+                  <MaskLayer
+                    key={mask.url}
+                    mask={mask}
+                    masks={item.masks}
+                    about={item.about}
+                    isSmall={isSmall}
+                    onClasses={onClasses}
+                  />
                 ),
               )}
             </span>

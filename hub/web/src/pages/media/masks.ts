@@ -16,8 +16,8 @@ const BACKGROUND = new Set(["background", "bg", "void", "none", "unlabeled", "un
 
 export interface MaskClass {
   readonly id: number;
-  /** Its name, else "class 3". */
-  readonly label: string;
+  /** "" without one. */
+  readonly name: string;
   /** Of all pixels. */
   readonly share: number;
 }
@@ -48,13 +48,56 @@ export function paint(pixels: Uint8ClampedArray, names: ReadonlyMap<string, stri
   }
   return [...counts]
     .filter(([id]) => !isBackground(id, names))
-    .map(([id, count]) => ({ id, label: names.get(String(id)) || `class ${id}`, share: (4 * count) / pixels.length }))
+    .map(([id, count]) => ({ id, name: names.get(String(id)) ?? "", share: (4 * count) / pixels.length }))
     .sort((a, b) => b.share - a.share || a.id - b.id);
 }
 
-/** Names of classes by class: those of the mask, else of the image. */
-export function namesOf(mask: Pick<MediaMask, "labels">, about: ValueMap): Map<string, string> {
-  return new Map([...classNames(about.classes), ...labelsOf(mask.labels)]);
+/**
+ * Names of classes by class: those of the mask, else of the image.
+ *
+ * A mask without names has those of the image's other masks; the first that names a class counts.
+ */
+export function namesOf(mask: Labels, masks: readonly Labels[], about: ValueMap): Map<string, string> {
+  const own = labelsOf(mask.labels);
+  const given = own.length > 0 ? own : masks.flatMap(({ labels }) => labelsOf(labels)).reverse();
+  return new Map([...classNames(about.classes), ...given]);
+}
+
+type Labels = Pick<MediaMask, "labels">;
+
+export interface LegendLine {
+  readonly id: number;
+  /** "road"; "road (truth), street (prediction)" if masks name it differently; else "class 3". */
+  readonly label: string;
+  /** "truth: 12.5 %", of each mask. */
+  readonly shares: readonly string[];
+}
+
+/** The classes of these masks, by their number. `pictures` are the drawn classes of each, by mask. */
+export function legendOf(
+  pictures: readonly ReadonlyMap<string, readonly MaskClass[] | null>[],
+  masks: readonly string[],
+): LegendLine[] {
+  const lines = new Map<number, { names: Map<string, Set<string>>; shares: string[] }>();
+  for (const drawn of pictures) {
+    for (const mask of masks) {
+      for (const { id, name, share } of drawn.get(mask) ?? []) {
+        const line = lines.get(id) ?? { names: new Map<string, Set<string>>(), shares: [] };
+        lines.set(id, line);
+        line.shares.push(`${mask}: ${shareText(share)}`);
+        if (name !== "") line.names.set(name, (line.names.get(name) ?? new Set()).add(mask));
+      }
+    }
+  }
+  return [...lines]
+    .sort(([a], [b]) => a - b)
+    .map(([id, { names, shares }]) => ({ id, label: labelOf(id, names), shares }));
+}
+
+function labelOf(id: number, names: ReadonlyMap<string, ReadonlySet<string>>): string {
+  if (names.size === 0) return `class ${id}`;
+  if (names.size === 1) return [...names.keys()][0]!;
+  return [...names].map(([name, masks]) => `${name} (${[...masks].join(", ")})`).join(", ");
 }
 
 /** The size at which a mask is drawn. */
