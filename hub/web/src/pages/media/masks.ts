@@ -12,6 +12,7 @@ import { classNames, labelsOf } from "./boxes.js";
 export const SIDE_MAX = 4096;
 export const SIDE_SMALL_MAX = 512;
 
+const CLASSES_MAX = 256;
 const BACKGROUND = new Set(["background", "bg", "void", "none", "unlabeled", "unlabelled", "ignore"]);
 
 export interface MaskClass {
@@ -34,21 +35,22 @@ export function hiddenName(mask: string): string {
  * Returns the classes that are painted, the largest first.
  */
 export function paint(pixels: Uint8ClampedArray, names: ReadonlyMap<string, string>): MaskClass[] {
-  const counts = new Map<number, number>();
-  const colors = new Map<number, readonly [number, number, number, number]>();
-  for (let at = 0; at < pixels.length; at += 4) {
-    const id = pixels[at]!;
-    counts.set(id, (counts.get(id) ?? 0) + 1);
-    let color = colors.get(id);
-    if (color === undefined) {
-      color = isBackground(id, names) ? [0, 0, 0, 0] : [...rgbOf(classColor(id)), 255];
-      colors.set(id, color);
-    }
-    pixels.set(color, at);
+  // A pixel is one number: a call for each would block the page for seconds.
+  const colors = new Uint32Array(CLASSES_MAX);
+  const parts = new Uint8Array(colors.buffer);
+  for (let id = 0; id < CLASSES_MAX; id++) {
+    if (!isBackground(id, names)) parts.set([...rgbOf(classColor(id)), 255], 4 * id);
+  }
+  const whole = new Uint32Array(pixels.buffer, pixels.byteOffset, pixels.length >> 2);
+  const counts = new Uint32Array(CLASSES_MAX);
+  for (let at = 0; at < whole.length; at++) {
+    const id = pixels[4 * at]!;
+    counts[id]!++;
+    whole[at] = colors[id]!;
   }
   return [...counts]
-    .filter(([id]) => !isBackground(id, names))
-    .map(([id, count]) => ({ id, name: names.get(String(id)) ?? "", share: (4 * count) / pixels.length }))
+    .map((count, id) => ({ id, name: names.get(String(id)) ?? "", share: count / whole.length }))
+    .filter(({ id, share }) => share > 0 && !isBackground(id, names))
     .sort((a, b) => b.share - a.share || a.id - b.id);
 }
 
