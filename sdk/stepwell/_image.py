@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Final
 
 from stepwell._argument_names import checks_names
 from stepwell._json_conversion import Conversion
-from stepwell._masks import Mask
+from stepwell._masks import Mask, labels_by_class
 from stepwell._media import Media
 from stepwell._names import Warn
 from stepwell._pixels import (
@@ -42,12 +42,13 @@ class Image(Media):
         mode: ``L``, ``LA``, ``RGB`` or ``RGBA``; default: that of the data.
         caption: the line below the picture.
         grouping: kept with the row.
-        classes: names of classes for boxes and masks; kept with the row.
+        classes: names of classes for boxes and masks: dicts with ``id`` and ``name``, or a list of
+            names; kept with the row.
         boxes: boxes by name, as in Weights & Biases' client; kept with the row, drawn by the page.
         masks: masks by name, as in Weights & Biases' client: ``mask_data``, an array of height ×
             width with a class from 0 to 255 at each pixel, or ``path``, a grey picture of these;
-            and ``class_labels``, names by class. The classes are copied at once; a path is read
-            when the image is logged. The page draws them.
+            and ``class_labels``, names by class or a list of names. The classes are copied at once;
+            a path is read when the image is logged. The page draws them.
         file_type: how it is kept: ``png`` (default), ``jpg``, ``webp`` or ``bmp``.
         normalize: floats in [0, 1] are scaled to 0 to 255, and floats below 0 stretched to that;
             False takes all values as they are.
@@ -151,10 +152,14 @@ class Image(Media):
 
     def _beside(self, warn: Warn) -> dict[str, Any]:
         found = self.caption_field()
-        given = {"grouping": self._grouping, "classes": self._classes, "boxes": self._boxes}
+        given = {
+            "grouping": self._grouping,
+            "classes": _class_list(self._classes),
+            "boxes": _boxes_of(self._boxes, warn),
+        }
         for name, value in given.items():
             if value is not None:
-                found[name] = Conversion(warn).convert(_plain(value))
+                found[name] = Conversion(warn).convert(value)
         return found
 
     def __repr__(self) -> str:
@@ -169,9 +174,28 @@ def image_of(value: Any) -> Image | None:
         return None
 
 
-def _plain(value: Any) -> Any:
-    """Return the list that a `Classes` was made of."""
-    return value.given.get("class_set") if isinstance(value, Media) else value
+def _class_list(given: Any) -> Any:
+    """Return what a `Classes` was made of; names alone become classes with numbers from 0."""
+    if isinstance(given, Media):
+        given = given.given.get("class_set")
+    if isinstance(given, Mapping):
+        return [{"id": number, "name": name} for number, name in given.items()]
+    if isinstance(given, list | tuple) and all(isinstance(each, str) for each in given):
+        return [{"id": number, "name": name} for number, name in enumerate(given)]
+    return given
+
+
+def _boxes_of(given: Mapping[str, Any] | None, warn: Warn) -> dict[str, Any] | None:
+    """Return the groups of boxes, their names of classes by class."""
+    if given is None:
+        return None
+    groups = dict(given)
+    for name, group in groups.items():
+        if isinstance(group, Mapping) and "class_labels" in group:
+            where = f"Image: the boxes {str(name)!r}"
+            labels = labels_by_class(group["class_labels"], where, warn)
+            groups[name] = {**group, "class_labels": labels}
+    return groups
 
 
 def _format(file_type: str | None) -> str:

@@ -1,11 +1,11 @@
 """A mask of an `Image`: the class of each pixel, kept as a grey picture."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from stepwell._json_conversion import Conversion
-from stepwell._names import Warn
+from stepwell._names import Warn, kind_of
 from stepwell._pixels import Pixels, pixels_of_classes
 from stepwell._staging import Stage
 from stepwell_wire.staged import FILE, PIXELS
@@ -51,6 +51,25 @@ class Mask:
             about |= stage.keep(PIXELS, kept, [memoryview(data)])
         if why := about.get("failed"):
             warn(f"{self._where} lost", f"{self._where} was not stored; training continues: {why}")
-        if self._labels is not None:
-            about["class_labels"] = Conversion(warn).convert(self._labels)
+        if (labels := labels_by_class(self._labels, self._where, warn)) is not None:
+            about["class_labels"] = Conversion(warn).convert(labels)
         return about
+
+
+def labels_by_class(given: Any, where: str, warn: Warn) -> Mapping[Any, Any] | None:
+    """Return names by class, of a dict or of a list in the order of the classes; None if not given.
+
+    Args:
+        where: the mask or the boxes, for the warning.
+    """
+    if given is None or isinstance(given, Mapping):
+        return given
+    if hasattr(given, "tolist"):  # An array.
+        given = given.tolist()
+    if isinstance(given, Sequence) and not isinstance(given, str | bytes):
+        return dict(enumerate(given))
+    warn(
+        f"{where} labels",
+        f"{where}: class_labels is a {kind_of(given)} and was not kept; expected a dict or a list",
+    )
+    return None

@@ -176,6 +176,39 @@ def test_masks_are_staged_as_grey_pictures(tmp_path: Path) -> None:
     assert told == []
 
 
+@pytest.mark.parametrize("labels", [["sky", "road"], ("sky", "road"), numpy.array(["sky", "road"])])
+def test_labels_may_be_a_list_in_the_order_of_the_classes(labels: Any) -> None:
+    masks = {"m": {"mask_data": [[0]], "class_labels": labels}}
+    boxes = {"b": {"box_data": [{"class_id": 1}], "class_labels": labels}}
+    stage, said = KeptMasks(), []
+    image = Image(numpy.zeros((2, 2)), masks=masks, boxes=boxes)
+    row = image.described(stage, lambda kind, text: said.append(text))
+    assert row["masks"]["m"]["class_labels"] == {"0": "sky", "1": "road"}
+    assert row["boxes"]["b"] == {
+        "box_data": [{"class_id": 1}],
+        "class_labels": {"0": "sky", "1": "road"},
+    }
+    assert said == []
+
+
+def test_labels_of_another_kind_are_named() -> None:
+    masks = {"m": {"mask_data": [[0]], "class_labels": "road"}}
+    said: list[str] = []
+    image = Image(numpy.zeros((2, 2)), masks=masks, boxes={"b": {"class_labels": 3}})
+    row = image.described(KeptMasks(), lambda kind, text: said.append(text))
+    assert "class_labels" not in row["masks"]["m"]
+    assert said == [
+        "Image: the boxes 'b': class_labels is a int and was not kept; expected a dict or a list",
+        "Image: the mask 'm': class_labels is a str and was not kept; expected a dict or a list",
+    ]
+
+
+@pytest.mark.parametrize("classes", [["sky", "road"], {0: "sky", 1: "road"}])
+def test_classes_may_be_names_alone(classes: Any) -> None:
+    row = Image([[0]], classes=classes).described(Kept(), lambda kind, text: None)
+    assert row["classes"] == [{"id": 0, "name": "sky"}, {"id": 1, "name": "road"}]
+
+
 def test_masks_of_a_lost_picture_are_not_staged(tmp_path: Path) -> None:
     masks = {"truth": {"mask_data": numpy.zeros((2, 2), int)}}
     image = Image(tmp_path / "nothing.png", masks=masks)
