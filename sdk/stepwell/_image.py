@@ -37,8 +37,9 @@ class Image(Media):
 
     Args:
         data_or_path: a numpy array (height × width, or × channels), a torch tensor (channels
-            first), a PIL picture, a matplotlib figure or axes, a path, or a list of lists of
-            numbers. The pixels are copied at once; a path is read when the image is logged.
+            first), a PIL picture, a matplotlib figure or axes, a path, a list of lists of
+            numbers, or an ``Image``, whose caption, boxes, masks and other values stay if they are
+            not given anew. The pixels are copied at once; a path is read when the image is logged.
         mode: ``L``, ``LA``, ``RGB`` or ``RGBA``; default: that of the data.
         caption: the line below the picture.
         grouping: kept with the row.
@@ -76,27 +77,33 @@ class Image(Media):
         normalize: bool = True,
     ) -> None:
         super().__init__()
-        self.caption = caption
         self._notes: list[str] = []
-        self._grouping, self._classes, self._boxes = grouping, classes, boxes
         for name, value in (("boxes", boxes), ("masks", masks)):
             if value is not None and not isinstance(value, Mapping):
                 raise TypeError(f"Image: {name} is a {type(value).__name__}; expected a dict")
+        self.caption = caption
+        self._grouping, self._classes, self._boxes = grouping, classes, boxes
         self._masks = {str(name): Mask(name, mask) for name, mask in (masks or {}).items()}
+        if isinstance(data_or_path, Image):
+            self._take_over(data_or_path, has_masks=masks is not None)
         self._path: str | None = None
         self._pixels: Pixels | None = None
         mode = check_mode(mode)
+        if isinstance(data_or_path, Image) and data_or_path._path is not None:
+            data_or_path = data_or_path._path
         if isinstance(data_or_path, str | os.PathLike):
             self._path = os.fspath(data_or_path)
             self._format = _format_of_path(self._path, file_type)
             return
         self._format = _format(file_type)
+        if isinstance(data_or_path, Image) and file_type is None:
+            self._format = data_or_path._format
         self._pixels = self._pixels_of(data_or_path, mode, normalize=normalize)
 
     def _pixels_of(self, data: Any, mode: str | None, *, normalize: bool) -> Pixels:
         if isinstance(data, Image):
-            if data._pixels is None:
-                raise TypeError("Image: an Image of a path cannot be copied; give the path again")
+            assert data._pixels is not None
+            self._notes += data._notes
             return data._pixels
         if is_pil(data):
             return pixels_of_pil(data, mode=mode)
@@ -112,6 +119,19 @@ class Image(Media):
             "Image: expected an array, a tensor, a PIL picture, a matplotlib figure or a "
             f"path, not a {type(data).__name__}"
         )
+
+    def _take_over(self, other: "Image", *, has_masks: bool) -> None:
+        """Take what is beside the pixels of ``other`` and was not given anew."""
+        if self.caption is None:
+            self.caption = other.caption
+        if self._grouping is None:
+            self._grouping = other._grouping
+        if self._classes is None:
+            self._classes = other._classes
+        if self._boxes is None:
+            self._boxes = other._boxes
+        if not has_masks:
+            self._masks = other._masks
 
     @property
     def width(self) -> int | None:

@@ -209,6 +209,37 @@ def test_classes_may_be_names_alone(classes: Any) -> None:
     assert row["classes"] == [{"id": 0, "name": "sky"}, {"id": 1, "name": "road"}]
 
 
+def test_an_image_of_an_image_keeps_what_is_not_given_anew(tmp_path: Path) -> None:
+    beside: dict[str, Any] = {
+        "masks": {"m": {"mask_data": [[7]]}},
+        "boxes": {"b": {"box_data": []}},
+        "classes": [{"id": 7, "name": "cat"}],
+        "grouping": 3,
+        "caption": "old",
+    }
+    path = tmp_path / "cat.jpg"
+    path.write_bytes(b"jpeg")
+
+    def row_of(image: Image) -> dict[str, Any]:
+        row = image.described(KeptMasks(), lambda kind, text: None)
+        return {name: row.get(name) for name in ("blob", "format", *beside)}
+
+    for image in (Image(numpy.zeros((2, 2)), file_type="webp", **beside), Image(path, **beside)):
+        before = row_of(image)
+        assert before["masks"] is not None
+        assert row_of(Image(image)) == before
+        assert row_of(Image(image, caption="new")) == before | {"caption": "new"}
+        anew: dict[str, Any] = {
+            "masks": {},
+            "boxes": {},
+            "classes": [],
+            "grouping": 0,
+            "caption": "",
+        }
+        assert row_of(Image(image, **anew)) == before | anew | {"masks": None}
+    assert row_of(Image(Image([[0]], file_type="webp"), file_type="bmp"))["format"] == "bmp"
+
+
 def test_masks_of_a_lost_picture_are_not_staged(tmp_path: Path) -> None:
     masks = {"truth": {"mask_data": numpy.zeros((2, 2), int)}}
     image = Image(tmp_path / "nothing.png", masks=masks)
