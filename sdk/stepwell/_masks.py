@@ -18,30 +18,38 @@ class Mask:
 
     Raises:
         TypeError: It is no dict, or its classes are no integers.
-        ValueError: It has neither classes nor a path, another key, or an invalid shape or class.
+        ValueError: It has neither classes nor a path, or an invalid shape or class.
     """
 
     def __init__(self, name: Any, given: Any) -> None:
         self._where = f"Image: the mask {str(name)!r}"
         if not isinstance(given, Mapping):
             raise TypeError(f"{self._where} is a {type(given).__name__}; expected a dict")
-        unknown = [key for key in given if key not in _KEYS]
-        if unknown or ("mask_data" in given) == ("path" in given):
-            has = f"the key {unknown[0]!r}" if unknown else f"the keys {list(given)}"
-            raise ValueError(
-                f"{self._where} has {has}; expected mask_data or path, and class_labels"
-            )
-        self._labels = given.get("class_labels")
+        known = {name: given[name] for name in _KEYS if given.get(name) is not None}
+        self._unknown = [str(name) for name in given if name not in _KEYS]
+        self._labels = known.get("class_labels")
         self._path: str | None = None
         self._pixels: Pixels | None = None
-        if "path" in given:
-            self._path = os.fspath(given["path"])
+        if "path" in known:  # Weights & Biases takes it too if both are given.
+            self._path = os.fspath(known["path"])
+            self._unknown += ["mask_data"] if "mask_data" in known else []
+        elif "mask_data" not in known:
+            raise ValueError(
+                f"{self._where} has the keys {list(given)}; expected mask_data or path, and "
+                "class_labels"
+            )
         else:
-            self._pixels = pixels_of_classes(given["mask_data"], self._where)
+            self._pixels = pixels_of_classes(known["mask_data"], self._where)
 
     def described(self, stage: Stage, warn: Warn) -> dict[str, Any]:
         """Stage the classes and return the facts for the row."""
         about: dict[str, Any] = {"_type": "mask"}
+        if self._unknown:
+            names = ", ".join(self._unknown)
+            warn(
+                f"{self._where} keys",
+                f"{self._where}: ignored {names}; expected mask_data or path, and class_labels",
+            )
         if self._pixels is None:
             assert self._path is not None
             about |= stage.keep_file(FILE, {"media_type": "image/png", "mask": True}, self._path)

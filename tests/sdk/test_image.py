@@ -258,7 +258,7 @@ def test_masks_of_a_lost_picture_are_not_staged(tmp_path: Path) -> None:
     [
         (3, TypeError, "the mask 'm' is a int; expected a dict"),
         ({}, ValueError, r"has the keys \[\]; expected mask_data or path"),
-        ({"mask_data": [[0]], "labels": {}}, ValueError, "has the key 'labels'"),
+        ({"mask_data": None, "labels": {}}, ValueError, r"has the keys \['mask_data', 'labels'\]"),
         ({"mask_data": [[0.5]]}, TypeError, "values of float64"),
         ({"mask_data": [[256]]}, ValueError, "classes from 256 to 256; expected 0 to 255"),
         ({"mask_data": [0, 1]}, ValueError, r"the shape \(2,\); expected height × width"),
@@ -267,6 +267,27 @@ def test_masks_of_a_lost_picture_are_not_staged(tmp_path: Path) -> None:
 def test_what_is_no_mask_is_refused(mask: Any, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         Image(numpy.zeros((2, 2)), masks={"m": mask})
+
+
+@pytest.mark.parametrize(
+    ("mask", "ignored"),
+    [
+        ({"mask_data": [[7]], "caption": "x", "id": 3}, "caption, id"),
+        ({"mask_data": [[7]], "path": None, "class_labels": None}, ""),
+        ({"mask_data": [[7]], "path": __file__}, "mask_data"),
+        ({"mask_data": None, "path": __file__}, ""),
+    ],
+)
+def test_keys_that_no_mask_has_are_named_and_ignored(mask: Any, ignored: str) -> None:
+    said: list[str] = []
+    image = Image([[0]], masks={"m": mask})
+    row = image.described(KeptMasks(), lambda kind, text: said.append(text))
+    assert row["masks"]["m"].keys() == {"_type", "blob"}
+    assert said == [
+        f"Image: the mask 'm': ignored {each}; expected mask_data or path, and class_labels"
+        for each in [ignored]
+        if each
+    ]
 
 
 @pytest.mark.parametrize("shape", [(1, 2, 2), (2, 2, 1)])
