@@ -5,7 +5,7 @@ something was logged there. Kinds that are kept have separate files: `_image.py`
 `_table.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from stepwell._names import text_of
@@ -80,6 +80,17 @@ class Graph(Media):
 class Classes(Media):
     type = "classes"
     parameters = ("class_set",)
+
+
+class ImageMask(dict[str, Any]):
+    """A mask for `Image` as Weights & Biases' client has it: the dict ``val``."""
+
+    def __init__(self, val: Mapping[str, Any], key: str) -> None:
+        super().__init__(val)
+
+
+class BoundingBoxes2D(ImageMask):
+    """A group of boxes, as `ImageMask` is a mask."""
 
 
 def box3d(

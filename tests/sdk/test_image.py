@@ -209,6 +209,17 @@ def test_classes_may_be_names_alone(classes: Any) -> None:
     assert row["classes"] == [{"id": 0, "name": "sky"}, {"id": 1, "name": "road"}]
 
 
+def test_masks_and_boxes_may_be_objects_of_the_other_client() -> None:
+    from stepwell._media import BoundingBoxes2D, ImageMask
+
+    mask = {"mask_data": [[7]], "class_labels": {7: "cat"}}
+    boxes = {"box_data": [{"class_id": 7}], "class_labels": ["cat"]}
+    plain = Image([[0]], masks={"m": mask}, boxes={"b": boxes})
+    made = Image([[0]], masks={"m": ImageMask(mask, "m")}, boxes={"b": BoundingBoxes2D(boxes, "b")})
+    rows = [image.described(KeptMasks(), lambda kind, text: None) for image in (plain, made)]
+    assert rows[0] == rows[1]
+
+
 def test_an_image_of_an_image_keeps_what_is_not_given_anew(tmp_path: Path) -> None:
     beside: dict[str, Any] = {
         "masks": {"m": {"mask_data": [[7]]}},

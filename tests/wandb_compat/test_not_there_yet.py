@@ -315,6 +315,9 @@ def test_names_that_other_packages_import_are_there(desk: Desk) -> None:
         from wandb.errors.errors import CommError
         from wandb.sdk.artifacts.artifact import Artifact
         from wandb.sdk.data_types.base_types.wb_value import WBValue
+        from wandb.sdk.data_types.helper_types.bounding_boxes_2d import BoundingBoxes2D
+        from wandb.sdk.data_types.helper_types.classes import Classes
+        from wandb.sdk.data_types.helper_types.image_mask import ImageMask
         from wandb.sdk.data_types.image import Image
         from wandb.sdk.data_types.video import Video
         from wandb.sdk.lib.disabled import RunDisabled
@@ -323,6 +326,8 @@ def test_names_that_other_packages_import_are_there(desk: Desk) -> None:
         from wandb.util import json_dumps_safer, make_artifact_name_safe
         import wandb
         assert isinstance(Image("x.png"), WBValue) and issubclass(CommError, wandb.Error)
+        assert wandb.data_types.ImageMask is ImageMask and wandb.Classes is Classes
+        assert wandb.data_types.BoundingBoxes2D is BoundingBoxes2D
         assert json_dumps_safer({"a": {1}, "b": float}).startswith('{"a": [1]')
         assert make_artifact_name_safe("a b/c") == "a_b_c"
         assert wandb.api.api_key and wandb.wandb_sdk.wandb_run.Run is wandb.Run

@@ -5,8 +5,10 @@ from stepwell._histogram import Histogram
 from stepwell._image import Image
 from stepwell._media import (
     Bokeh,
+    BoundingBoxes2D,
     Classes,
     Graph,
+    ImageMask,
     JoinedTable,
     Media,
     box3d,
@@ -19,12 +21,14 @@ WBValue = Media
 __all__ = [
     "Audio",
     "Bokeh",
+    "BoundingBoxes2D",
     "Classes",
     "EvalTable",
     "Graph",
     "Histogram",
     "Html",
     "Image",
+    "ImageMask",
     "JoinedTable",
     "Media",
     "Molecule",

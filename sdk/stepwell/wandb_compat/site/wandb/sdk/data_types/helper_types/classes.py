@@ -1,0 +1,3 @@
+from stepwell._media import Classes
+
+__all__ = ["Classes"]

@@ -1,0 +1,3 @@
+from stepwell._media import ImageMask
+
+__all__ = ["ImageMask"]
