@@ -131,13 +131,13 @@ def pixels_of_classes(value: Any, where: str) -> Pixels:
     if array.ndim != 2:
         raise ValueError(f"{where} has the shape {array.shape}; expected height × width")
     _check_sides(*array.shape)
-    if array.dtype.kind == "f" and numpy.array_equal(array, numpy.rint(array)):
-        array = array.astype(numpy.int64)
-    if array.dtype.kind not in "biu":
+    kind = array.dtype.kind
+    if kind not in "biuf" or (kind == "f" and not numpy.array_equal(array, numpy.rint(array))):
         raise TypeError(f"{where} has values of {array.dtype}; expected integers from 0 to 255")
-    low, high = int(array.min()), int(array.max())
+    low, high = array.min(), array.max()
     if low < 0 or high > 255:
-        raise ValueError(f"{where} has classes from {low} to {high}; expected 0 to 255")
+        said = " to ".join(f"{each:.15g}" if kind == "f" else str(each) for each in (low, high))
+        raise ValueError(f"{where} has classes from {said}; expected 0 to 255")
     height, width = array.shape
     return Pixels(numpy.array(array, dtype=numpy.uint8, order="C"), height, width, 1)
 

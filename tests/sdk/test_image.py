@@ -264,6 +264,7 @@ def test_masks_of_a_lost_picture_are_not_staged(tmp_path: Path) -> None:
     assert (row["blob"], "masks" in row, stage.kept) == (None, False, [])
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     ("mask", "error", "says"),
     [
@@ -272,6 +273,11 @@ def test_masks_of_a_lost_picture_are_not_staged(tmp_path: Path) -> None:
         ({"mask_data": None, "labels": {}}, ValueError, r"has the keys \['mask_data', 'labels'\]"),
         ({"mask_data": [[0.5]]}, TypeError, "values of float64"),
         ({"mask_data": [[256]]}, ValueError, "classes from 256 to 256; expected 0 to 255"),
+        ({"mask_data": [[1e300]]}, ValueError, r"classes from 1e\+300 to 1e\+300; expected"),
+        ({"mask_data": [[0.0, float("inf")]]}, ValueError, "classes from 0 to inf; expected"),
+        ({"mask_data": [[0.0, float("nan")]]}, TypeError, "values of float64"),
+        ({"mask_data": [[-(2**63), 7]]}, ValueError, "classes from -9223372036854775808 to 7"),
+        ({"mask_data": [[0], [123456789]]}, ValueError, "classes from 0 to 123456789;"),
         ({"mask_data": [0, 1]}, ValueError, r"the shape \(2,\); expected height × width"),
     ],
 )
