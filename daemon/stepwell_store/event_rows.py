@@ -127,7 +127,8 @@ def _start(writer: WriterInfo, event: Event) -> _Made:
         version = _OLDER_THAN_ANY if body.get("name_is_made") else event.time_us
         made.append(_attribute(writer, "run", "name", str(name), version))
     version = _version_of_rank(_integer(body.get("rank"), -1), event.time_us)
-    for path, value in flatten(body.get("facts") or {}):
+    facts = body.get("facts")
+    for path, value in flatten(facts if isinstance(facts, Mapping) else {}):
         made.append(_attribute(writer, "run", path, value, version))
     return made
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from stepwell import _notebook, _session
 from stepwell._config_sources import parse_config
+from stepwell._facts import facts_that_fit
 from stepwell._identity import display_name, new_run_id, run_id_from
 from stepwell._later import warn_unavailable
 from stepwell._memory import Memory, Remembered
@@ -64,6 +65,7 @@ def start_run(
         arguments, settings, defaults=defaults or (), shared=_session.shared_settings, voice=voice
     )
     voice.silent = wanted.silent or wanted.mode == "disabled"
+    wanted = facts_that_fit(wanted, voice.warn_once)
     if defaults is None and not wanted.quiet:
         _warn_wandb_variables(voice)
     before = _session.current()

@@ -154,6 +154,37 @@ def test_a_rank_above_0_says_what_its_run_is_after_rank_0(
     assert daemon.events("config")[0].body["set"] == {"lr": 0.1}
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("large", ["name", "notes", "tags"])
+def test_facts_that_are_too_large_take_neither_the_others_nor_the_start_with_them(
+    start: Start,
+    daemon: RecordingDaemon,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    rank: int,
+    large: str,
+) -> None:
+    as_rank(monkeypatch, rank)
+    given: dict[str, Any] = {"name": "n", "notes": "o", "tags": ["t"], "group": "g"}
+    text = "ä" * 3_000_000
+    run = start(id="own", **given | {large: [text] if large == "tags" else text})
+    run.finish()
+    (of_start,) = daemon.events("start")
+    assert of_start.body["rank"] == rank
+    facts = {**of_start.body, **(of_start.body.get("facts") or {})}
+    for each in daemon.events("run"):
+        facts |= each.body
+    kept = facts.get(large)
+    assert kept is None or (kept[:9], len(kept) < 300_000) == ("ä" * 9, True)
+    assert (kept is None) == (large == "tags")
+    assert {name: facts[name] for name in given if name != large} == {
+        name: value for name, value in given.items() if name != large
+    }
+    said = capsys.readouterr().err
+    assert f"init({large}=…) has 6,000,016 bytes and was " in said
+    assert "not recorded:" not in said
+
+
 def test_a_run_of_a_rank_above_0_without_a_name_gets_one(
     start: Start, daemon: RecordingDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,7 @@
 """A run: found by any name, shown in detail."""
 
+from typing import Any
+
 import pytest
 
 from stepwell_store import AmbiguousRunError, RunNotFoundError, Store
@@ -88,6 +90,15 @@ def test_what_a_rank_above_0_says_of_a_run_counts_where_nobody_else_says_anythin
     tell(store, writer(project, "own", label="0"), start("first", at=0))
     tell(store, writer(project, "own", label="1c"), start_of_rank(1, at=60, name="n"))
     assert get_run(store, project, "own").name == "first"
+
+
+@pytest.mark.parametrize("facts", [3, "x", ["name"], [["name", "n"]], True])
+def test_facts_that_are_no_dict_do_not_lose_the_start(store: Store, facts: Any):
+    project = fresh_project()
+    body = {"rank": 1, "started_at": START_US, "name": "n", "facts": facts}
+    tell(store, writer(project, "own", label="1"), event("start", body))
+    run = get_run(store, project, "own")
+    assert (run.name, run.started_at) == ("n", START_US / SECOND)
 
 
 def test_a_run_is_found_by_id_name_and_path(store: Store):
