@@ -831,12 +831,12 @@ def test_an_absolute_path_is_saved_with_the_name_of_its_folder(
 def test_files_of_one_name_from_two_folders_are_both_saved_or_named(
     start: Start, daemon: RecordingDaemon, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    names = ("p/a/x.txt", "q/a/x.txt", "p/b/x.txt")
+    names = ("p/a/x.txt", "q/a/x.txt", "p/b/x.txt", "q/b/x.txt")
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text(name)
     run = start()
-    first, twin, other = (str(tmp_path / name) for name in names)
+    first, twin, other, meant = (str(tmp_path / name) for name in names)
     run.save(first)
     run.save(other)
     run.save(first)
@@ -845,12 +845,12 @@ def test_files_of_one_name_from_two_folders_are_both_saved_or_named(
     replaced = f"save(): {twin} replaces {first}, because both are saved as a/x.txt; pass base_path"
     assert replaced in capfd.readouterr().err
     run.save(first, base_path=tmp_path)
-    run.save(twin, base_path=tmp_path / "q")
+    run.save(meant, base_path=tmp_path / "q")
     run.finish()
-    assert "replaces" not in capfd.readouterr().err
+    assert "replaces" not in capfd.readouterr().err, "a call with base_path means to replace"
     assert daemon.artifacts[-1].files == {
         "a/x.txt": b"q/a/x.txt",
-        "b/x.txt": b"p/b/x.txt",
+        "b/x.txt": b"q/b/x.txt",
         "p/a/x.txt": b"p/a/x.txt",
     }
 

@@ -9,6 +9,7 @@ from stepwell_store.errors import CursorError
 from stepwell_store.queries import (
     list_media,
     media_at,
+    media_items,
     media_keys,
     media_steps,
     media_versions,
@@ -115,6 +116,19 @@ def test_masks_have_the_state_of_their_bytes(store: Store) -> None:
     ]
     assert (shown.masks[2].reason, shown.about) == ("no room", {"format": "png"})
     assert (old.masks, old.about["masks"]) == ((), {"truth": {"1": "cat"}})
+
+
+def test_masks_of_cells_have_the_state_of_their_bytes(store: Store) -> None:
+    made = fresh_project()
+    ready = {"state": "ready", "digest": DIGEST, "size": 9, "media_type": "image/png"}
+    tell(store, writer(made, "run"), event("blob", {"id": f"{2:032x}", **ready}))
+    cell = image(1, masks={"truth": {"_type": "mask", "blob": f"{2:032x}"}})
+    (found,) = media_items(store, made, "run", [cell])
+    assert (found.state, found.masks[0].state, found.masks[0].digest) == (
+        "uploading",
+        "ready",
+        DIGEST,
+    )
 
 
 def test_a_figure_has_its_library(store: Store) -> None:
