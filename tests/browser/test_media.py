@@ -306,19 +306,31 @@ def test_boxes_are_drawn_over_two_compared_pictures(
 
 
 MASKS = """
+import os, tempfile
 import numpy as np, stepwell
+from PIL import Image
 picture = np.full((100, 200, 3), 200, np.uint8)
 truth = np.zeros((100, 200), np.uint8)
 truth[:, :50] = 1
 truth[50:, 100:] = 7
 guess = np.where(truth == 7, 3, 0)
+palette = Image.fromarray(truth)
+palette.putpalette([200, 10, 20] * 256)
+path = os.path.join(tempfile.mkdtemp(), "palette.png")
+palette.save(path)
 masks = {
     "truth": {"mask_data": truth, "class_labels": {0: "background", 1: "road", 7: HOSTILE}},
     "guess": {"mask_data": guess, "class_labels": {3: "sky"}},
 }
+by_path = {
+    "file": {"path": path},
+    "other": {"mask_data": truth, "class_labels": ["background", "street"]},
+    "truth": masks["truth"],
+}
 with stepwell.init(project=PROJECT, id="r", settings={"metadata": False}) as run:
     image = stepwell.Image(picture, masks=masks)
     run.log({"street": [image, stepwell.Image(picture, masks=masks)],
+             "by path": stepwell.Image(picture, masks=by_path),
              "cells": stepwell.Table(columns=["picture"], data=[[image]])})
 """
 
@@ -372,6 +384,15 @@ def test_masks_are_drawn_over_the_picture(
         switches.get_by_role("button", name="truth").click()
         expect(large.locator("canvas")).to_have_count(4)
         expect(classes).to_have_text(["road", "sky", HTML[0]])
+        assert findings(page) == []
+        page.keyboard.press("Escape")
+        panel(page, "by path").get_by_role("button", name="Open image").click()
+        large = page.get_by_role("dialog", name="by path")
+        both = "street (file, other), road (truth)"
+        legend = large.get_by_role("list", name="Classes of the masks")
+        expect(legend.get_by_role("listitem")).to_have_text([both, HTML[0]])
+        file, other = (large.locator(f'[data-mask="{each}"]') for each in ("file", "other"))
+        assert colors_at(file) == colors_at(other) == [road, nothing, car]
         assert findings(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
 
