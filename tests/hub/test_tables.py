@@ -86,6 +86,7 @@ def test_filters(hub: Hub, tmp_path: Path) -> None:
         ({"columns": [0, 8]}, "column_unknown", "columns[1]"),
         ({"limit": 1000, "columns": [0] * 200}, "page_too_large", "limit"),
         ({"limit": -1}, "body_invalid", "limit"),
+        ({"limit": 10_001, "columns": [0]}, "body_invalid", "limit"),
     ],
 )
 def test_what_cannot_be_asked_is_told(
@@ -105,6 +106,7 @@ def test_sorting_and_pages(hub: Hub, tmp_path: Path) -> None:
     expected = sorted(rows, reverse=True)[23_000:24_000]
     assert [row["cells"] for row in page["rows"]] == expected
     assert page["matching"] == 70_000
+    assert len(ask(hub, url, columns=[0], limit=10_000)["rows"]) == 10_000
     only = ask(hub, url, columns=[1], offset=69_999, limit=5)
     assert only["rows"] == [{"row": 69_999, "cells": ["t69999"]}]
     assert ask(hub, url, offset=70_000)["rows"] == []

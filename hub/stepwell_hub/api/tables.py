@@ -78,7 +78,7 @@ class TableForm(Form):
     sort: Annotated[tuple[TableOrder, ...], Meta(max_length=_ORDER_MAX)] = ()
     columns: Annotated[tuple[_Place, ...], Meta(max_length=_COLUMNS_SHOWN_MAX)] | None = None
     offset: Annotated[int, Meta(ge=0, le=2**53)] = 0
-    limit: Annotated[int, Meta(ge=0, le=1000)] = 100
+    limit: Annotated[int, Meta(ge=0, le=10_000)] = 100
     characters: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
 
 

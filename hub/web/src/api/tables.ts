@@ -46,12 +46,14 @@ export interface TableRow {
 }
 
 export type Op =
-  | "eq" | "ne" | "lt" | "le" | "gt" | "ge" | "contains" | "not_contains" | "matches" | "is_null" | "not_null";
+  | "eq" | "ne" | "lt" | "le" | "gt" | "ge" | "in" | "contains" | "not_contains" | "matches" | "is_null" | "not_null";
 
 export interface Condition {
   readonly column: number;
   readonly op: Op;
   readonly value?: string | number | boolean;
+  /** For `in`. */
+  readonly values?: readonly (string | number)[];
 }
 
 export interface Order {

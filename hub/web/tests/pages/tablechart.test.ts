@@ -4,18 +4,19 @@ import { describe, expect, it } from "vitest";
 import type { Cell, ColumnType } from "../../src/api/tables.js";
 import { toPixel } from "../../src/engine/scales.js";
 import { formatTables, readTables, tableKey } from "../../src/pages/datatable/address.js";
-import { BARS_MAX, barsOf, binsOf, CLASSES_MAX, linesOf, matrixOf, SERIES_MAX } from "../../src/pages/datatable/chartData.js";
+import { BARS_MAX, barsOf, binsOf, linesOf, matrixOf, SERIES_MAX } from "../../src/pages/datatable/chartData.js";
 import {
   barsFrame, binRects, dotsPath, frameOf, linePath, matrixFrame, nearestPoint, NUMBERS_MAX, rangesOf, shortened,
 } from "../../src/pages/datatable/chartGeometry.js";
 import type { ChartRows } from "../../src/pages/datatable/chartRows.js";
-import { chartOf, type Role } from "../../src/pages/datatable/chartSpec.js";
+import { chartOf, CLASSES_MAX, type Role } from "../../src/pages/datatable/chartSpec.js";
+import { matrixDrawing } from "../../src/pages/datatable/matrixDrawing.js";
 import { EMPTY_VIEW } from "../../src/pages/datatable/view.js";
 
 function rowsOf(columns: Partial<Record<Role, readonly Cell[]>>, type: ColumnType = "number"): ChartRows {
   const entries = Object.entries(columns).map(([role, cells]) => [role, { name: role, type, cells }]);
   const read = Object.values(columns)[0]!.length;
-  return { columns: Object.fromEntries(entries), read, total: read };
+  return { columns: Object.fromEntries(entries), read, total: read, part: "all" };
 }
 
 describe("chartOf", () => {
@@ -113,7 +114,17 @@ describe("matrixOf", () => {
     const names = Array.from({ length: CLASSES_MAX + 50 }, (_, at) => `class ${at}`);
     const { classes, counts, more } = matrixOf(rowsOf({ actual: names, predicted: names, count: names.map(() => 1) }));
     expect([classes.length, more]).toEqual([CLASSES_MAX, 50]);
-    expect(counts.reduce((sum, each) => sum + each, 0)).toBe(CLASSES_MAX);
+    expect(counts.filter((each) => each === 1)).toHaveLength(CLASSES_MAX);
+  });
+});
+
+describe("matrixDrawing", () => {
+  const size = { width: 400, height: 300, isSmall: false, card: "#ffffff", ramp: ["#ddddff", "#0000ff"] };
+  it("says of each pair how often it was, and of one that was not read that it was not", () => {
+    const { marks } = matrixDrawing({ classes: ["a", "b"], counts: [3, 1, 2, null], more: 0, left: 0 }, size);
+    expect(marks.at(0).words).toEqual(["Actual a", "Predicted a", "3, 75 % of actual a"]);
+    expect(marks.at(2).words).toEqual(["Actual b", "Predicted a", "2"]);
+    expect(marks.at(3).words).toEqual(["Actual b", "Predicted b", "not read"]);
   });
 });
 

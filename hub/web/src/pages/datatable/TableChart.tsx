@@ -12,9 +12,9 @@ import { useResource } from "../../state/resource.js";
 import { theme, type Theme } from "../../state/theme.js";
 import { barDrawing, binDrawing } from "./barDrawing.js";
 import { ChartArea, type Drawing } from "./ChartArea.js";
-import { BARS_MAX, barsOf, binsOf, CLASSES_MAX, linesOf, matrixOf, SERIES_MAX, type Series } from "./chartData.js";
-import { readChartRows, ROWS_MAX, ROWS_SMALL_MAX, type ChartColumn, type ChartRows } from "./chartRows.js";
-import type { ChartSpec } from "./chartSpec.js";
+import { BARS_MAX, barsOf, binsOf, linesOf, matrixOf, SERIES_MAX, type Series } from "./chartData.js";
+import { readChartRows, type ChartColumn, type ChartRows } from "./chartRows.js";
+import { CLASSES_MAX, type ChartSpec } from "./chartSpec.js";
 import { pointDrawing, seriesColor } from "./pointDrawing.js";
 import { matrixDrawing } from "./matrixDrawing.js";
 import "./tablechart.css";
@@ -29,9 +29,7 @@ interface TableChartProps extends TableAddress {
 
 export function TableChart({ project, runId, digest, spec, name, title, isSmall }: TableChartProps) {
   const table = { project, runId, digest };
-  // A matrix of the first rows would lack classes.
-  const most = isSmall && spec.kind !== "confusion_matrix" ? ROWS_SMALL_MAX : ROWS_MAX;
-  const rows = useResource(JSON.stringify([table, spec, most]), (signal) => readChartRows(table, spec, most, signal));
+  const rows = useResource(JSON.stringify([table, spec, isSmall]), (signal) => readChartRows(table, spec, isSmall, signal));
   const [found, error] = [rows.data.value, rows.error.value];
   if (found !== null) return <Chart spec={spec} rows={found} name={name} title={title} isSmall={isSmall} />;
   // As high as most charts: what is below does not jump.
@@ -65,7 +63,7 @@ function Chart({ spec, rows, name, title, isSmall }: ChartProps) {
   );
   if (isEmpty && isSmall) return <p class="media-state">Nothing to draw</p>;
   const label = `${KIND_NAMES[spec.kind]} ${title || name}`;
-  const all = rows.read < rows.total ? [`First ${formatCount(rows.read)} of ${formatAmount(rows.total, "row")}`, ...notes] : notes;
+  const all = rows.part === "all" ? notes : [partNote(rows), ...notes];
   return (
     <div class={`tablechart ${isSmall ? "small" : ""}`} data-kind={spec.kind}>
       {!isSmall && title !== "" && <h3>{title}</h3>}
@@ -151,6 +149,11 @@ function contentOf(spec: ChartSpec, rows: ChartRows, isSmall: boolean, colors: T
       };
     }
   }
+}
+
+function partNote({ part, read, total }: ChartRows): string {
+  const counts = `${formatCount(read)} of ${formatAmount(total, "row")}`;
+  return part === "classes" ? `The first ${formatCount(CLASSES_MAX)} classes, ${counts}` : `First ${counts}`;
 }
 
 function notesOf(left: number, more: string): string[] {

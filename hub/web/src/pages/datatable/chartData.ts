@@ -2,11 +2,11 @@
 import type { Cell } from "../../api/tables.js";
 import { niceStep } from "../../engine/scales.js";
 import type { ChartColumn, ChartRows } from "./chartRows.js";
+import { CLASSES_MAX } from "./chartSpec.js";
 import { cellText, isCut, isMedium } from "./view.js";
 
 export const SERIES_MAX = 100;
 export const BARS_MAX = 500;
-export const CLASSES_MAX = 200;
 const BINS_MAX = 40;
 
 export interface Series {
@@ -36,8 +36,8 @@ export interface Bin {
 
 export interface Matrix {
   readonly classes: readonly string[];
-  /** Row by row of the actual class. */
-  readonly counts: readonly number[];
+  /** Row by row of the actual class; null for a pair that was not read. */
+  readonly counts: readonly (number | null)[];
   /** Classes beyond the first ones, which are not drawn. */
   readonly more: number;
   readonly left: number;
@@ -135,7 +135,7 @@ function around(value: number, count: number): Bin {
 }
 
 /** The counts of all pairs; a class is where it was first named. */
-export function matrixOf({ columns, read }: ChartRows): Matrix {
+export function matrixOf({ columns, read, part }: ChartRows): Matrix {
   const { actual, predicted, count } = columns;
   if (actual === undefined || predicted === undefined || count === undefined)
     return { classes: [], counts: [], more: 0, left: read };
@@ -154,7 +154,11 @@ export function matrixOf({ columns, read }: ChartRows): Matrix {
   }
   const classes = [...places.keys()].slice(0, CLASSES_MAX);
   const side = classes.length;
-  const counts = new Array<number>(side * side).fill(0);
-  for (const [from, to, many] of pairs) if (from < side && to < side) counts[from * side + to]! += many;
+  // A pair without a row has none, unless its row may be further down the table.
+  const counts = new Array<number | null>(side * side).fill(part === "first" ? null : 0);
+  for (const [from, to, many] of pairs) {
+    const at = from * side + to;
+    if (from < side && to < side) counts[at] = (counts[at] ?? 0) + many;
+  }
   return { classes, counts, more: places.size - side, left };
 }

@@ -1,13 +1,14 @@
-/** The rows that a chart is drawn of: of its columns only, and at most the first `most`. */
+/** The rows that a chart is drawn of: of its columns only, and of a long table a part. */
 import { getTable, queryTable } from "../../api/tables.js";
-import type { Cell, ColumnType, TableAddress } from "../../api/tables.js";
-import type { ChartSpec, Role } from "./chartSpec.js";
+import type { Cell, ColumnType, Condition, TableAddress, TableQuery } from "../../api/tables.js";
+import { CLASSES_MAX, type ChartSpec, type Role } from "./chartSpec.js";
 
 export const ROWS_MAX = 10_000;
 /** Of a cell of the wall, which has many charts. */
 export const ROWS_SMALL_MAX = 4000;
-/** Most that the hub answers at once. */
-const PAGE_ROWS = 1000;
+/** Of a confusion matrix: all pairs of its classes. */
+export const PAIRS_MAX = CLASSES_MAX ** 2;
+const PAGE_ROWS = 5000;
 const ALL = { filter: [], search: "", sort: [] };
 
 export interface ChartColumn {
@@ -21,28 +22,63 @@ export interface ChartRows {
   /** Rows that were read, and rows of the whole table. */
   readonly read: number;
   readonly total: number;
+  /** Which rows were read. */
+  readonly part: Part;
 }
+
+/** `classes`: all rows of the classes that a matrix draws. */
+export type Part = "all" | "first" | "classes";
 
 export async function readChartRows(
   table: TableAddress,
   spec: ChartSpec,
-  most: number,
+  isSmall: boolean,
   signal: AbortSignal,
 ): Promise<ChartRows> {
   const roles = Object.keys(spec.columns) as Role[];
   const columns = roles.map((role) => spec.columns[role]!);
   const facts = await getTable(table, { signal });
-  const count = Math.min(most, facts.rows);
-  const read: (readonly Cell[])[] = [];
-  for (let offset = 0; offset < count; offset += PAGE_ROWS) {
-    const query = { ...ALL, columns, offset, limit: Math.min(PAGE_ROWS, count - offset) };
-    const page = await queryTable(table, query, { signal });
-    for (const { cells } of page.rows) read.push(cells);
+  const isMatrix = spec.kind === "confusion_matrix";
+  const most = isMatrix ? PAIRS_MAX : isSmall ? ROWS_SMALL_MAX : ROWS_MAX;
+  const ask = async (query: Partial<TableQuery>, count: number) => {
+    const rows: (readonly Cell[])[] = [];
+    let matching = count;
+    for (let offset = 0; offset < Math.min(count, matching); offset += PAGE_ROWS) {
+      const limit = Math.min(PAGE_ROWS, count - offset);
+      const page = await queryTable(table, { ...ALL, ...query, columns, offset, limit }, { signal });
+      for (const { cells } of page.rows) rows.push(cells);
+      matching = page.matching;
+    }
+    return { rows, isComplete: rows.length >= matching };
+  };
+  let rows: readonly (readonly Cell[])[] | null = null;
+  let part: Part = facts.rows > most ? "first" : "all";
+  if (part === "first" && isMatrix) {
+    const named = [roles.indexOf("actual"), roles.indexOf("predicted")];
+    const filter = classesFilter((await ask({}, PAGE_ROWS)).rows, named, columns);
+    const found = filter && (await ask({ filter }, most));
+    if (found?.isComplete) [rows, part] = [found.rows, "classes"];
   }
+  const read = rows ?? (await ask({}, Math.min(most, facts.rows))).rows;
   const found: Partial<Record<Role, ChartColumn>> = {};
   roles.forEach((role, at) => {
     const { name, type } = facts.columns[columns[at]!]!;
     found[role] = { name: name || `column ${columns[at]! + 1}`, type, cells: read.map((cells) => cells[at] ?? null) };
   });
-  return { columns: found, read: read.length, total: facts.rows };
+  return { columns: found, read: read.length, total: facts.rows, part };
+}
+
+/** The condition for rows of the classes that a matrix draws; null if a class is neither a short text nor a number. */
+function classesFilter(
+  rows: readonly (readonly Cell[])[],
+  named: readonly number[],
+  columns: readonly number[],
+): Condition[] | null {
+  const classes = new Set<Cell>();
+  for (const cells of rows) {
+    for (const at of named) if (classes.size < CLASSES_MAX) classes.add(cells[at] ?? null);
+  }
+  const values = [...classes].filter((each) => typeof each === "string" || (typeof each === "number" && Number.isFinite(each)));
+  if (values.length < classes.size) return null;
+  return named.map((at) => ({ column: columns[at]!, op: "in", values: values as (string | number)[] }));
 }

@@ -1,6 +1,9 @@
 /** Which chart a script made of its table: the kind, and the columns that it uses. Pure. */
 import { isValueMap, type ValueMap } from "../../api/values.js";
 
+/** Most classes that a confusion matrix draws. */
+export const CLASSES_MAX = 200;
+
 export type ChartKind = "line" | "curve" | "scatter" | "bar" | "histogram" | "confusion_matrix";
 export type Role = "x" | "y" | "series" | "label" | "value" | "actual" | "predicted" | "count";
 

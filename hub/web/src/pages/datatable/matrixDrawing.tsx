@@ -16,7 +16,7 @@ interface MatrixOptions extends Size {
 
 export function matrixDrawing({ classes, counts }: Matrix, options: MatrixOptions): Drawing {
   const side = classes.length;
-  const most = Math.max(0, ...counts);
+  const most = counts.reduce<number>((largest, each) => Math.max(largest, each ?? 0), 0);
   const colors = shades(options.card, options.ramp);
   const longest = Math.max(1, formatNumber(most).length);
   const frame = matrixFrame(classes, longest, options);
@@ -40,10 +40,10 @@ export function matrixDrawing({ classes, counts }: Matrix, options: MatrixOption
         if (mark >= counts.length) return { x: 0, y: 0, words: [] };
         const [from, to] = [Math.floor(mark / side), mark % side];
         const row = counts.slice(from * side, (from + 1) * side);
-        const sum = row.reduce((total, each) => total + each, 0);
-        const count = counts[mark] ?? 0;
-        const share = sum > 0 ? `, ${formatNumber(Math.round((count / sum) * 1000) / 10)} % of actual ${classes[from]}` : "";
-        const words = [`Actual ${classes[from]}`, `Predicted ${classes[to]}`, `${formatNumber(count)}${share}`];
+        const sum = row.includes(null) ? 0 : row.reduce<number>((total, each) => total + each!, 0);
+        const count = counts[mark] ?? null;
+        const share = sum > 0 ? `, ${formatNumber(Math.round((count! / sum) * 1000) / 10)} % of actual ${classes[from]}` : "";
+        const words = [`Actual ${classes[from]}`, `Predicted ${classes[to]}`, count === null ? "not read" : `${formatNumber(count)}${share}`];
         return { x: left + (to + 0.5) * cellWidth, y: top + (from + 0.5) * cellHeight, words };
       },
       move(mark, key) {
@@ -79,19 +79,25 @@ export function matrixDrawing({ classes, counts }: Matrix, options: MatrixOption
         {counts.map((count, mark) => {
           if (count === 0 && !hasNumbers) return null;
           const [x, y] = [left + (mark % side) * cellWidth, top + Math.floor(mark / side) * cellHeight];
-          const color = colorOf(count);
+          const color = count === null ? "" : colorOf(count);
           return (
             <g key={mark} class="cell">
-              <rect x={x} y={y} width={cellWidth - gap} height={cellHeight - gap} fill={color} />
+              <rect
+                x={x}
+                y={y}
+                width={cellWidth - gap}
+                height={cellHeight - gap}
+                {...(count === null ? { class: "unread" } : { fill: color })}
+              />
               {hasNumbers && (
                 <text
                   x={x + (cellWidth - gap) / 2}
                   y={y + (cellHeight - gap) / 2}
                   dy="0.35em"
                   text-anchor="middle"
-                  {...(count === 0 ? { class: "none" } : { style: { fill: inkOn(color) } })}
+                  {...(count === 0 || count === null ? { class: "none" } : { style: { fill: inkOn(color) } })}
                 >
-                  {formatNumber(count)}
+                  {count === null ? "?" : formatNumber(count)}
                 </text>
               )}
             </g>
