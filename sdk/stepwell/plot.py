@@ -16,7 +16,7 @@ from stepwell._terminal import OF_ALL
 if TYPE_CHECKING:
     from stepwell._staging import Stage
 
-_CURVE_POINTS_MAX: Final = 10_000
+_CURVE_POINTS_MAX: Final = 1000
 
 __all__ = [
     "CustomChart",
@@ -193,6 +193,8 @@ def roc_curve(
         y_probas: a row for each sample, with a score for each class in sorted order.
         labels: names of the classes, if they are integers.
         classes_to_plot: only these.
+
+    A curve has at most 1,000 points: of more thresholds, evenly spread ones, and both ends.
     """
     from stepwell._curves import roc_rows
 

@@ -114,9 +114,9 @@ def test_each_kind_of_chart_is_drawn_with_its_values(
 
     bins = drawing(page, "bins")
     expect(bins.locator("rect.bin")).to_have_count(7)
-    expect(panel(page, "bins")).to_contain_text("First 10,000 of 12,000 rows")
+    expect(panel(page, "bins")).to_contain_text("10,000 of 12,000 rows, evenly spread")
     bins.locator("rect.bin").nth(0).hover()
-    expect(tip(bins).locator("p")).to_have_text(["score 0 to 1", "1,429 rows"])
+    expect(tip(bins).locator("p")).to_have_text(["score 0 to 1", "1,439 rows"])
 
     matrix = drawing(page, "matrix")
     expect(matrix.locator(".cell text")).to_have_text(["2", "1", "0", "0", "2", "0", "0", "0", "1"])
@@ -144,6 +144,8 @@ def test_each_kind_of_chart_is_drawn_with_its_values(
     page.goto(f"{site.url}{site.run_path('drawn')}/media")
     cell = page.get_by_role("group", name="lines of drawn")
     expect(cell.locator("path.line")).to_have_count(2)
+    wall_bins = page.get_by_role("group", name="bins of drawn")
+    expect(wall_bins).to_contain_text("4,000 of 12,000 rows")
     assert findings(page) == []
     cell.get_by_role("button", name="Open chart lines: Loss").click()
     expect(page.get_by_role("dialog", name="lines").locator("path.line")).to_have_count(2)

@@ -112,6 +112,25 @@ def test_sorting_and_pages(hub: Hub, tmp_path: Path) -> None:
     assert ask(hub, url, offset=70_000)["rows"] == []
 
 
+@pytest.mark.parametrize("kept", [1, 2, 3, 500, 1999, 2000, 2001, 5000])
+def test_thinned_rows_are_spread_over_the_whole_table(hub: Hub, tmp_path: Path, kept: int) -> None:
+    count = 2000
+    url = put(hub, tmp_path, ["turn"], [[number % 4] for number in range(count)])
+    page = ask(hub, url, thin=kept, limit=10_000)
+    places = [row["row"] for row in page["rows"]]
+    assert len(places) == page["matching"] == min(kept, count)
+    assert [place * kept // count for place in places] == list(range(kept)) or kept >= count
+    assert places[0] == 0
+    assert places[-1] == (count - 1 if kept > 1 else 0)
+    if kept == 500:  # A quarter of the rows, but not those of one class.
+        turns = [row["cells"][0] for row in page["rows"]]
+        assert all(turns.count(each) > 80 for each in range(4))
+        parts = [ask(hub, url, thin=kept, offset=offset, limit=100) for offset in (0, 400)]
+        assert [row["row"] for part in parts for row in part["rows"]] == places[:100] + places[400:]
+        ones = ask(hub, url, thin=kept, filter=[{"column": 0, "op": "eq", "value": 1}])
+        assert ones["matching"] == turns.count(1)
+
+
 def test_rows_without_a_value_come_last_in_both_directions(hub: Hub, tmp_path: Path) -> None:
     url = put(hub, tmp_path)
     for descending, expected in ((False, [0, 1, 3, 2]), (True, [3, 1, 0, 2])):

@@ -71,6 +71,7 @@ class TableForm(Form):
 
     Columns are numbered from 0. ``columns``: the columns to show; null: the first 200. ``search``:
     a text that at least one text column must contain. Texts are cut after ``characters``.
+    ``thin``: consider only so many rows of the table, evenly spread over it.
     """
 
     filter: Annotated[tuple[TableCondition, ...], Meta(max_length=_CONDITIONS_MAX)] = ()
@@ -80,6 +81,7 @@ class TableForm(Form):
     offset: Annotated[int, Meta(ge=0, le=2**53)] = 0
     limit: Annotated[int, Meta(ge=0, le=10_000)] = 100
     characters: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
+    thin: Annotated[int, Meta(ge=1, le=100_000)] | None = None
 
 
 class StatisticsForm(Form):
@@ -171,6 +173,8 @@ async def query_table(call: Call) -> Any:
         raise ApiError(400, "page_too_large", message, field="limit")
     conditions = [Condition(each.column, each.op, each.value, each.values) for each in form.filter]
     where = table.sql.where(conditions, form.search)
+    if form.thin is not None:
+        where = table.sql.thinned(where, table.facts.rows, form.thin)
     order = [Order(each.column, each.descending) for each in form.sort]
     page = table.sql.page(
         where,

@@ -96,6 +96,22 @@ class TableSql:
             parts.append(self._search(search))
         return " AND ".join(f"({part})" for part in parts) or "1"
 
+    def thinned(self, where: str, rows: int, kept: int) -> str:
+        """Return ``where`` for only ``kept`` of the table's ``rows`` rows, evenly spread.
+
+        The table is divided into as many ranges. Of the first range the first row is kept, of the
+        last one the last, and of each other one a row that its hash selects: each nth row would
+        always be of the same class in a table where the classes take turns.
+        """
+        if kept >= rows:
+            return where
+        part = f"intDiv({ROW} * {kept}, {rows})"
+        first = f"intDiv({part} * {rows} + {kept - 1}, {kept})"
+        size = f"intDiv(({part} + 1) * {rows} + {kept - 1}, {kept}) - {first}"
+        middle = f"{first} + intHash64({part}) % ({size})"
+        end = f"if({part} = {kept - 1}, {rows - 1}, {middle})"
+        return f"{where} AND {ROW} = if({part} = 0, 0, {end})"
+
     def count(self, where: str) -> str:
         return f"SELECT count() FROM {self._source} WHERE {where}"
 

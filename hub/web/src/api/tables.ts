@@ -69,6 +69,8 @@ export interface TableQuery {
   readonly columns?: readonly number[];
   readonly offset: number;
   readonly limit: number;
+  /** Only so many rows of the table, evenly spread over it. */
+  readonly thin?: number;
 }
 
 export interface TablePage {

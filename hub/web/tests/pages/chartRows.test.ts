@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 
 import type { Cell, TableQuery } from "../../src/api/tables.js";
-import { matrixOf } from "../../src/pages/datatable/chartData.js";
+import { binsOf, linesOf, matrixOf } from "../../src/pages/datatable/chartData.js";
 import { readChartRows, type ChartRows } from "../../src/pages/datatable/chartRows.js";
 import { CLASSES_MAX, type ChartKind, type ChartSpec, type Role } from "../../src/pages/datatable/chartSpec.js";
 
@@ -10,14 +10,16 @@ const TABLE = { project: "p", runId: "r", digest: "d" };
 
 afterEach(() => vi.unstubAllGlobals());
 
-/** A hub with one table, that pages and knows the conditions `in`. */
+/** A hub with one table, that pages, thins, and knows the conditions `in`. */
 function serve(rows: readonly (readonly Cell[])[], types: readonly string[]): void {
+  const part = (row: number, thin: number) => Math.floor((row * thin) / Math.max(thin, rows.length));
   vi.stubGlobal("fetch", async (_: string, { method, body }: RequestInit) => {
     const json = (value: unknown) => new Response(JSON.stringify(value), { headers: { "content-type": "application/json" } });
     if (method === "GET") return json({ columns: types.map((type, at) => ({ name: `c${at}`, type })), rows: rows.length });
     const query = JSON.parse(String(body)) as TableQuery;
     const fit = rows
       .map((cells, row) => ({ row, cells }))
+      .filter(({ row }) => query.thin === undefined || part(row, query.thin) !== part(row - 1, query.thin))
       .filter(({ cells }) => query.filter.every(({ column, values }) => (values as Cell[]).includes(cells[column]!)));
     const page = fit.slice(query.offset, query.offset + query.limit);
     const shown = page.map(({ row, cells }) => ({ row, cells: query.columns!.map((column) => cells[column]) }));
@@ -65,5 +67,26 @@ describe("a confusion matrix", () => {
     expect([rows.part, classes.length]).toEqual(["first", CLASSES_MAX]);
     expect(counts[classes.length * classes.length - 1]).toBeNull();
     expect(counts).toContain(3);
+  });
+});
+
+describe("a long table", () => {
+  const CURVES = Array.from({ length: 15_300 }, (_, at) => [`class ${Math.floor(at / 1530)}`, at % 1530, at]);
+  const TYPES = ["text", "integer", "integer"];
+
+  it.each([[false, 10_000], [true, 4000]])("has points of each line: small %s", async (isSmall, most) => {
+    serve(CURVES, TYPES);
+    const rows = await read("curve", { series: 0, x: 1, y: 2 }, isSmall);
+    const { series } = linesOf(rows);
+    expect([rows.part, rows.read, rows.total, series.length]).toEqual(["thinned", most, 15_300, 10]);
+    for (const { x } of series) expect(Math.abs(x.length - most / 10)).toBeLessThan(2);
+  });
+
+  it("has a histogram of the whole table, and the first bars", async () => {
+    serve(CURVES, TYPES);
+    const { bins } = binsOf(await read("histogram", { value: 2 }, true));
+    expect(bins[bins.length - 1]!.high).toBeGreaterThan(15_000);
+    const bars = await read("bar", { label: 0, value: 2 }, true);
+    expect([bars.part, bars.columns.value!.cells[3999]]).toEqual(["first", 3999]);
   });
 });

@@ -63,7 +63,7 @@ function Chart({ spec, rows, name, title, isSmall }: ChartProps) {
   );
   if (isEmpty && isSmall) return <p class="media-state">Nothing to draw</p>;
   const label = `${KIND_NAMES[spec.kind]} ${title || name}`;
-  const all = rows.part === "all" ? notes : [partNote(rows), ...notes];
+  const all = rows.part === "all" ? notes : [partNote(rows, isSmall), ...notes];
   return (
     <div class={`tablechart ${isSmall ? "small" : ""}`} data-kind={spec.kind}>
       {!isSmall && title !== "" && <h3>{title}</h3>}
@@ -82,7 +82,7 @@ function Chart({ spec, rows, name, title, isSmall }: ChartProps) {
           ))}
         </ul>
       )}
-      {!isSmall && all.length > 0 && <p class="fact">{all.join(" · ")}</p>}
+      {all.length > 0 && <p class="fact" title={isSmall ? all.join(" · ") : undefined}>{all.join(" · ")}</p>}
     </div>
   );
 }
@@ -151,8 +151,9 @@ function contentOf(spec: ChartSpec, rows: ChartRows, isSmall: boolean, colors: T
   }
 }
 
-function partNote({ part, read, total }: ChartRows): string {
+function partNote({ part, read, total }: ChartRows, isSmall: boolean): string {
   const counts = `${formatCount(read)} of ${formatAmount(total, "row")}`;
+  if (part === "thinned") return isSmall ? counts : `${counts}, evenly spread`;
   return part === "classes" ? `The first ${formatCount(CLASSES_MAX)} classes, ${counts}` : `First ${counts}`;
 }
 

@@ -26,8 +26,8 @@ export interface ChartRows {
   readonly part: Part;
 }
 
-/** `classes`: all rows of the classes that a matrix draws. */
-export type Part = "all" | "first" | "classes";
+/** `thinned`: evenly spread over the table. `classes`: all rows of the classes that a matrix draws. */
+export type Part = "all" | "first" | "thinned" | "classes";
 
 export async function readChartRows(
   table: TableAddress,
@@ -53,7 +53,10 @@ export async function readChartRows(
   };
   let rows: readonly (readonly Cell[])[] | null = null;
   let part: Part = facts.rows > most ? "first" : "all";
-  if (part === "first" && isMatrix) {
+  // Bars have the order of their rows; the first rows are the first bars.
+  if (part === "first" && !isMatrix && spec.kind !== "bar") {
+    [rows, part] = [(await ask({ thin: most }, most)).rows, "thinned"];
+  } else if (part === "first" && isMatrix) {
     const named = [roles.indexOf("actual"), roles.indexOf("predicted")];
     const filter = classesFilter((await ask({}, PAGE_ROWS)).rows, named, columns);
     const found = filter && (await ask({ filter }, most));
