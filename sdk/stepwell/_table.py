@@ -87,11 +87,11 @@ class Table(Media):
             )
         self.log_mode = log_mode
         given = data if data is not None else rows
-        if dataframe is None and _is_dataframe(given):
+        if dataframe is None and is_dataframe(given):
             dataframe = given
         self.data: list[list[Any]] = []
         if dataframe is not None:
-            if not _is_dataframe(dataframe):
+            if not is_dataframe(dataframe):
                 raise TypeError(
                     f"Table: expected a DataFrame as dataframe, not a {type(dataframe).__name__}"
                 )
@@ -285,7 +285,8 @@ class EvalTable(Table):
     """A table with the interface of `Table`."""
 
 
-def _is_dataframe(value: Any) -> bool:
+def is_dataframe(value: Any) -> bool:
+    """Whether `Table` reads it as a DataFrame of pandas."""
     return hasattr(value, "columns") and hasattr(value, "itertuples")
 
 

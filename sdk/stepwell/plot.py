@@ -10,13 +10,14 @@ from stepwell._chart_spec import chart_of, is_drawn
 from stepwell._later import warn_unavailable
 from stepwell._media import Media
 from stepwell._names import Warn, text_of
-from stepwell._table import Table
+from stepwell._table import Table, is_dataframe
 from stepwell._terminal import OF_ALL
 
 if TYPE_CHECKING:
     from stepwell._staging import Stage
 
 _CURVE_POINTS_MAX: Final = 1000
+_CURVE_NEEDS: Final = "needs numpy, y_true, y_probas and at least one class to draw"
 
 __all__ = [
     "CustomChart",
@@ -38,14 +39,16 @@ class CustomChart(Media):
 
     Args:
         id: the kind of chart, such as ``wandb/line/v0``.
-        data: the table.
+        data: the table, or a DataFrame of pandas.
         fields: the column of each field of the chart; default: columns with the fields' names.
         string_fields: ``title``, and ``x-axis-title`` and ``y-axis-title``.
         split_table: no effect.
     """
 
     type = "custom-chart"
-    is_kept = True  # `described` prints the line if the table is not kept.
+    is_kept = True  # A reason is printed if the table is not kept.
+    needs = ""
+    """What is missing if there is no table, "": the argument is not a table."""
     parameters = ("id", "data", "fields", "string_fields", "split_table")
     call = "CustomChart()"
 
@@ -54,6 +57,8 @@ class CustomChart(Media):
         texts = self.given.get("string_fields")
         title = texts.get("title") if isinstance(texts, Mapping) else None
         self.caption = None if title is None else text_of(title) or None
+        if is_dataframe(data := self.given.get("data")):
+            self.given["data"] = Table(dataframe=data)
 
     @property
     def table(self) -> Table | None:
@@ -64,8 +69,10 @@ class CustomChart(Media):
     def described(self, stage: "Stage | None", warn: Warn) -> dict[str, Any]:
         table = self.table
         if table is None:
-            warn_unavailable("media", self.call, warn)
-            return super().described(stage, warn)
+            given = type(self.given.get("data")).__name__
+            reason = self.needs or f"expected a Table, not a {given}: pass stepwell.Table(…)"
+            failed = {"blob": None, "failed": f"{self.call}: {reason}"}
+            return {"_type": self.type, **failed, **self.caption_field()}
         about = {**table.described(stage, warn), **self.caption_field()}
         chart_id, fields, texts = map(self.given.get, ("id", "fields", "string_fields"))
         if not is_drawn(chart_id):
@@ -202,7 +209,7 @@ def roc_curve(
     table = _table_of(["class", "fpr", "tpr"], rows)
     titles = {"x-axis-title": "False positive rate", "y-axis-title": "True positive rate"}
     fields = {"x": "fpr", "y": "tpr", "class": "class"}
-    return _chart("roc_curve", "area-under-curve", table, fields, title, **titles)
+    return _curves("roc_curve", table, fields, title, titles)
 
 
 def pr_curve(
@@ -225,7 +232,7 @@ def pr_curve(
     table = _table_of(["class", "precision", "recall"], rows)
     titles = {"x-axis-title": "Recall", "y-axis-title": "Precision"}
     fields = {"x": "recall", "y": "precision", "class": "class"}
-    return _chart("pr_curve", "area-under-curve", table, fields, title, **titles)
+    return _curves("pr_curve", table, fields, title, titles)
 
 
 def confusion_matrix(
@@ -289,6 +296,14 @@ def _chart(
     version = "v1" if kind == "confusion_matrix" else "v0"
     made = CustomChart(f"wandb/{kind}/{version}", table, fields, {"title": title, **texts})
     made.call = f"plot.{function}()"
+    return made
+
+
+def _curves(
+    function: str, table: Table | None, fields: dict[str, Any], title: str, titles: dict[str, str]
+) -> CustomChart:
+    made = _chart(function, "area-under-curve", table, fields, title, **titles)
+    made.needs = "" if table is not None else _CURVE_NEEDS
     return made
 
 

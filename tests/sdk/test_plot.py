@@ -145,7 +145,13 @@ def test_a_chart_that_cannot_be_drawn_keeps_its_table_and_says_why(
         assert values[name] == {**kept, "caption": title}
     assert "chart" not in values["odd"]
     assert values["number"]["chart"] == {"kind": "scatter", "x": 0, "y": 1}
-    assert values["none"] == {"_type": "custom-chart", "kept": False, "caption": "t"}
+    expected = "plot.line(): expected a Table, not a NoneType: pass stepwell.Table(…)"
+    assert values["none"] == {
+        "_type": "custom-chart",
+        "blob": None,
+        "failed": expected,
+        "caption": "t",
+    }
     said = [line.removeprefix("stepwell: ") for line in lines_of(capsys.readouterr().err)]
     table_is_kept = "no chart is drawn, the table is recorded"
     assert said.pop().startswith("plot_table(): the table has no column \"['a']\", only 'a', '7'")
@@ -154,7 +160,38 @@ def test_a_chart_that_cannot_be_drawn_keeps_its_table_and_says_why(
         f"plot.bar(): the table has no column 'b', only 'a', '7'; {table_is_kept}",
         f"plot_table(): the table has no column 'x', and no other one; {table_is_kept}",
     ]
-    assert [line.split()[0] for line in said[2:]] == ["plot_table()", "plot.line()"]
+    assert said[2].startswith("plot_table() is not available yet")
+    assert len(said) == 4
+    assert said[3].startswith("'none': the CustomChart was not stored")
+    assert said[3].endswith(f": {expected}")
+
+
+def test_a_dataframe_is_a_table_and_other_values_are_named(
+    start: Start, daemon: RecordingDaemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": [1, 2], "b": [3.0, 4.0]})
+    run = start()
+    run.log(
+        {
+            "line": plot.line(frame, "a", "b"),
+            "bars": plot.plot_table("wandb/bar/v0", frame, {"label": "a", "value": "b"}),
+            "seen": plot.visualize("wandb/histogram/v0", frame.rename(columns={"a": "value"})),
+            "list": plot.scatter([[1, 2]], "a", "b"),
+            "roc": plot.roc_curve([0, 1]),
+        }
+    )
+    run.finish()
+    values = logged(daemon)
+    charts = {name: values[name]["chart"]["kind"] for name in ("line", "bars", "seen")}
+    assert charts == {"line": "line", "bars": "bar", "seen": "histogram"}
+    assert all(values[name]["blob"] in daemon.blobs for name in charts)
+    why = "expected a Table, not a list: pass stepwell.Table(…)"
+    assert values["list"]["failed"] == f"plot.scatter(): {why}"
+    assert values["roc"]["failed"].startswith("plot.roc_curve(): needs numpy, y_true, y_probas")
+    said = lines_of(capsys.readouterr().err)
+    assert [line.split(": ")[1] for line in said] == ["'list'", "'roc'"]
+    assert said[0].endswith(f"plot.scatter(): {why}")
 
 
 def test_a_confusion_matrix_counts_every_pair() -> None:
