@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { Cell, ColumnType } from "../../src/api/tables.js";
 import { toPixel } from "../../src/engine/scales.js";
 import { formatTables, readTables, tableKey } from "../../src/pages/datatable/address.js";
+import { barDrawing } from "../../src/pages/datatable/barDrawing.js";
 import { BARS_MAX, barsOf, binsOf, linesOf, matrixOf, SERIES_MAX } from "../../src/pages/datatable/chartData.js";
 import {
   barsFrame, binRects, dotsPath, frameOf, linePath, matrixFrame, nearestPoint, NUMBERS_MAX, rangesOf, shortened,
@@ -126,6 +127,14 @@ describe("matrixDrawing", () => {
     expect(marks.at(2).words).toEqual(["Actual b", "Predicted a", "2"]);
     expect(marks.at(3).words).toEqual(["Actual b", "Predicted b", "not read"]);
   });
+  it.each([["End", 3], ["Home", 0], ["ArrowRight", 0], ["ArrowDown", 0], ["ArrowLeft", 3], ["ArrowUp", 3]])(
+    "goes at the first press of %s to cell %i, as bars do",
+    (key, cell) => {
+      const { marks } = matrixDrawing({ classes: ["a", "b"], counts: [3, 1, 2, 4], more: 0, left: 0 }, size);
+      const bars = barDrawing(Array(4).fill({ label: "a", value: 1 }), { ...size, xTitle: "", yTitle: "", unit: "number" });
+      expect([marks.move(null, key), bars.marks.move(null, key)]).toEqual([cell, cell]);
+    },
+  );
 });
 
 describe("the geometry", () => {

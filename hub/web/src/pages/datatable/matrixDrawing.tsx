@@ -48,8 +48,9 @@ export function matrixDrawing({ classes, counts }: Matrix, options: MatrixOption
       },
       move(mark, key) {
         if (side === 0) return null;
+        const isBack = key === "ArrowLeft" || key === "ArrowUp";
+        if (key === "End" || (mark === null && isBack)) return side * side - 1;
         if (mark === null || key === "Home") return 0;
-        if (key === "End") return side * side - 1;
         const [from, to] = [Math.floor(mark / side), mark % side];
         const within = (place: number) => Math.min(side - 1, Math.max(0, place));
         if (key === "ArrowLeft" || key === "ArrowRight") return from * side + within(to + (key === "ArrowLeft" ? -1 : 1));
