@@ -7,7 +7,7 @@ same name twice.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -81,6 +81,24 @@ def chart_of(
         if any(name in _FALSE_POSITIVES for name in x_names):
             chart["diagonal"] = True
     return chart, ""
+
+
+def distinct_names(names: Iterable[Any]) -> list[Any]:
+    """Return ``names``, where each repetition ends in `` (2)`` or a higher number.
+
+    The page tells classes and lines apart by the text of their names.
+    """
+    given = list(names)
+    taken, seen = {text_of(name) for name in given}, set[str]()
+    for place, name in enumerate(given):
+        text, number = text_of(name), 2
+        if text in seen:
+            while f"{text} ({number})" in taken:
+                number += 1
+            given[place] = text = f"{text} ({number})"
+            taken.add(text)
+        seen.add(text)
+    return given
 
 
 def _preset(chart_id: Any) -> _Preset | None:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from stepwell._chart_spec import distinct_names
+
 _DIGITS = 3
 
 Rows = list[list[Any]]
@@ -79,17 +81,24 @@ def _counts(
             f"y_probas has the shape {scores.shape}; expected a row for each of {len(truths)} "
             f"samples and a column for each of {len(classes)} classes"
         )
-    for place, each in enumerate(classes.tolist()):
-        if classes_to_plot is not None and each not in classes_to_plot:
-            continue
+    drawn = {
+        place: each
+        for place, each in enumerate(classes.tolist())
+        if classes_to_plot is None or each in classes_to_plot
+    }
+    names = distinct_names(_name_of(each, labels) for each in drawn.values())
+    for place, name in zip(drawn, names, strict=True):
         order = numpy.argsort(scores[:, place], kind="stable")[::-1]
         hits, sorted_scores = (truths == classes[place])[order], scores[order, place]
         last = numpy.append(numpy.flatnonzero(numpy.diff(sorted_scores)), len(hits) - 1)
         trues = numpy.cumsum(hits)[last]
         falses = last + 1 - trues
-        is_named = labels is not None and isinstance(each, int) and not isinstance(each, bool)
-        name = labels[each] if labels is not None and is_named else each
         yield name, numpy.append(0, falses), numpy.append(0, trues), numpy
+
+
+def _name_of(value: Any, labels: Sequence[str] | None) -> Any:
+    is_named = labels is not None and isinstance(value, int) and not isinstance(value, bool)
+    return labels[value] if labels is not None and is_named else value
 
 
 def _share(part: Any, whole: Any, numpy: Any) -> Any:

@@ -6,7 +6,7 @@ Each returns a value for `log`, which keeps the table, and which chart the page 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwell._chart_spec import chart_of, is_drawn
+from stepwell._chart_spec import chart_of, distinct_names, is_drawn
 from stepwell._later import warn_unavailable
 from stepwell._media import Media
 from stepwell._names import Warn, text_of
@@ -177,7 +177,7 @@ def line_series(
             raise ValueError(f"line_series(): {len(found)} {what} for {len(lines)} ys")
     rows = [
         [x, name, y]
-        for name, row_of_x, row_of_y in zip(names, all_places, lines, strict=True)
+        for name, row_of_x, row_of_y in zip(distinct_names(names), all_places, lines, strict=True)
         for x, y in zip(row_of_x, row_of_y, strict=False)
     ]
     table = Table(columns=["step", "lineKey", "lineVal"], data=rows)
@@ -284,7 +284,7 @@ def confusion_matrix(
     counts = dict.fromkeys(((one, other) for one in classes for other in classes), 0)
     for pair in zip(truths, guesses, strict=True):
         counts[pair] += 1
-    name_of = dict(zip(classes, names, strict=True))
+    name_of = dict(zip(classes, distinct_names(names), strict=True))
     rows = [[name_of[one], name_of[other], count] for (one, other), count in counts.items()]
     table = Table(columns=["Actual", "Predicted", "nPredictions"], data=rows)
     return _chart("confusion_matrix", "confusion_matrix", table, {}, title)

@@ -216,6 +216,26 @@ def test_a_confusion_matrix_counts_every_pair() -> None:
     ]
 
 
+def test_classes_and_lines_of_equal_names_stay_apart() -> None:
+    same = plot.confusion_matrix(y_true=[0, 1], preds=[0, 0], class_names=["same", "same"])
+    assert rows(same) == [
+        ["same", "same", 1],
+        ["same", "same (2)", 0],
+        ["same (2)", "same", 1],
+        ["same (2)", "same (2)", 0],
+    ]
+    names: list[Any] = ["a", "a (2)", "a", 1, "1", "a"]
+    lines = plot.line_series([0], [[each] for each in range(6)], keys=names)
+    assert [row[1] for row in rows(lines)] == ["a", "a (2)", "a (3)", 1, "1 (2)", "a (4)"]
+    one = plot.roc_curve(TRUTHS, SCORES, labels=["x"], classes_to_plot=[0])  # Not a label for each.
+    assert {row[0] for row in rows(one)} == {"x"}
+    objects = plot.roc_curve(np.array(["a", "b"], dtype=object), [[0.9, 0.1], [0.2, 0.8]])
+    assert {row[0] for row in rows(objects)} == {"a", "b"}
+    for curve in (plot.roc_curve, plot.pr_curve):
+        found = rows(curve(TRUTHS, SCORES, labels=["x", "y", "x"]))
+        assert list(dict.fromkeys(row[0] for row in found)) == ["x", "y", "x (2)"]
+
+
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
