@@ -27,12 +27,18 @@ classes = Table(columns=["class", "accuracy"], data=[["cat", 0.75], ["dog", -0.5
 rows = Table(columns=["score"], data=[[each % 7] for each in range(12_000)])
 truths = [0, 0, 0, 1, 1, 2]
 scores = [[8, 1, 1], [7, 2, 1], [1, 8, 1], [1, 7, 2], [1, 8, 1], [1, 1, 8]]
+many = list(range(150))
+many_names = [f"class {each}" for each in many]
+many_rows = [[f"line {each // 1531}", each % 1531, each] for each in range(15_310)]
+many_lines = Table(columns=["name", "x", "y"], data=many_rows)
 with stepwell.init(project="drawn", id="drawn-1", name="drawn") as run:
     run.log({
         "bars": plot.bar(classes, "class", "accuracy", title="Accuracy"),
         "bins": plot.histogram(rows, "score", title="Scores"),
         "dots": plot.scatter(points, "epoch", "loss", title="Dots"),
         "lines": plot.line(points, "epoch", "loss", stroke="split", title="Loss"),
+        "many": plot.confusion_matrix(y_true=many, preds=many, class_names=many_names),
+        "thin": plot.line(many_lines, "x", "y", stroke="name"),
         "matrix": plot.confusion_matrix(probs=scores, y_true=truths, class_names=["a", "b", HTML]),
         "one": plot.line(Table(columns=["x", "y"], data=[[3, 4]]), "x", "y"),
         "other": plot.plot_table("me/own", classes, {"x": "class"}),
@@ -124,6 +130,12 @@ def test_each_kind_of_chart_is_drawn_with_its_values(
     expect(tip(matrix).locator("p")).to_have_text(
         ["Actual a", "Predicted b", "1, 33.3 % of actual a"]
     )
+    many = drawing(page, "many")
+    expect(many.locator(".cell")).to_have_count(150)
+    many.focus()
+    page.keyboard.press("End")
+    expect(tip(many).locator("p").last).to_have_text("1, 100 % of actual class 149")
+    expect(drawing(page, "thin").locator("path.line")).to_have_count(10)
     expect(panel(page, "other").get_by_role("status")).to_have_text("3 rows")
     assert findings(page) == []
 
@@ -144,6 +156,8 @@ def test_each_kind_of_chart_is_drawn_with_its_values(
     page.goto(f"{site.url}{site.run_path('drawn')}/media")
     cell = page.get_by_role("group", name="lines of drawn")
     expect(cell.locator("path.line")).to_have_count(2)
+    wall_lines = page.get_by_role("group", name="thin of drawn")
+    expect(wall_lines.locator("path.line")).to_have_count(10)
     wall_bins = page.get_by_role("group", name="bins of drawn")
     expect(wall_bins).to_contain_text("4,000 of 12,000 rows")
     assert findings(page) == []
