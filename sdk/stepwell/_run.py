@@ -25,6 +25,7 @@ from stepwell._settings import Settings, as_dict, read_settings
 from stepwell._summary import Summary
 from stepwell._terminal import OF_ALL, Voice
 from stepwell._user_folder import FOLDER, UserFolder, absolute, folder_name, last_folder_name
+from stepwell._whole_numbers import whole_operations
 from stepwell.errors import RunFinishedError, SettingsError
 from stepwell_wire.exit_note import Ending
 from stepwell_wire.records import CONFIG, DEFINE_METRIC, RUN, SUMMARY
@@ -94,7 +95,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
             self._memory,
             run_id,
             lock=lambda: self._writer.lock,
-            remembered=lambda: self._remembered(self.summary.as_dict(), self._runtime_seconds()),
+            remembered=lambda: self._remembered(self.summary._as_stored(), self._runtime_seconds()),
             is_primary=primary,
         )
         start: dict[str, Any] = {
@@ -373,12 +374,17 @@ class Run(UsingCalls, LaterCalls, OtherNames):
     def _go_on_from(self, remembered: Remembered) -> None:
         """Restore config, summary and the definitions of metrics."""
         self._config._recall(remembered.config, remembered.config_given)
+        definitions = self._writer.definitions
+        definitions.resume(remembered.trackers, remembered.definitions)
         summary = {k: v for k, v in remembered.summary.items() if not k.startswith("_")}
+        for name, value in summary.items():
+            # Until its next log, the metric has no tracker that knows these as operations.
+            if isinstance(value, dict) and (found := definitions.of(name)) and found.summary:
+                summary[name] = whole_operations(value)
         if summary:
             self._writer.set_latest(summary, are_logged=True)
         if time_us := last_row_us(remembered):
             self._writer.resume_after(time_us)
-        self._writer.definitions.resume(remembered.trackers, remembered.definitions)
 
     def _start(self, config: Mapping[str, Any], *, allow_val_change: bool = False) -> None:
         """Write the first facts of the run, and start sending."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from stepwell._definitions import SUMMARY_OPERATIONS
 from stepwell._fields import fields_of
 from stepwell._json_values import conversion_of
 from stepwell._names import metric_name, silent, warn_finished
@@ -22,9 +23,11 @@ from stepwell._stored_forms import (
 )
 from stepwell._summary_below import below
 from stepwell._summary_media import media_by_path, put_back
+from stepwell._whole_numbers import SECONDS, whole, whole_operations
 from stepwell._writer import Writer
 
 _MISSING = object()
+_OPERATIONS = set(SUMMARY_OPERATIONS)
 
 
 class MissingSummaryError(KeyError, AttributeError):
@@ -61,6 +64,10 @@ class Summary:
 
     def as_dict(self) -> dict[str, Any]:
         """Return all values; defined metrics have their defined form."""
+        return {name: self._shown(name, value) for name, value in self._as_stored().items()}
+
+    def _as_stored(self) -> dict[str, Any]:
+        """Return all values, with numbers as the store has them."""
         writer = self._writer
         with writer.lock:  # For a short time: `log` waits for it.
             held = writer.copy_latest()
@@ -199,14 +206,14 @@ class Summary:
             names = writer.names_below(name) if value is _MISSING else []
             values = {each: self._value_of(each) for each in names}
             values = {each: held for each, held in values.items() if held is not _MISSING}
-            return below(self, name, values) if values else value
+            return below(self, name, values) if values else self._shown(name, value)
         if isinstance(value, dict | list):
             if self._is_finished():
                 return copy_of(value)  # A change of it would not be stored.
             held, _ = self._handed_out.get(name, (None, None))
             if held is not value:  # Else it may have changed since it was first returned.
                 self._handed_out[name] = (value, copy_of(value))
-        return value
+        return self._shown(name, value)
 
     def _defined(self, name: str, last: Any) -> Any:
         """Return the value by the definition of the metric, ``_MISSING`` for none."""
@@ -217,6 +224,14 @@ class Summary:
             return self._writer.by_hand(name, _MISSING)
         defined = tracker.summary()
         return last if defined is None else defined
+
+    def _shown(self, name: str, value: Any) -> Any:
+        """Return a value as scripts get it: whole numbers are ints, also those of operations."""
+        if isinstance(value, dict):
+            tracker = self._writer.definitions.trackers.get(name)
+            is_defined = tracker is not None and not tracker.overridden
+            return whole_operations(value) if is_defined and value.keys() <= _OPERATIONS else value
+        return value if name in SECONDS else whole(value)
 
     def _stored(self, names: Iterable[str]) -> dict[str, Any]:
         """Return the values as they were published, without later changes inside nested ones."""

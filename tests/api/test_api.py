@@ -211,6 +211,57 @@ def test_a_history_is_a_sample_with_both_ends(world: World, project: str) -> Non
         run.history(stream="else")
 
 
+def test_whole_numbers_are_ints(world: World) -> None:
+    name = fresh_project()
+    make_run(world.store, name, "a", steps=4, metrics=("loss",))
+    who = writer(name, "a")
+    log(world.store, who, range(4), epoch=[0.0, 1.0, 2.0, 3.0], x=[1.0, 2.0, 0.5, 4.0])
+    log(world.store, who, [1, 2], some=[7.0, 8.0], odd=[-0.0, 1.0], large=[2.0**53, 1.0])
+    defined = {"name": "epoch", "summary": ["max", "mean"]}
+    tell(world.store, who, event("define_metric", defined))
+    tell(world.store, who, event("summary", {"set": {"best": {"n": 3.0, "list": [1.0]}}}))
+    run = world.api.run(f"{name}/a")
+    assert repr(run.summary["epoch"]) == "{'max': 3, 'mean': 1.5}"
+    assert repr((run.summary["some"], run.summary["x"], run.summary["odd"])) == "(8, 4, 1)"
+    assert repr(run.summary["best"]) == "{'list': [1.0], 'n': 3}"
+    assert repr(run.summary_metrics["some"]) == "8"
+    assert isinstance(run.summary["_timestamp"], float)
+
+    frame = run.history()
+    types = {"_step": "int64", "epoch": "int64", "_runtime": "float64", "_timestamp": "float64"}
+    floats = ("x", "some", "odd", "large", "loss")
+    assert {each: str(frame[each].dtype) for each in (*types, *floats)} == types | dict.fromkeys(
+        floats, "float64"
+    )
+    for rows_read in (run.history(pandas=False), list(run.scan_history())):
+        kinds = [
+            [type(row[each]) for row in rows_read if each in row]
+            for each in ("epoch", "x", "some", "odd", "large")
+        ]
+        assert kinds == [[int] * 4, [float] * 4, [int] * 2, [float] * 2, [float] * 2]
+    pages = list(run.scan_history(["x"], page_size=2))
+    assert repr(pages) == "[{'x': 1}, {'x': 2}, {'x': 0.5}, {'x': 4.0}]"
+
+    make_run(world.store, name, "b", steps=0)
+    log(world.store, writer(name, "b"), [0, 1], epoch=[5.0, 6.0], x=[1.0, 2.0])
+    runs = world.api.runs(name)
+    listed = runs.histories(keys=["epoch", "x"])
+    assert {type(row["epoch"]) for row in listed} == {int}
+    assert {type(row["x"]) for row in listed} == {float}
+    for frame in (
+        runs.histories(keys=["epoch", "x"], format="pandas"),
+        runs.history(["epoch", "x"]),
+    ):
+        assert [str(frame[each].dtype) for each in ("epoch", "x")] == ["int64", "float64"]
+    frame = runs.history(["epoch", "odd", "some"])
+    assert [str(frame[each].dtype) for each in ("epoch", "odd", "some")] == [
+        "int64",
+        "float64",
+        "float64",
+    ]
+    assert str(runs.history(["epoch"], format="arrow").schema.field("epoch").type) == "double"
+
+
 def test_a_large_sample_is_chosen_as_the_hub_chooses(
     world: World, project: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

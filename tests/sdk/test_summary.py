@@ -454,3 +454,41 @@ def test_media_of_a_run_that_has_ended_are_not_staged(
     run.summary["picture"] = Image([[0, 255]])
     assert not list(Path(folder).glob("blob-*"))
     assert "summary" in capfd.readouterr().err
+
+
+def test_whole_numbers_are_ints_and_stored_as_they_were(offline: Start) -> None:
+    run = offline()
+    for name in ("low", "mean", "first", "last"):
+        run.define_metric(name, summary="min,last" if name == "low" else name)
+    run.define_metric("best", summary="best", goal="maximize")
+    names = ("epoch", "low", "high", "mean", "first", "last", "best")
+    for value in (4.0, 2.0):
+        run.log(dict.fromkeys(names, value) | {"nested": {"n": value}})
+    run.log({"zero": -0.0, "large": 2.0**53, "odd": math.inf, "none": math.nan, "part": 0.5})
+    run.summary["mine"] = 3.0
+    shown = run.summary.as_dict()
+    found = {name: shown[name] for name in (*names, "nested.n", "mine")}
+    assert repr(found) == repr(
+        {
+            "epoch": 2,
+            "low": {"min": 2, "last": 2},
+            "high": 2,
+            "mean": {"mean": 3.0},
+            "first": {"first": 4},
+            "last": 2,
+            "best": {"best": 4},
+            "nested.n": 2,
+            "mine": 3,
+        }
+    )
+    for name, value in found.items():
+        assert repr(run.summary[name]) == repr(run.summary.get(name)) == repr(value)
+    assert repr(run.summary["nested"]) == "{'n': 2}"
+    odd = [shown[name] for name in ("zero", "large", "odd", "none", "part")]
+    assert repr(odd) == "[-0.0, 9007199254740992.0, inf, nan, 0.5]"
+    assert isinstance(shown["_timestamp"], float)
+    run.finish()
+    held = read_journal(run._journal_dir)
+    assert repr(held.bodies("summary")) == "[{'set': {'mine': 3.0}}]"
+    notes = Path(run._journal_dir).parent / ".runs" / run.project / f"{run.id}.json"
+    assert repr(json.loads(notes.read_text())["summary"]["epoch"]) == "2.0"

@@ -1,5 +1,7 @@
 """The module `wandb` before, during and after a run: what scripts rely on, by name."""
 
+import json
+
 import pytest
 
 from tests.wandb_compat.conftest import Desk
@@ -214,3 +216,24 @@ for _ in range(2):
     assert done.stderr.count("TensorBoard's files are not read") == 1
     assert "gym" not in done.stderr
     assert "anonymous" not in done.stderr
+
+
+def test_a_logged_epoch_is_an_int_in_the_process_that_goes_on(desk: Desk) -> None:
+    script = """
+import json, wandb
+run = wandb.init(project="p", id="a", resume="allow", mode="offline")
+run.define_metric("lowest", summary="min,mean")
+start = wandb.run.summary.get("epoch", -1) + 1
+before = dict(run.summary)
+for epoch in range(start, start + 3):
+    wandb.log({"epoch": epoch, "lowest": epoch + 2, "loss": epoch / 4})
+print(json.dumps([start, before, dict(run.summary), run.summary["lowest"]]))
+run.finish()
+"""
+    first, second = desk.answer(script), desk.answer(script)
+    assert (first[0], second[0]) == (0, 3)
+    for found in (first[2], second[1]):
+        assert (found["epoch"], found["_step"], found["loss"]) == (2, 2, 0.5)
+        assert str(found["epoch"]) == "2"
+        assert json.dumps(found["lowest"]) == '{"min": 2, "mean": 3.0}'
+    assert json.dumps(second[3]) == '{"min": 2, "mean": 4.5}'

@@ -6,8 +6,10 @@ from contextlib import closing
 from typing import Any, Final
 
 from stepwell._hub_client import Hub
+from stepwell._whole_numbers import EXACT_BELOW, is_whole
 from stepwell.errors import MissingPackageError
 
+_FIRST: Final = 1000
 _END: Final = b"\xff\xff\xff\xff\0\0\0\0"
 """The end of an Arrow stream. A reader treats a stream that was cut before it as complete."""
 
@@ -85,10 +87,29 @@ def empty_columns(table: Any, names: Sequence[str]) -> list[str]:
     ]
 
 
-def to_pandas(table: Any) -> Any:
-    """Return the table as a DataFrame; this moves its memory, so do not use the table after it."""
+def to_pandas(table: Any, names: Sequence[str]) -> Any:
+    """Return the table as a DataFrame; this moves its memory, so do not use the table after it.
+
+    Those of the columns ``names`` that have only whole numbers become ints.
+    """
     _pandas()
-    return table.to_pandas(split_blocks=True, self_destruct=True)
+    frame = table.to_pandas(split_blocks=True, self_destruct=True)
+    for name in names:
+        values = frame[name].to_numpy()
+        if values.dtype == "float64" and _are_whole(values):
+            frame[name] = values.astype("int64")
+    return frame
+
+
+def _are_whole(values: Any) -> bool:
+    """Return whether `is_whole` holds for all values of a numpy array."""
+    import numpy as np
+
+    if not all(map(is_whole, values[:_FIRST].tolist())):  # Mostly: without a copy of them all.
+        return False
+    with np.errstate(invalid="ignore"):
+        is_good = (np.trunc(values) == values) & (np.abs(values) < EXACT_BELOW)
+    return bool(is_good.all()) and not np.signbit(values[values == 0]).any()
 
 
 def frame_of(rows: Sequence[dict[str, Any]]) -> Any:

@@ -10,6 +10,7 @@ from stepwell._argument_names import checks_names_of_calls
 from stepwell._hub_client import path_of
 from stepwell._later_names import LaterNames, in_browser
 from stepwell._summary_below import below
+from stepwell._whole_numbers import whole_columns, whole_pages, whole_summary
 from stepwell.api._arrow import frame_of
 from stepwell.api._awaiting import await_rows
 from stepwell.api._console import ConsoleLine, console_lines
@@ -206,11 +207,11 @@ class Run(LaterNames):
 
     @property
     def summary(self) -> Summary:
-        return Summary(self.load()["summary"])
+        return Summary(self.summary_metrics)
 
     @property
     def summary_metrics(self) -> dict[str, Any]:
-        return dict(self.load()["summary"])
+        return whole_summary(self.load()["summary"])
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -252,13 +253,16 @@ class Run(LaterNames):
 
         Args:
             keys: only rows that have all of these, and only these and ``x_axis``.
-            pandas: True for a DataFrame, False for a list of dicts.
+            pandas: True for a DataFrame, False for a list of dicts. A column with only whole
+                numbers is one of ints.
             stream: ``system`` for samples of the run's nodes, as means.
 
         Warns of keys that the run never logged if there is no row.
         """
         rows, lacking = self._sampled(samples, keys, x_axis, stream)
         warn_each(lacking, _CALLER)
+        if stream == "default":
+            rows = whole_columns(rows)
         return frame_of(rows) if pandas else rows
 
     def _sampled(
@@ -292,18 +296,19 @@ class Run(LaterNames):
 
         Args:
             keys: only rows that have all of these, and only these.
-            page_size: no effect: the hub streams the rows.
+            page_size: in so many rows, up to 10,000, a column has only ints or only floats. The hub
+                streams the rows.
             min_step: the first step. max_step: the first step after the range.
 
         Warns of keys that the run never logged if there is no row.
         """
-        return self._scanned(checked_keys(keys), steps_asked(min_step, max_step))
+        return self._scanned(checked_keys(keys), steps_asked(min_step, max_step), page_size)
 
     def _scanned(
-        self, keys: list[str] | None, steps: dict[str, int | None]
+        self, keys: list[str] | None, steps: dict[str, int | None], page_size: int
     ) -> Iterator[dict[str, Any]]:
         is_empty = True
-        for row in self._rows(keys, **steps):
+        for row in whole_pages(self._rows(keys, **steps), page_size):
             is_empty = False
             yield row
         if is_empty:

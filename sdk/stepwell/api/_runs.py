@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stepwell._argument_names import checks_names_of_calls
 from stepwell._artifacts.artifact import Artifact
+from stepwell._whole_numbers import whole_columns
 from stepwell.api._arrow import arrow_table, empty_columns, frame_of, to_pandas
 from stepwell.api._filters import filter_text, sort_key
 from stepwell.api._history import OWN, checked_keys, steps_asked
@@ -64,6 +65,7 @@ class Runs(Pages[Run]):
         """Return every point of ``keys`` in all these runs as one table, with one request.
 
         Columns are ``run_id``, ``_step``, ``_timestamp`` and each key. A missing value is null.
+        A column of a DataFrame with only whole numbers is one of ints.
         Rows are in the order of the runs, then by step.
 
         Args:
@@ -90,7 +92,7 @@ class Runs(Pages[Run]):
         if not table.num_rows or (empty := empty_columns(table, metrics)):
             for sentence in self._lacking(metrics if not table.num_rows else empty):
                 raise UsageError(f"keys: {sentence}")
-        return table if format == "arrow" else to_pandas(table)
+        return table if format == "arrow" else to_pandas(table, metrics)
 
     def _lacking(self, metrics: Sequence[str]) -> list[str]:
         """Return a sentence for each of ``metrics`` that no run of the project has."""
@@ -125,6 +127,8 @@ class Runs(Pages[Run]):
         ]
         if not rows and keys and stream == "default":
             warn_each(self._lacking([each for each in keys if each not in OWN]), _CALLER)
+        if stream == "default":
+            rows = whole_columns(rows)
         return rows if format == "default" else frame_of(rows)
 
     def __repr__(self) -> str:
