@@ -25,6 +25,11 @@ def has_journals(folder: Path) -> bool:
     return bool(find_journals(folder) or any(find_remains(folder)) or journals_of_others(folder))
 
 
+def has_foreign_files(folder: Path) -> bool:
+    """Return whether ``folder`` contains files of a known other tracker."""
+    return _foreign_file(islice(_files_in(folder), _FILES_MAX)) is not None
+
+
 def no_journal_text(path: Path) -> str:
     """Return the message for a folder without a journal, or a file, that a user names."""
     names = islice(_files_in(path) if path.is_dir() else iter([path]), _FILES_MAX)

@@ -353,3 +353,61 @@ with wandb.init(project="p", id="a-b", mode="offline") as run:
     again = desk.run(None, words=("sh", "-c", inside))
     assert again.returncode == 0
     assert "no journal of run a-b is here: it was sent before" in again.stderr
+
+
+OFFLINE = """
+import sys, wandb
+for run_id in sys.argv[1:]:
+    with wandb.init(project="p", id=run_id, mode="offline") as run:
+        run.log({"x": 1.0})
+        if run_id == "dir":
+            print(run.dir)
+"""
+
+
+def test_wandb_sync_of_one_folder_names_the_journals_that_still_wait(desk: Desk) -> None:
+    # Runs that never read run.dir have no folder in ./wandb.
+    done = desk.run(OFFLINE, "one", "dir", "two")
+    folder = Path(done.stdout.strip()).parent
+    sync = f"{sys.executable} -m wandb sync"
+    more = f"2 more journals wait in {desk.folder}/data/journals: `wandb sync` without a path sends"
+    for sent in ("of 1 run: p/dir", "no journal of run dir is here: it was sent before"):
+        done = desk.run(None, words=("sh", "-c", f"{sync} {folder.parent}/offline-run-*"))
+        assert done.returncode == 0, done.stderr
+        assert sent in done.stdout + done.stderr
+        assert f"{more} them" in done.stderr
+    done = desk.run(None, words=("sh", "-c", sync))
+    assert "of 2 runs: p/" in done.stdout
+    done = desk.run(None, words=("sh", "-c", f"{sync} {folder}"))
+    assert "more journal" not in done.stderr
+
+
+@pytest.mark.parametrize("state", ["other runs", "settings", "missing", "."])
+def test_wandb_sync_of_the_folder_wandb_sends_all_runs(desk: Desk, state: str) -> None:
+    desk.run(OFFLINE, "one", "two", *(["dir"] if state in ("other runs", ".") else []))
+    if state == "settings":
+        desk.run(None, words=("wandb", "offline"))
+    assert (desk.folder / "wandb").exists() == (state != "missing")
+    words = ("wandb", "sync", "wandb")
+    if state == ".":
+        words = ("sh", "-c", "cd wandb && wandb sync .")
+    seen = desk.run(None, words=("wandb", "sync", "--dry-run", "wandb"))
+    assert "/one-" in seen.stdout
+    assert "/two-" in seen.stdout
+    done = desk.run(None, words=words)
+    assert done.returncode == 0, done.stderr
+    for name in ("p/one", "p/two"):
+        assert name in done.stdout
+    assert "more journal" not in done.stderr
+    again = desk.run(None, words=words)
+    assert again.returncode == 0, again.stderr
+    assert "nothing to send in " in again.stdout
+
+
+def test_a_folder_wandb_of_the_other_client_is_an_error(desk: Desk) -> None:
+    desk.run(OFFLINE, "one")
+    (desk.folder / "wandb").mkdir()
+    (desk.folder / "wandb" / "run-x.wandb").touch()
+    done = desk.run(None, words=("wandb", "sync", "wandb"))
+    assert done.returncode == 2
+    assert "stepwell cannot read the files of Weights & Biases" in done.stderr

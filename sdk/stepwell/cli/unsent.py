@@ -71,6 +71,11 @@ def unsent_hint(where: Places, reference: str = "") -> str:
     return hint
 
 
+def waiting_journals(where: Places) -> list[Path]:
+    """Return the journals here that `stepwell sync` would send."""
+    return [each for each in _journals_of(where, "") if _how_it_waits(each) == _FREE]
+
+
 def print_unsent(where: Places, reference: str = "") -> None:
     """Print a line if a journal here has data of ``reference`` that the store lacks."""
     if hint := unsent_hint(where, reference):

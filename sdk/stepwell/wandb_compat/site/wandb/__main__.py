@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import stepwell
@@ -111,8 +112,8 @@ def _parser(name: str) -> argparse.ArgumentParser:
                 "paths",
                 nargs="*",
                 metavar="PATH",
-                help="a run's folder such as wandb/offline-run-DATE-ID, the folder wandb, or a "
-                "folder of journals; default: all journals",
+                help="a run's folder such as wandb/offline-run-DATE-ID, the folder wandb for "
+                "all journals, or a folder of journals; default: all journals",
             )
             parser.add_argument("-e", "--entity", help="no effect: stepwell has no accounts")
             for flag in ("-n", "--show", "--clean-old-hours"):
@@ -176,24 +177,37 @@ def _sync(options: argparse.Namespace) -> int:
                 why = "name the folders of the runs instead"
             return _complain(f"sync: {flag} is not available: {why}; nothing was sent")
     try:
-        journals, missing = journals_of(options.paths)
+        found = journals_of(options.paths)
     except NoRunFolderError as error:
         return _complain(
             f"sync: {error}. `wandb sync` without a path sends all journals that wait; nothing "
             "was sent"
         )
-    for run_id in missing:
+    for run_id in found.missing:
         print(
             f"wandb sync: no journal of run {run_id} is here: it was sent before, or STEPWELL_DIR "
             "names another folder now",
             file=sys.stderr,
         )
-    if options.paths and not journals:
-        return 0
     if options.dry_run:
-        print("would send: " + (", ".join(journals) or "all journals that wait"))
+        of_all = "nothing" if options.paths else "all journals that wait"
+        print("would send: " + (", ".join(found.preview) or of_all))
+    if found.others:
+        print(f"wandb sync: {_others_text(found.others)}", file=sys.stderr)
+    if options.dry_run or (options.paths and not found.paths and not found.is_all):
         return 0
-    return _become("sync", journals)
+    return _become("sync", found.paths)
+
+
+def _others_text(others: Sequence[Path]) -> str:
+    """Return a line about journals that no named folder is of."""
+    count = len(others)
+    wait, them = ("waits", "it") if count == 1 else ("wait", "them")
+    folders = ", ".join(dict.fromkeys(str(each.parent) for each in others))
+    return (
+        f"{count} more journal{'s' if count > 1 else ''} {wait} in {folders}: `wandb sync` without "
+        f"a path sends {them}"
+    )
 
 
 def _print_status() -> None:
