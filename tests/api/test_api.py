@@ -262,6 +262,28 @@ def test_whole_numbers_are_ints(world: World) -> None:
     assert str(runs.history(["epoch"], format="arrow").schema.field("epoch").type) == "double"
 
 
+def test_the_last_step_is_that_of_the_history(world: World) -> None:
+    name = fresh_project()
+    make_run(world.store, name, "a", steps=3)
+    make_run(world.store, name, "table", steps=0)
+    run = world.api.run(f"{name}/a")
+    assert run.lastHistoryStep == 2
+    values = (
+        ("values", {"picture": {"_type": "image-file", "blob": None}}),
+        ("histograms", {"weights": {"counts": [1], "low": 0.0, "high": 2.0}}),
+        ("values", {"note": "a text"}),
+    )
+    for step, (kind, logged) in enumerate(values, 3):
+        tell(world.store, writer(name, "a"), event(kind, {"values": logged}, step=step))
+        assert run.load(force=True)["last_step"] == run.lastHistoryStep == step
+        assert list(run.scan_history())[-1]["_step"] == step
+    only = world.api.run(f"{name}/table")
+    assert only.lastHistoryStep == -1
+    table = {"values": {"t": {"_type": "table-file", "blob": None}}}
+    tell(world.store, writer(name, "table"), event("values", table, step=0))
+    assert only.load(force=True)["last_step"] == only.lastHistoryStep == 0
+
+
 def test_a_large_sample_is_chosen_as_the_hub_chooses(
     world: World, project: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

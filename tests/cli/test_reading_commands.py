@@ -237,6 +237,7 @@ def test_show_as_json_adds_console_and_node_to_the_detail(call: Call) -> None:
         "histograms",
         "metric_count",
         "point_count",
+        "last_step",
         "gap_count",
         "version",
     }

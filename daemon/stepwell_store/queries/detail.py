@@ -8,6 +8,7 @@ from stepwell_store.attributes import NAMES, Assignment, nest, untyped
 from stepwell_store.errors import RunNotFoundError
 from stepwell_store.identity import fingerprint
 from stepwell_store.queries.gaps import gaps_of
+from stepwell_store.queries.history import last_step_of_others
 from stepwell_store.queries.limits import DEFAULT, Limits, Question, together
 from stepwell_store.queries.overview import RunOverview, RunRef, overview_of
 from stepwell_store.queries.signs_of_life import last_lines
@@ -35,6 +36,7 @@ class RunDetail(RunOverview):
         config, summary, metadata: nested.
         defined_metrics: by name, the arguments of ``define_metric``.
         point_count: of all metrics and writers.
+        last_step: the highest step of the history, also of a text or a medium; -1 without any.
         gap_count, dropped_points: missing parts, and the known number of points in them.
         version: a different number when any of these values changed.
     """
@@ -45,6 +47,7 @@ class RunDetail(RunOverview):
     defined_metrics: dict[str, Any]
     metric_count: int
     point_count: int
+    last_step: int
     gap_count: int
     dropped_points: int
     version: int
@@ -58,12 +61,13 @@ def get_run(store: Store, project: str, run_id: str, *, limits: Limits = DEFAULT
     """
     question = Question(store, limits)
     where = {"project": project, "run_id": run_id}
-    names, rows, state, (held, newest), texts, gaps = together(
+    names, rows, state, (held, newest), texts, last_other, gaps = together(
         lambda: series_names(question, project, run_id),
         lambda: statistics_rows(question, project, run_id),
         lambda: state_of(question, project, run_id),
         lambda: _assignments(question, where),
         lambda: last_texts(question, {"projects": [project], "runs": [run_id]}),
+        lambda: last_step_of_others(question, project, run_id),
         lambda: gaps_of(question, project, [run_id]),
     )
     statistics = named_statistics(names, rows)
@@ -83,6 +87,7 @@ def get_run(store: Store, project: str, run_id: str, *, limits: Limits = DEFAULT
         started_us=state.started_us if state else 0,
     )
     points = sum(each.count for each in statistics)
+    last_step = max((last_other, *(each.last[0] for each in statistics)))
     return RunDetail(
         **{name: getattr(overview, name) for name in RunOverview.__dataclass_fields__},
         config=nest(held.get("config", ())),
@@ -91,9 +96,10 @@ def get_run(store: Store, project: str, run_id: str, *, limits: Limits = DEFAULT
         defined_metrics=defined,
         metric_count=len({each.metric for each in statistics}),
         point_count=points,
+        last_step=last_step,
         gap_count=len(gaps),
         dropped_points=sum(gap.points for gap in gaps),
-        version=_version(points, newest, state, len(gaps), texts),
+        version=_version(points, last_step, newest, state, len(gaps), texts),
     )
 
 

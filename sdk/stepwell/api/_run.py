@@ -225,8 +225,10 @@ class Run(LaterNames):
 
     @property
     def lastHistoryStep(self) -> int:  # noqa: N802
-        """The highest logged step; -1 without any."""
+        """The highest step of the history, also of a text or a medium; -1 without any."""
         facts = self.load()
+        if "last_step" in facts:  # A hub of an older release has none.
+            return int(facts["last_step"])
         return int(facts["summary"].get("_step", -1)) if facts["point_count"] else -1
 
     @property
