@@ -153,8 +153,10 @@ class FakeMediaHub:
 
     url = FakeHub.url
 
-    def __init__(self, *, ready_at: int, media_type: str = "image/png") -> None:
-        self.ready_at, self.media_type = ready_at, media_type
+    def __init__(
+        self, *, ready_at: int, media_type: str = "image/png", **item: dict[str, Any] | str
+    ) -> None:
+        self.ready_at, self.media_type, self.item = ready_at, media_type, item
         self.asked: list[dict[str, Any]] = []
 
     def ask(self, *_: str, query: dict[str, Any]) -> dict[str, Any]:
@@ -170,6 +172,7 @@ class FakeMediaHub:
             "url": "/blobs/d" if is_ready else "",
             "caption": "",
             "reason": "",
+            **self.item,
         }
         return {"values": [{"metric": "im", "step": 4, "items": [item]}], "next_cursor": None}
 
@@ -229,6 +232,28 @@ def test_the_ending_of_a_file_is_the_same_on_every_machine(
     hub = FakeMediaHub(ready_at=1, media_type=media_type)
     (found,) = files_of(cast(Hub, hub), "p", "r")
     assert found.name.endswith(f"d{ending}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "media_type", "format", "ending"),
+    [
+        ("molecule", "application/octet-stream", "pdb", ".pdb"),
+        ("molecule", "application/octet-stream", "../x", ".bin"),
+        ("molecule", "application/octet-stream", 7, ".bin"),
+        ("object3D", "model/obj", "obj", ".obj"),
+        ("object3D", "model/gltf+json", "gltf", ".gltf"),
+        ("object3D", "application/json", "pts.json", ".pts.json"),
+        ("object3D", "application/json", None, ".json"),
+        ("image", "image/png", "jpg", ".png"),
+    ],
+)
+def test_media_of_a_general_type_have_the_ending_of_their_format(
+    kind: str, media_type: str, format: Any, ending: str
+) -> None:
+    about = {"type": f"{kind}-file", "about": {"format": format}}
+    hub = FakeMediaHub(ready_at=1, media_type=media_type, **about)
+    (found,) = files_of(cast(Hub, hub), "p", "r")
+    assert found.name.split("d" * 20)[1] == ending
 
 
 def test_a_download_without_bytes_says_what_to_do(

@@ -2,6 +2,7 @@
 
 import mimetypes
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -40,6 +41,10 @@ _ENDINGS: Final = {  # Those that mimetypes lacks, at all or without the lists o
     "image/webp": ".webp",
     "model/gltf-binary": ".glb",
 }
+_BYTES: Final = "application/octet-stream"
+_BY_FORMAT: Final = ("object3D-file", "molecule-file")
+"""Media whose type says less than the format that the script gave: also model/* and JSON."""
+_FORMAT: Final = re.compile(r"[a-z0-9]{1,16}(\.[a-z0-9]{1,16})?")
 _UPLOADING: Final = "uploading"
 _TEXTS: Final = ("text/", "application/json")
 
@@ -87,7 +92,7 @@ class File(LaterNames):
         self.reason, self.caption = str(item["reason"]), str(item["caption"])
         self.url = self._hub.url + item["url"] if item["url"] else ""
         folder = _FOLDERS.get(item["type"], "other")
-        ending = _ENDINGS.get(self.mimetype) or mimetypes.guess_extension(self.mimetype) or ""
+        ending = _ending(self.mimetype, item)
         self.name = f"media/{folder}/{self.metric}_{self.step}_{self.digest[:20]}{ending}"
 
     @property
@@ -161,6 +166,15 @@ class File(LaterNames):
 
     def __repr__(self) -> str:
         return f"<File {self.name} ({self.size:,} bytes)>"
+
+
+def _ending(media_type: str, item: dict[str, Any]) -> str:
+    """Return the ending of a medium's file, with its dot."""
+    stored = (item.get("about") or {}).get("format")
+    is_general = media_type == _BYTES or (media_type and item["type"] in _BY_FORMAT)
+    if is_general and isinstance(stored, str) and _FORMAT.fullmatch(stored):
+        return f".{stored}"
+    return _ENDINGS.get(media_type) or mimetypes.guess_extension(media_type) or ""
 
 
 class SavedFile(ArtifactFile):
