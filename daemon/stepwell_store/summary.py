@@ -92,8 +92,8 @@ def add_automatic(
     """Add ``_step``, ``_timestamp`` and ``_runtime`` (seconds), unless the name exists.
 
     Args:
-        step: the highest logged step.
-        latest_us: the time of the last log; 0 adds no value.
+        step: the highest logged step, also of rows without a number.
+        latest_us: the time of the last log, also of one without a number; 0 adds no value.
         started_us: the start of the run, 0 if unknown. The time between an end and a resumption is
             included.
     """

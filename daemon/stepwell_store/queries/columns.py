@@ -10,6 +10,7 @@ from typing import Any, Final
 from stepwell_store.attributes import Assignment, nest, untyped, value_at
 from stepwell_store.identity import fingerprint
 from stepwell_store.queries.facts import RunFacts
+from stepwell_store.queries.last_rows import last_rows, latest_of
 from stepwell_store.queries.limits import Question, together
 from stepwell_store.queries.overview import RunOverview, RunRef
 from stepwell_store.queries.paths import Kind, Path, parents_of
@@ -55,11 +56,12 @@ class PageColumns:
         }
         self._configs = self._names(Kind.CONFIG)
         self._summaries = self._names(Kind.SUMMARY)
-        self._attributes, self._latest, self._statistics, self._texts = together(
+        self._attributes, self._latest, self._statistics, self._texts, self._others = together(
             lambda: self._read_attributes(definitions),
             self._read_latest,
             self._read_statistics,
             self._read_texts,
+            self._read_others,
         )
 
     def described(self, ref: RunRef) -> dict[str, Any]:
@@ -95,6 +97,11 @@ class PageColumns:
         if not self._summaries:
             return {}
         return last_texts(self._question, self._where, _with_parents(self._summaries))
+
+    def _read_others(self) -> dict[tuple[str, str], tuple[int, int]]:
+        if not AUTOMATIC.intersection(self._summaries):
+            return {}
+        return last_rows(self._question, self._where)
 
     def _names(self, kind: Kind) -> list[str]:
         return sorted({path.name for path in self._columns.values() if path.kind is kind})
@@ -178,7 +185,9 @@ class PageColumns:
             self._attributes.get((ref, "summary"), ()),
         )
         if AUTOMATIC.intersection(self._summaries):
-            latest, step = self._latest.get(ref, (0, 0))
+            latest, step = latest_of(
+                self._latest.get(ref), self._others.get((ref.project, ref.run_id))
+            )
             add_automatic(summary, step=step, latest_us=latest, started_us=self._started[ref])
         return summary
 

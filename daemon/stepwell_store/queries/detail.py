@@ -8,7 +8,7 @@ from stepwell_store.attributes import NAMES, Assignment, nest, untyped
 from stepwell_store.errors import RunNotFoundError
 from stepwell_store.identity import fingerprint
 from stepwell_store.queries.gaps import gaps_of
-from stepwell_store.queries.history import last_step_of_others
+from stepwell_store.queries.last_rows import last_rows, latest_of
 from stepwell_store.queries.limits import DEFAULT, Limits, Question, together
 from stepwell_store.queries.overview import RunOverview, RunRef, overview_of
 from stepwell_store.queries.signs_of_life import last_lines
@@ -61,13 +61,14 @@ def get_run(store: Store, project: str, run_id: str, *, limits: Limits = DEFAULT
     """
     question = Question(store, limits)
     where = {"project": project, "run_id": run_id}
-    names, rows, state, (held, newest), texts, last_other, gaps = together(
+    both = {"projects": [project], "runs": [run_id]}
+    names, rows, state, (held, newest), texts, others, gaps = together(
         lambda: series_names(question, project, run_id),
         lambda: statistics_rows(question, project, run_id),
         lambda: state_of(question, project, run_id),
         lambda: _assignments(question, where),
-        lambda: last_texts(question, {"projects": [project], "runs": [run_id]}),
-        lambda: last_step_of_others(question, project, run_id),
+        lambda: last_texts(question, both),
+        lambda: last_rows(question, both),
         lambda: gaps_of(question, project, [run_id]),
     )
     statistics = named_statistics(names, rows)
@@ -80,14 +81,16 @@ def get_run(store: Store, project: str, run_id: str, *, limits: Limits = DEFAULT
     lines = last_lines(question, [(project, run_id)] if is_running else [])
     last_sign = max((last_point, *lines.values()))
     overview = overview_of(ref, state or NO_WRITERS, nest(held.get("run", ())), last_sign)
+    latest_us, step = latest_of(
+        *((each.time_max, each.last[0]) for each in statistics), others.get((project, run_id))
+    )
     summary = add_automatic(
         summarise(statistics, texts.get((project, run_id), {}), defined, held.get("summary", ())),
-        step=max((each.last[0] for each in statistics), default=0),
-        latest_us=last_point,
+        step=step,
+        latest_us=latest_us,
         started_us=state.started_us if state else 0,
     )
     points = sum(each.count for each in statistics)
-    last_step = max((last_other, *(each.last[0] for each in statistics)))
     return RunDetail(
         **{name: getattr(overview, name) for name in RunOverview.__dataclass_fields__},
         config=nest(held.get("config", ())),
@@ -96,10 +99,10 @@ def get_run(store: Store, project: str, run_id: str, *, limits: Limits = DEFAULT
         defined_metrics=defined,
         metric_count=len({each.metric for each in statistics}),
         point_count=points,
-        last_step=last_step,
+        last_step=step if latest_us else -1,
         gap_count=len(gaps),
         dropped_points=sum(gap.points for gap in gaps),
-        version=_version(points, last_step, newest, state, len(gaps), texts),
+        version=_version(points, newest, state, len(gaps), texts, others),
     )
 
 

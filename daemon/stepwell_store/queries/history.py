@@ -174,20 +174,6 @@ def runs_with_several_labels(
     return {row["run_id"] for row in rows}
 
 
-def last_step_of_others(question: Question, project: str, run_id: str) -> int:
-    """Return the highest step with a value that is no float, -1 without one."""
-    parts = (
-        f"SELECT step FROM {table} "
-        "WHERE project = {project:String} AND run_id = {run_id:String}"
-        for table in _OTHERS
-    )
-    (found,) = question.rows(
-        f"SELECT count() AS rows, max(step) AS last_step FROM ({' UNION ALL '.join(parts)})",
-        {"project": project, "run_id": run_id},
-    )
-    return int(found["last_step"]) if found["rows"] else -1
-
-
 _Rows = dict[tuple[int, str], dict[str, tuple[int, Any]]]  # (step, label) -> metric -> (µs, value)
 
 

@@ -19,6 +19,7 @@ from typing import Final
 
 from stepwell_store.identity import fingerprint
 from stepwell_store.queries.facts import RunFacts
+from stepwell_store.queries.last_rows import last_rows_sql
 from stepwell_store.queries.paths import parents_of
 from stepwell_store.queries.writers import runs_sql
 
@@ -90,6 +91,10 @@ class SlotRows:
         """Return the slot of the run's last point: (time, highest step, …)."""
         return self._slot("points")
 
+    def others(self) -> str:
+        """Return the slot of the run's last row without a number: (time, highest step, …)."""
+        return self._slot("others")
+
     def _slot(self, *key: str) -> str:
         return f"a{self._slots.setdefault(key, len(self._slots))}"
 
@@ -151,6 +156,13 @@ class SlotRows:
         )
 
     def _text_rows(self) -> Iterable[str]:
+        others = self._of("others").get(())
+        if others is not None:
+            yield (
+                f"SELECT {self._ids}, toUInt16({others}) AS slot, "
+                "(latest, newest, '', 0., toInt64(0), '') AS held "
+                f"FROM ({last_rows_sql(self._ids, self._where())})"
+            )
         slots = {
             name: number
             for (name,), number in self._of("summary").items()

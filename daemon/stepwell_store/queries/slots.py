@@ -196,10 +196,18 @@ class RunSlots:
 
     def _automatic(self, name: str, held: Value) -> Value:
         """Return ``held``, else the value from ``summary.add_automatic``."""
-        points = self._rows.points()
-        started, point = f"tupleElement({RUN_SLOT}, 1)", f"tupleElement({points}, 1)"
+        parts = (self._rows.points(), self._rows.others())
+        started = f"tupleElement({RUN_SLOT}, 1)"
+        (point_us, point_step), (other_us, other_step) = (
+            (f"tupleElement({part}, 1)", f"tupleElement({part}, 2)") for part in parts
+        )
+        point = f"greatest({point_us}, {other_us})"
+        step = (  # Steps may be negative: a missing part does not count as step 0.
+            f"multiIf({point_us} = 0, {other_step}, {other_us} = 0, {point_step}, "
+            f"greatest({point_step}, {other_step}))"
+        )
         number = {
-            "_step": f"toFloat64(tupleElement({points}, 2))",
+            "_step": f"toFloat64({step})",
             "_timestamp": f"{point} / 1000000.",
             "_runtime": f"greatest(0, {point} - {started}) / 1000000.",
         }[name]

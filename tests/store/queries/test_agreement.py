@@ -23,6 +23,7 @@ _METRICS: Final = ("loss", "acc", "val.loss")
 _PATHS: Final = (
     *("loss", "acc", "acc.max", "acc.last", "val.loss", "loss.min"),
     *("best.epoch", "lr", "opt.lr", "opt"),
+    *("_step", "_timestamp", "_runtime"),
 )
 _MISSING: Final = object()
 

@@ -594,3 +594,35 @@ def test_a_deletion_hides_nothing_that_is_logged_below_it_later(store: Store):
     assert ids(store, project, "m.x:2") == ["after"]
     (after, before) = list_runs(store, project, columns=("m.x",), sort=("id",)).items
     assert (after.columns, before.columns) == ({"m.x": 2.0}, {})
+
+
+def test_rows_without_a_number_count_for_the_last_step_and_time(store: Store) -> None:
+    project = fresh_project()
+    text = event("values", {"values": {"t": "text"}}, step=7, time_us=at_us(3))
+    nothing = event("values", {"values": {"t": None}}, step=4, time_us=at_us(5))
+    bins = {"counts": [1], "low": 0.0, "high": 1.0}
+    histogram = event("histograms", {"values": {"w": bins}}, step=9, time_us=at_us(4))
+    make_run(store, project, "texts", text, nothing)
+    make_run(store, project, "both", histogram, metrics={"loss": [1.0, 2.0]})
+    make_run(store, project, "numbers", metrics={"loss": [1.0, 2.0]})
+    make_run(store, project, "none")
+    below = event("values", {"values": {"t": "text"}}, step=-3, time_us=at_us(1))
+    make_run(store, project, "below", below)
+    names = ("_step", "_runtime", "_timestamp")
+    expected = {
+        "texts": {"_step": 7, "_runtime": 5.0, "_timestamp": at_us(5) / 1e6},
+        "both": {"_step": 9, "_runtime": 4.0, "_timestamp": at_us(4) / 1e6},
+        "numbers": {"_step": 1, "_runtime": 0.001, "_timestamp": at_us(0.001) / 1e6},
+        "none": {},
+        "below": {"_step": -3, "_runtime": 1.0, "_timestamp": at_us(1) / 1e6},
+    }
+    listed = {run.run_id: run.columns for run in list_runs(store, project, columns=names).items}
+    assert listed == expected
+    for run_id, wanted in expected.items():
+        summary = get_run(store, project, run_id).summary
+        assert {name: summary[name] for name in names if name in summary} == wanted
+    assert ids(store, project, "_step>=7") == ["both", "texts"]
+    assert ids(store, project, "_runtime>4.5") == ["texts"]
+    in_order = ["both", "texts", "numbers", "below", "none"]
+    assert ids(store, project, sort=("-_step", "id")) == in_order
+    assert ids(store, project, "_step<0") == ["below"]

@@ -162,8 +162,10 @@ class ModelRun:
         for name, (moment, value) in self.by_hand.items():
             if moment > latest.get(name, 0):
                 found[name] = value
-        if points := self.points():  # Of points alone, as `_timestamp`.
-            found["_step"] = max(step for series in points.values() for step, _ in series)
+        steps = [each.step for values in self.values.values() for each in values]
+        steps += [step for _, _, step, _ in self.images]
+        if steps:
+            found["_step"] = max(steps)
         return found
 
     def _definition(self, metric: str) -> dict[str, Any]:
