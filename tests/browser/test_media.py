@@ -80,6 +80,50 @@ def test_images_appear_live_and_follow_the_slider(page: Page, site: Site) -> Non
         trainer.close()
 
 
+def test_the_large_view_moves_over_the_steps_of_its_own_key(page: Page, site: Site) -> None:
+    for number in range(2):
+        trainer = site.trainer()
+        try:
+            trainer.init("rare", id=f"rare-{number}", name=f"run {number}")
+            trainer.media(
+                *(
+                    {"often": picture(step)} | ({} if step % 4 else {"rare": picture(step)})
+                    for step in range(9 + 4 * number)
+                )
+            )
+            trainer.finish()
+        finally:
+            trainer.close()
+    site.flush()
+    box = page.get_by_role("dialog", name="rare")
+    before = box.get_by_role("button", name="Previous step")
+    after = box.get_by_role("button", name="Next step")
+
+    def assert_moves() -> None:
+        """The box is at step 8, the last one, and moves to 4, 0, and back."""
+        expect(box).to_contain_text("step 8")
+        expect(before).to_be_enabled()
+        expect(after).to_be_disabled()
+        page.keyboard.press("[")
+        expect(box).to_contain_text("step 4")
+        expect(after).to_be_enabled()
+        before.click()
+        expect(box).to_contain_text("step 0")
+        expect(before).to_be_disabled()
+        page.keyboard.press("[")
+        page.keyboard.press("c")
+        page.keyboard.press("]")
+        expect(box.locator("figcaption")).to_have_text(["A: run 0, step 0", "B: run 0, step 4"])
+
+    page.goto(f"{site.url}{site.run_path('rare', 'rare-0', 'media')}")
+    panel(page, "rare").locator(".media-open").first.click()
+    assert_moves()
+    assert findings(page) == []
+    page.goto(f"{site.url}{site.run_path('rare')}/media")
+    page.locator('[data-metric="rare"] [data-cell="rare-0"] .media-open').first.click()
+    assert_moves()
+
+
 def test_a_panel_can_have_a_step_of_its_own(page: Page, site: Site) -> None:
     trainer = site.trainer()
     try:

@@ -26,6 +26,12 @@ export function moved(
   return stepOfIndex(steps, Math.min(Math.max(at + by, 0), last));
 }
 
+/** The step `by` places from the one that is shown at `step` (null: the last); undefined beyond the ends. */
+export function neighbour(steps: readonly number[], step: number | null, by: number): number | undefined {
+  const at = step === null ? steps.length - 1 : indexAt(steps, step);
+  return steps[at + by];
+}
+
 /** The step of a slider's place; null for the last one. */
 export function stepOfIndex(steps: readonly number[], index: number): number | null {
   return index >= steps.length - 1 ? null : (steps[Math.max(index, 0)] ?? null);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { indexAt, moved, stepOfIndex } from "../../src/state/steps.js";
+import { indexAt, moved, neighbour, stepOfIndex } from "../../src/state/steps.js";
 
 const STEPS = [0, 10, 20, 35];
 
@@ -24,5 +24,13 @@ describe("steps", () => {
     expect(stepOfIndex(STEPS, 3)).toBeNull();
     expect(stepOfIndex(STEPS, 1)).toBe(10);
     expect(stepOfIndex([], 0)).toBeNull();
+  });
+
+  it("knows the steps before and after the one that is shown", () => {
+    expect(neighbour(STEPS, 12, 1)).toBe(20);
+    expect(neighbour(STEPS, 12, -1)).toBe(0);
+    expect(neighbour(STEPS, null, -1)).toBe(20);
+    expect([neighbour(STEPS, null, 1), neighbour(STEPS, 99, 1), neighbour(STEPS, 9, -1)]).toEqual([undefined, undefined, undefined]);
+    expect(neighbour([], 3, 1)).toBeUndefined();
   });
 });

@@ -16,6 +16,7 @@ import { BoxSwitches } from "./BoxSwitches.js";
 import { MaskSwitches, type MaskClasses } from "./MaskSwitches.js";
 import { Figure } from "./Figure.js";
 import { downloadUrl, isTiny, itemFacts, itemKind, itemName, stateText } from "./items.js";
+import type { StepTurn } from "./mediumSteps.js";
 import { BoxedPicture } from "./Picture.js";
 import type { TableStore } from "./valueProps.js";
 
@@ -31,15 +32,15 @@ export interface Opened {
 
 interface LightboxProps extends Opened {
   onTurn(at: number): void;
-  /** Show the value of the step before or after; undefined where it is not known. */
-  onStep?(by: number): void;
+  /** The moves to the value of the step before or after; undefined where they are not known. */
+  readonly steps?: StepTurn;
   /** Show the value of the run before or after. */
   onRun?(by: number): void;
   readonly tables: TableStore;
   onClose(): void;
 }
 
-export function Lightbox({ value, at, run, tables, onTurn, onStep, onRun, onClose }: LightboxProps) {
+export function Lightbox({ value, at, run, tables, onTurn, steps, onRun, onClose }: LightboxProps) {
   const { items } = value;
   const item = items[Math.min(at, items.length - 1)];
   const count = items.length;
@@ -62,8 +63,8 @@ export function Lightbox({ value, at, run, tables, onTurn, onStep, onRun, onClos
       if (isArrow && (event.target as Element).closest("audio, video, .lightbox-picture:not(.fit)")) return;
       if (event.key === "ArrowLeft" && count > 1) turn(-1);
       else if (event.key === "ArrowRight" && count > 1) turn(1);
-      else if (event.key === "[") onStep?.(-1);
-      else if (event.key === "]") onStep?.(1);
+      else if (event.key === "[") steps?.turn(-1);
+      else if (event.key === "]") steps?.turn(1);
       else if (event.key === "j" && onRun) onRun(1);
       else if (event.key === "k" && onRun) onRun(-1);
       else if (event.key === "c" && (isPicture || pinned.peek() !== null)) pin();
@@ -106,7 +107,9 @@ export function Lightbox({ value, at, run, tables, onTurn, onStep, onRun, onClos
             {run.name || run.run_id}
           </a>
         </span>
-        {onStep && <Turn what="step" keys="[ and ]" onTurn={onStep} />}
+        {steps && (
+          <Turn what="step" keys="[ and ]" onTurn={steps.turn} isFirst={!steps.hasPrevious} isLast={!steps.hasNext} />
+        )}
         <span class="fact">
           {`step ${value.step}${value.label === "" ? "" : `, ${value.label}`}`}
         </span>
@@ -131,13 +134,21 @@ export function Lightbox({ value, at, run, tables, onTurn, onStep, onRun, onClos
   );
 }
 
-function Turn({ what, keys, onTurn }: { what: string; keys: string; onTurn(by: number): void }) {
+interface TurnProps {
+  what: string;
+  keys: string;
+  onTurn(by: number): void;
+  isFirst?: boolean;
+  isLast?: boolean;
+}
+
+function Turn({ what, keys, onTurn, isFirst = false, isLast = false }: TurnProps) {
   return (
     <span class="lightbox-turn">
-      <button type="button" aria-label={`Previous ${what}`} title={`Keys: ${keys}`} onClick={() => onTurn(-1)}>
+      <button type="button" aria-label={`Previous ${what}`} title={`Keys: ${keys}`} disabled={isFirst} onClick={() => onTurn(-1)}>
         <Icon name="left" />
       </button>
-      <button type="button" aria-label={`Next ${what}`} title={`Keys: ${keys}`} onClick={() => onTurn(1)}>
+      <button type="button" aria-label={`Next ${what}`} title={`Keys: ${keys}`} disabled={isLast} onClick={() => onTurn(1)}>
         <Icon name="right" />
       </button>
     </span>

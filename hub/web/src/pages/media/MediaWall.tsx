@@ -10,10 +10,10 @@ import { Skeleton } from "../../parts/Skeleton.js";
 import { formatCount } from "../../parts/format.js";
 import { viewState } from "../../state/navigation.js";
 import { RUNS_FIELDS, useRuns, type RunsState } from "../../state/runs.js";
-import { moved } from "../../state/steps.js";
 import { makeMediaBoard, RUNS_MAX, type MediaBoard } from "./board.js";
 import { Lightbox } from "./Lightbox.js";
 import "./media.css";
+import { useMediumSteps } from "./mediumSteps.js";
 import { NoMedia } from "./NoMedia.js";
 import { useStepKeys } from "./stepKeys.js";
 import { StepSlider } from "./StepSlider.js";
@@ -93,6 +93,7 @@ function Wall({ project, runs, board }: WallProps) {
       {opened.value && (
         <OpenedCell
           {...opened.value}
+          project={project}
           runs={runs}
           board={board}
           onRun={(next) => (opened.value = { ...opened.value!, runId: next })}
@@ -105,6 +106,7 @@ function Wall({ project, runs, board }: WallProps) {
 }
 
 interface OpenedCellProps {
+  project: string;
   metric: string;
   runId: string;
   label: string;
@@ -116,7 +118,8 @@ interface OpenedCellProps {
   onClose(): void;
 }
 
-function OpenedCell({ metric, runId, label, at, runs, board, onTurn, onRun, onClose }: OpenedCellProps) {
+function OpenedCell({ project, metric, runId, label, at, runs, board, onTurn, onRun, onClose }: OpenedCellProps) {
+  const steps = useMediumSteps(board, project, runId, metric);
   const valueOf = (id: string) => board.valuesOf(metric, id)?.find((each) => each.label === label);
   const value = valueOf(runId);
   const turnRun = (by: number) => {
@@ -135,7 +138,7 @@ function OpenedCell({ metric, runId, label, at, runs, board, onTurn, onRun, onCl
       tables={board.tables}
       onRun={turnRun}
       onTurn={onTurn}
-      onStep={(by) => board.moveTo(moved(board.steps.peek(), board.step.peek(), by))}
+      steps={steps}
       onClose={onClose}
     />
   );

@@ -7,10 +7,10 @@ import { formatCount } from "../../parts/format.js";
 import { Failure, Notice } from "../../parts/Notice.js";
 import { Skeleton } from "../../parts/Skeleton.js";
 import { viewState } from "../../state/navigation.js";
-import { moved } from "../../state/steps.js";
 import type { RunTabProps } from "../run/runTab.js";
 import { makeMediaBoard, type MediaBoard } from "./board.js";
 import { kindOf } from "./kinds.js";
+import { useMediumSteps } from "./mediumSteps.js";
 import type { ValueProps } from "./valueProps.js";
 import { Lightbox } from "./Lightbox.js";
 import "./media.css";
@@ -108,16 +108,12 @@ interface OpenedItemProps {
 }
 
 function OpenedItem({ run, board, opened, onTurn, onClose }: OpenedItemProps) {
+  const steps = useMediumSteps(board, run.project, run.run_id, opened.metric);
   const values = board.valuesOf(opened.metric, run.run_id);
   const value = values?.find(({ label }) => label === opened.label);
   if (value === undefined) return null;
   const at = Math.min(opened.at, value.items.length - 1);
-  const step = (by: number) => {
-    const own = board.own.peek();
-    if (!own.has(opened.metric)) board.moveTo(moved(board.steps.peek(), board.step.peek(), by));
-    else board.moveOwn(opened.metric, moved(board.stepsOf(opened.metric), own.get(opened.metric)!, by));
-  };
-  return <Lightbox value={value} at={at} run={run} tables={board.tables} onTurn={onTurn} onStep={step} onClose={onClose} />;
+  return <Lightbox value={value} at={at} run={run} tables={board.tables} onTurn={onTurn} steps={steps} onClose={onClose} />;
 }
 
 interface PanelProps {
