@@ -91,6 +91,31 @@ def test_a_table_is_sorted_filtered_and_searched(page: Page, site: Site, browser
         trainer.close()
 
 
+def test_a_page_in_a_cell_opens_in_an_origin_of_its_own(page: Page, site: Site) -> None:
+    made = "<p id=made></p><script>made.textContent='made by script';try{parent." + FLAG
+    made += "=1}catch(error){}</script>"
+    trainer = site.trainer()
+    try:
+        trainer.init("cell-pages", id="cell-pages-1", name="pages")
+        trainer.media({"pages": {"columns": ["page"], "rows": [[{"html": made}]]}})
+        site.flush()
+    finally:
+        trainer.close()
+    page.goto(f"{site.url}{site.run_path('cell-pages', 'cell-pages-1', 'media')}")
+    cell = cells(panel(page, "pages"), 1).nth(0)
+    expect(cell).to_have_text("HTML page")
+    assert page.locator("iframe").count() == 0
+    cell.get_by_role("button", name="Open HTML page").click()
+    expect(page.locator("iframe")).to_have_attribute("sandbox", "allow-scripts")
+    inside = page.frame_locator("iframe").locator("#made")
+    expect(inside).to_have_text("made by script")
+    assert inside.evaluate("self.origin") == "null"
+    assert page.evaluate(f"window.{FLAG}") is None
+    height = page.locator("iframe").bounding_box()["height"]  # type: ignore[index]
+    assert height > 300, "the page is small"
+    assert findings(page) == []
+
+
 @pytest.mark.parametrize(("size", "theme"), [(WIDE, "light"), (PHONE, "dark")])
 def test_boxes_are_drawn_over_pictures_in_cells(
     browser: Browser, site: Site, size: tuple[int, int], theme: str

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { MediaItem } from "../../src/api/types.js";
 import { questionsOf } from "../../src/pages/media/board.js";
 import {
-  downloadUrl, isTiny, itemFacts, itemKind, itemName, stateText,
+  cellName, downloadUrl, isTiny, itemFacts, itemKind, itemName, stateText,
 } from "../../src/pages/media/items.js";
 import { formatOwnSteps, MEDIA_FIELDS, ownSteps } from "../../src/pages/media/view.js";
 import { readQuery, writeQuery } from "../../src/state/query.js";
@@ -37,6 +37,15 @@ describe("items", () => {
     expect(itemName(item(), 1, 3)).toBe("image 2 of 3");
     expect(itemFacts(item())).toBe("28 × 28, 1.2 kB, image/png");
     expect([isTiny(item()), isTiny(item({ width: 512 })), isTiny(item({ width: 0 }))]).toEqual([true, false, false]);
+  });
+
+  it("are named for readers in cells of tables", () => {
+    const named = (type: string, media_type: string, caption = "") => cellName({ type, media_type, caption });
+    expect(named("html-file", "text/html")).toBe("HTML page");
+    expect(named("plotly-file", "application/json")).toBe("Plotly figure");
+    expect(named("audio-file", "audio/wav")).toBe("sound");
+    expect(named("object3D-file", "model/gltf-binary")).toBe("object3D");
+    expect(named("html-file", "text/html", "report")).toBe("report");
   });
 
   it("are saved from their own address", () => {

@@ -9,7 +9,7 @@ import { Skeleton } from "../../parts/Skeleton.js";
 import { TypedInput } from "../../parts/TypedInput.js";
 import { VirtualTable } from "../../parts/VirtualTable.js";
 import { makeResource } from "../../state/resource.js";
-import { stateText } from "../media/items.js";
+import { cellName, stateText } from "../media/items.js";
 import { BoxedPicture } from "../media/Picture.js";
 import { ColumnHead } from "./ColumnHead.js";
 import "./datatable.css";
@@ -195,7 +195,7 @@ function CellView({ cell, type, onOpen }: CellProps) {
 }
 
 function Medium({ cell, onOpen }: { cell: MediumCell; onOpen(medium: MediumCell): void }) {
-  const name = cell.caption || cell.type;
+  const name = cellName(cell);
   if (cell.state !== "ready") return <span title={stateText(cell)}>{stateText(cell)}</span>;
   return (
     <button type="button" class="datatable-medium" aria-label={`Open ${name}`} onClick={() => onOpen(cell)}>

@@ -3,6 +3,7 @@ import { getTable, queryTable } from "../../api/tables.js";
 import type { Cell, ColumnType, TableAddress } from "../../api/tables.js";
 import { Skeleton } from "../../parts/Skeleton.js";
 import { useResource } from "../../state/resource.js";
+import { cellName } from "../media/items.js";
 import { BoxedPicture } from "../media/Picture.js";
 import { cellText, isMedium } from "./view.js";
 
@@ -55,6 +56,6 @@ export function SmallCell({ cell, type }: { cell: Cell | undefined; type: Column
   if (cell === undefined || cell === null) return <>–</>;
   if (!isMedium(cell)) return <>{cellText(cell, type)}</>;
   const isPicture = cell.state === "ready" && cell.media_type.startsWith("image/");
-  if (!isPicture) return <>{cell.type}</>;
-  return <BoxedPicture key={cell.url} item={cell} name={cell.caption || cell.type} words="none" />;
+  if (!isPicture) return <>{cellName(cell)}</>;
+  return <BoxedPicture key={cell.url} item={cell} name={cellName(cell)} words="none" />;
 }

@@ -5,7 +5,7 @@ import type { MediumCell } from "../../api/tables.js";
 import { Dialog } from "../../parts/Dialog.js";
 import { formatAmount } from "../../parts/format.js";
 import { Figure } from "../media/Figure.js";
-import { itemKind, stateText } from "../media/items.js";
+import { cellName, itemKind, stateText } from "../media/items.js";
 import { BoxedPicture } from "../media/Picture.js";
 import type { ValueProps } from "../media/valueProps.js";
 import { chartOf } from "./chartSpec.js";
@@ -71,7 +71,7 @@ export function TableValue({ project, value, isSmall, isLarge = false, tables, o
         <Dialog title={cell.caption || name} className="lightbox" onClose={() => (opened.value = null)}>
           {cell.media_type.startsWith("image/") ? (
             <div class="datatable-opened">
-              <BoxedPicture key={cell.url} item={cell} name={cell.caption || cell.type} words="all" />
+              <BoxedPicture key={cell.url} item={cell} name={cellName(cell)} words="all" />
             </div>
           ) : (
             <Opened cell={cell} />
@@ -84,9 +84,11 @@ export function TableValue({ project, value, isSmall, isLarge = false, tables, o
 
 /** A cell that is no picture. */
 function Opened({ cell }: { cell: MediumCell }) {
-  const name = cell.caption || cell.type;
+  const name = cellName(cell);
   const kind = itemKind(cell);
   if (kind === "audio") return <audio controls src={cell.url} aria-label={name} />;
+  // Without allow-same-origin its scripts have an origin of their own: no cookie, no hub.
+  if (kind === "html") return <iframe class="lightbox-page" sandbox="allow-scripts" src={cell.url} title={name} />;
   if (kind === "figure") return <Figure item={cell} name={name} />;
   if (kind === "video") return <video controls playsInline src={cell.url} aria-label={name} />;
   return <a href={cell.url} download>Download</a>;

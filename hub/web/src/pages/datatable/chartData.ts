@@ -1,6 +1,7 @@
 /** What a chart of a table draws: lines, bars, bins or counts of pairs, made of its rows. Pure. */
 import type { Cell } from "../../api/tables.js";
 import { niceStep } from "../../engine/scales.js";
+import { cellName } from "../media/items.js";
 import type { ChartColumn, ChartRows } from "./chartRows.js";
 import { CLASSES_MAX } from "./chartSpec.js";
 import { cellText, isCut, isMedium } from "./view.js";
@@ -62,7 +63,7 @@ function isCutNumber(cell: Cell): cell is { text: string; characters: number; ki
 
 export function textOf(cell: Cell, type: ChartColumn["type"]): string {
   if (cell === null) return "no value";
-  return isMedium(cell) ? cell.caption || cell.type : cellText(cell, type);
+  return isMedium(cell) ? cellName(cell) : cellText(cell, type);
 }
 
 /** The lines, each with its points in the order of the rows. */

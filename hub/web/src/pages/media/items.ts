@@ -16,6 +16,20 @@ export function itemKind({ media_type, type }: Pick<MediaItem, "media_type" | "t
   return media_type === "" && type === "image-file" ? "image" : "file";
 }
 
+const CELL_NAMES: Record<Exclude<ItemKind, "file">, string> = {
+  image: "image",
+  html: "HTML page",
+  figure: "Plotly figure",
+  audio: "sound",
+  video: "video",
+};
+
+/** How a medium in a cell of a table is called: its caption, else what it is. Pure. */
+export function cellName(cell: Pick<MediaItem, "media_type" | "type" | "caption">): string {
+  const kind = itemKind(cell);
+  return cell.caption || (kind === "file" ? cell.type.replace(/-file$/, "") : CELL_NAMES[kind]);
+}
+
 export function isTiny({ width, height }: Pick<MediaItem, "width" | "height">): boolean {
   return width > 0 && height > 0 && Math.max(width, height) <= TINY_PIXELS;
 }
