@@ -187,6 +187,17 @@ def test_a_filter_that_leaves_no_run_comes_with_hints(hub: Hub, project: str) ->
     assert ask(hub, "POST", path, json={"filter": "lr<1e9"})["hints"] == []
 
 
+def test_runs_that_logged_a_metric_are_listed(hub: Hub, project: str) -> None:
+    path = f"/projects/{project}/runs/query"
+    assert ask(hub, "POST", path, json={"logged": ["nosuch"]})["runs"] == []
+    all_runs, having = (
+        [run["run_id"] for run in ask(hub, "POST", path, json=body)["runs"]]
+        for body in ({}, {"logged": ["nosuch", "loss"]})
+    )
+    assert having
+    assert set(having) <= set(all_runs)
+
+
 def test_a_running_run_is_deleted_by_force_alone(hub: Hub, project: str) -> None:
     path = f"/projects/{project}/runs/c"
     assert code_of(ask(hub, "DELETE", path, 409)) == "run_is_running"

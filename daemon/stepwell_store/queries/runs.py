@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from stepwell_store.errors import FilterError, QueryError
+from stepwell_store.identity import fingerprint
 from stepwell_store.queries.columns import PageColumns
 from stepwell_store.queries.conditions import Conditions, float_literal
 from stepwell_store.queries.facts import RunFacts, read_facts
@@ -40,6 +41,7 @@ def list_runs(
     limit: int = 100,
     cursor: str | None = None,
     archived: bool = False,
+    logged: Sequence[str] = (),
     as_compared: bool = False,
     now: float | None = None,
     limits: Limits = DEFAULT,
@@ -54,6 +56,8 @@ def list_runs(
         columns: paths whose values come with the runs.
         archived: include archived runs, which are left out by default. A filter that names
             ``archived`` includes them, too.
+        logged: only runs that logged one of these metrics, of any kind: numbers, texts, media or
+            histograms. Needs ``project``. Empty: all runs.
         as_compared: columns have the values that filters and sorts compare: of a metric with
             operations of define_metric the first one, not a dict of all.
         now: the reference time for ``7d`` and the like; default the clock's.
@@ -67,7 +71,13 @@ def list_runs(
     if len(columns) > COLUMNS_MAX:
         raise FilterError(f"more than {COLUMNS_MAX} columns")
     search = _Search(
-        question, project, filter, sort, columns, now=time.time() if now is None else now
+        question,
+        project,
+        filter,
+        sort,
+        columns,
+        logged=logged,
+        now=time.time() if now is None else now,
     )
     rows, total = search.page(limit, cursor, with_archived=archived)
     kept = rows[:limit]
@@ -113,11 +123,14 @@ class _Search:
         sort: Sequence[str],
         columns: Sequence[str],
         *,
+        logged: Sequence[str],
         now: float,
     ) -> None:
         self._question = question
         self._project = project
-        self._asked = (project or "", str(project is None), filter_text, *sort)
+        self._logged = logged
+        having = [f"logged {metric}" for metric in logged]
+        self._asked = (project or "", str(project is None), filter_text, *sort, *having)
         self._expression = parse_filter(filter_text)
         self._regexps = [c for c in compares_of(self._expression) if c.operator == "~"]
         if len(sort) > SORT_KEYS_MAX:
@@ -151,6 +164,8 @@ class _Search:
             resolve = lambda text: self.facts.resolved[parse_path(text)]  # noqa: E731
             written = Conditions(self._slots, self._parameters, resolve, now=self._now)
             conditions.append(written.sql(self._expression))
+        if self._logged and self._project is not None:
+            conditions.append(f"run_id IN ({self._having_logged(self._project, self._logged)})")
         keys = [
             (value, is_reversed)
             for path, is_reversed in self._order
@@ -183,6 +198,20 @@ class _Search:
         for at in range(len(self._order)):
             values += [int(row[f"o{at}"]), float(row[f"x{at}"]), row[f"z{at}"]]
         return encode_cursor(self._asked, [*values, row["its_project"], row["its_run"]])
+
+    def _having_logged(self, project: str, metrics: Sequence[str]) -> str:
+        """Return a query of the ids of the runs that logged one of ``metrics``."""
+        in_project = f"project = {self._parameters.text(project)}"
+        project_id = self._parameters.number(fingerprint(project), "UInt64")
+        ids = ", ".join(self._parameters.number(fingerprint(each), "UInt64") for each in metrics)
+        parts = [
+            f"SELECT run_id FROM writers WHERE {in_project} AND run_key IN (SELECT run_key "
+            f"FROM series_stats WHERE project_id = {project_id} AND metric_id IN ({ids}))"
+        ]
+        named = self._parameters.texts(metrics)
+        for table in ("texts", "histograms"):
+            parts.append(f"SELECT run_id FROM {table} WHERE {in_project} AND metric IN {named}")
+        return " UNION ALL ".join(parts)
 
     def _keys(
         self, keys: Sequence[tuple[ValueColumns, bool]]

@@ -44,7 +44,10 @@ VALUES_MAX: Final = 500_000
 
 
 class RunsForm(Form):
-    """Filter and order of the runs, and the paths whose values are returned."""
+    """Filter and order of the runs, and the paths whose values are returned.
+
+    ``logged``: only runs that logged one of these metrics, of any kind.
+    """
 
     filter: Text = ""
     sort: _SortKeys = ("-created",)
@@ -52,6 +55,7 @@ class RunsForm(Form):
     limit: Limit = 100
     cursor: Text | None = None
     archived: bool = False
+    logged: _Columns = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,7 @@ async def list_runs(call: Call) -> Any:
         limit=form.limit,
         cursor=form.cursor,
         archived=form.archived,
+        logged=form.logged,
     )
     slots = await call.context.colors.slots(call.project, page.items)
     hints: tuple[str, ...] = ()

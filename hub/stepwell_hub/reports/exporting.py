@@ -118,20 +118,33 @@ class _Exporter:
         columns: Sequence[str] = (),
         sort: Sequence[str] | None = None,
         limit: int | None = None,
+        logged: Sequence[str] = (),
     ) -> list[Any]:
+        """Return the panel's runs.
+
+        Args:
+            logged: metrics of which a run must have one. If none has, all runs are searched, for
+                the words that say so. Runs that are named by id need none.
+        """
         ids = fields["ids"]
+        asked = () if ids else tuple(logged)
         named = "|".join(f'id:"{quoted(each)}"' for each in ids)
-        page = await self._call.ask(
-            queries.list_runs,
-            self._project,
-            filter=named or fields["runs"],
-            sort=sort or fields.get("sort") or ("-started",),
-            columns=columns,
-            limit=limit or fields.get("limit", _NEWEST_RUNS),
-            archived=bool(ids),
-        )
+        for each in dict.fromkeys((asked, ())):
+            page = await self._call.ask(
+                queries.list_runs,
+                self._project,
+                filter=named or fields["runs"],
+                sort=sort or fields.get("sort") or ("-started",),
+                columns=columns,
+                limit=limit or fields.get("limit", _NEWEST_RUNS),
+                archived=bool(ids),
+                logged=each,
+            )
+            if page.items:
+                break
         runs = list(page.items)
-        self._cut = cut_text(len(runs), page, fields)
+        has_none = bool(asked) and not each  # Of all that match.
+        self._cut = "" if has_none else cut_text(len(runs), page, fields)
         found = await self._call.context.colors.slots(self._project, runs)
         self._slots |= found.by_run
         return sorted(runs, key=lambda run: ids.index(run.run_id)) if ids else runs
@@ -176,7 +189,8 @@ class _Exporter:
         column = f"metric.{metric}:{best}"
         sort = {"last": "-started", "min": column, "max": f"-{column}"}[best]
         limit = _NEWEST_RUNS if best == "last" else 1
-        runs = await self._chosen(fields, columns=[column], sort=[sort], limit=limit)
+        logged = [metric] if best == "last" else []
+        runs = await self._chosen(fields, columns=[column], sort=[sort], limit=limit, logged=logged)
         run = next((run for run in runs if run.columns.get(column) is not None), None)
         if run is None:
             if best != "last":
@@ -193,7 +207,9 @@ class _Exporter:
     async def _line(self, fields: Any) -> str:
         group = fields["group"]
         own = group in OWN
-        runs = await self._chosen(fields, columns=[group] if group and not own else [])
+        columns = [group] if group and not own else []
+        logged = [] if fields["match"] else fields["metrics"]
+        runs = await self._chosen(fields, columns=columns, logged=logged)
         if not runs:
             return empty_html("No run matches")
         ids = [run.run_id for run in runs]
@@ -321,7 +337,7 @@ class _Exporter:
 
     async def _histogram(self, fields: Any) -> str:
         metric = fields["metric"]
-        for run in await self._chosen(fields):
+        for run in await self._chosen(fields, logged=[metric]):
             found = await self._call.ask(
                 queries.histogram_matrix,
                 self._project,
@@ -352,7 +368,7 @@ class _Exporter:
 
     async def _values(self, fields: Any) -> list[tuple[Any, Any]]:
         """Return runs with their media of the panel's metric."""
-        runs = await self._chosen(fields)
+        runs = await self._chosen(fields, logged=[fields["metric"]])
         if not runs:
             return []
         ids = [run.run_id for run in runs]

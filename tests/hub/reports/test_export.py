@@ -29,7 +29,7 @@ from tests.blobs import put_blob
 from tests.hub.conftest import Hub
 from tests.hub.made import make_run
 from tests.hub.tables import put
-from tests.store.made import event, log, tell, writer
+from tests.store.made import START_US, event, log, tell, writer
 
 PROJECT = "export <b>&"
 HOSTILE = "<script>alert(1)</script>\"' onload=x"
@@ -154,9 +154,7 @@ def test_a_panel_with_fewer_runs_than_match_gives_both_numbers(hub: Hub, store: 
         ({"panel": "line", "metrics": "loss"}, "The newest 10 of 25 runs (limit: 10)"),
         ({"panel": "runs"}, "The newest 20 of 25 runs (limit: 20)"),
         ({"panel": "runs", "sort": "config.lr", "limit": "2"}, "The first 2 of 25 runs (limit: 2)"),
-        ({"panel": "media", "metric": "x"}, "no media xThe newest 4 of 25 runs (limit: 4)"),
-        ({"panel": "histogram", "metric": "x"}, "no histograms xThe newest 20 of 25 runs"),
-        ({"panel": "value", "metric": "x"}, "These runs have no xThe newest 20 of 25 runs"),
+        ({"panel": "value", "metric": "loss"}, "newest loss"),
     ):
         assert expected in exported(hub, panel(**fields), project=project)[1].text
     for whole in (
@@ -203,6 +201,36 @@ def test_nothing_runs_and_nothing_is_loaded(hub: Hub, runs: None) -> None:
     assert "@import" not in content
     [policy] = parts.all("meta", **{"http-equiv": "Content-Security-Policy"})
     assert policy["content"].startswith("default-src 'none'")
+
+
+def test_runs_without_the_metric_do_not_count_for_the_limit(hub: Hub, store: Any) -> None:
+    project = "evaluated"
+    for number in range(30):
+        run_id, start = f"run{number:02}", START_US + number * 10**8
+        make_run(store, project, run_id, metrics=("acc",), started_us=start)
+        if number in (1, 3):
+            who = writer(project, run_id)
+            log(store, who, range(3), loss=[1.0, 2.0, number + 0.5])
+            sample = {"_type": "image-file", "failed": f"lost {run_id}"}
+            bins = {"counts": [1, 2], "low": 0.0, "high": 1.0}
+            values = {"values": {"samples": sample, "mixed": "text"}}
+            tell(store, who, event("values", values, step=1, time_us=start))
+            tell(store, who, event("histograms", {"values": {"w": bins}}, step=1, time_us=start))
+    for fields, expected in (
+        ({"panel": "line", "metrics": "loss, nosuch", "limit": "1"}, ["The newest 1 of 2 runs"]),
+        ({"panel": "line", "metrics": "loss"}, ["run01", "run03"]),
+        ({"panel": "line", "metrics": "mixed"}, ["run01", "run03"]),
+        ({"panel": "line", "metrics": "loss", "ids": "run05"}, ["run05"]),
+        ({"panel": "line", "match": "loss", "limit": "2"}, ["The newest 2 of 30 runs"]),
+        ({"panel": "media", "metric": "samples"}, ["lost run01", "lost run03"]),
+        ({"panel": "media", "metric": "samples", "limit": "1"}, ["lost run03", "1 of 2 runs"]),
+        ({"panel": "histogram", "metric": "w"}, ["run03"]),
+        ({"panel": "value", "metric": "loss"}, ["3.5", "run03"]),
+        ({"panel": "media", "metric": "none"}, ["These runs have no media none"]),
+        ({"panel": "line", "metrics": "loss", "runs": "run9"}, ["No run matches"]),
+    ):
+        text = exported(hub, panel(**fields), project=project)[1].text
+        assert [each for each in expected if each not in text] == [], (fields, text)
 
 
 def test_a_panel_that_fails_says_so_and_the_rest_is_drawn(hub: Hub, runs: None) -> None:

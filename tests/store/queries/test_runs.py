@@ -626,3 +626,26 @@ def test_rows_without_a_number_count_for_the_last_step_and_time(store: Store) ->
     in_order = ["both", "texts", "numbers", "below", "none"]
     assert ids(store, project, sort=("-_step", "id")) == in_order
     assert ids(store, project, "_step<0") == ["below"]
+
+
+def test_runs_are_found_by_the_metrics_that_they_logged(store: Store) -> None:
+    project = fresh_project()
+    text = event("values", {"values": {"a": "text"}}, step=1, time_us=at_us(1))
+    bins = {"counts": [1], "low": 0.0, "high": 1.0}
+    histogram = event("histograms", {"values": {"a": bins}}, step=1, time_us=at_us(1))
+    make_run(store, project, "number", metrics={"a": [1.0]}, config={"lr": 1})
+    make_run(store, project, "text", text, config={"lr": 2})
+    make_run(store, project, "histogram", histogram, config={"lr": 3})
+    make_run(store, project, "other", metrics={"b": [1.0]}, config={"lr": 4})
+    make_run(store, project, "none", config={"lr": 5, "a": 1})
+    make_run(store, fresh_project(), "elsewhere", metrics={"a": [1.0]})
+    assert ids(store, project, logged=("a",)) == ["histogram", "number", "text"]
+    assert ids(store, project, logged=("a", "b")) == ["histogram", "number", "other", "text"]
+    assert ids(store, project, "lr>1", logged=("a",), sort=("-lr",)) == ["histogram", "text"]
+    assert ids(store, project, logged=("nosuch",)) == []
+    page = list_runs(store, project, logged=("a",), sort=("id",), limit=2)
+    assert page.next_cursor is not None
+    rest = list_runs(store, project, logged=("a",), sort=("id",), cursor=page.next_cursor)
+    assert [run.run_id for run in rest.items] == ["text"]
+    with pytest.raises(CursorError):
+        list_runs(store, project, sort=("id",), cursor=page.next_cursor)

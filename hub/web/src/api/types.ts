@@ -66,6 +66,8 @@ export interface RunsQuery {
   limit: number;
   cursor: string | null;
   archived: boolean;
+  /** Only runs that logged one of these metrics, of any kind; none: all runs. */
+  logged?: readonly string[];
 }
 
 export interface RunsPage {

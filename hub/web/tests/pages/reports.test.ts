@@ -6,7 +6,7 @@ import type { Block, Report } from "../../src/api/reports.js";
 import type { RunsPage } from "../../src/api/types.js";
 import { makeDraft, type Keeper, type Kept, type Save } from "../../src/pages/reports/draft.js";
 import { insertedAt, lineStart } from "../../src/pages/reports/editing.js";
-import { blockKeys, cutText, metricPattern, missingMetrics, runsQuery, withCut } from "../../src/pages/reports/fields.js";
+import { blockKeys, cutText, metricPattern, missingMetrics, neededMetrics, runsQuery, withCut } from "../../src/pages/reports/fields.js";
 
 const REPORT: Report = { id: "r1", project: "p", title: "T", text: "one", version: 3, created_at: 1, updated_at: 2 };
 const CONFLICT = new ApiError(409, "report_changed", "saved as version 4");
@@ -91,6 +91,14 @@ test("a panel asks for its runs by a filter, or by their ids, also archived ones
   expect(runsQuery({ ...fields, runs: "", ids: ["a", 'b"c'] })).toMatchObject({
     filter: 'id:"a"|id:"b\\"c"', archived: true,
   });
+});
+
+test("a panel draws runs that have its metric, unless they are named or a pattern chooses", () => {
+  expect(neededMetrics({ metric: "samples", ids: [] })).toEqual(["samples"]);
+  expect(neededMetrics({ metrics: ["a", "b"], match: "" })).toEqual(["a", "b"]);
+  expect(neededMetrics({ metrics: ["a"], match: "^val/" })).toEqual([]);
+  expect(neededMetrics({ metric: "samples", ids: ["r1"] })).toEqual([]);
+  expect(neededMetrics({ columns: ["state"] })).toEqual([]);
 });
 
 test("a panel with fewer runs than match gives both numbers", () => {

@@ -13,7 +13,7 @@ import { useResource } from "../../state/resource.js";
 import { pathOf } from "../../state/routes.js";
 import { theme } from "../../state/theme.js";
 import { NO_RUNS, useChosenRuns } from "./chosenRuns.js";
-import { cutText, namesOf, runsQuery, textOf, withCut } from "./fields.js";
+import { cutText, namesOf, neededMetrics, runsQuery, textOf, withCut } from "./fields.js";
 import { Answered, Cut } from "./PanelFrame.js";
 
 interface BlockProps {
@@ -102,7 +102,9 @@ export function ValuePanel({ project, fields }: BlockProps) {
   const order = best === "last" ? "-started" : best === "min" ? column : `-${column}`;
   const query = { ...runsQuery(fields, [column]), sort: [order], limit: best === "last" ? NEWEST_RUNS : 1 };
   const found = useResource(JSON.stringify([project, query]), async (signal) => {
-    const page = await listRuns(project, query, { signal });
+    // The best value has a run of its own: those without it come last.
+    const logged = best === "last" ? neededMetrics(fields) : [];
+    const page = await listRuns(project, { ...query, logged }, { signal });
     const { runs } = page;
     return {
       run: runs.find((run) => run.columns[column] != null) ?? null,

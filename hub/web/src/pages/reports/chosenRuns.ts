@@ -4,7 +4,7 @@ import type { PanelFields } from "../../api/reports.js";
 import type { RunOverview } from "../../api/types.js";
 import { usePolling } from "../../state/polling.js";
 import { useResource, type Resource } from "../../state/resource.js";
-import { cutText, namesOf, runsQuery } from "./fields.js";
+import { cutText, namesOf, neededMetrics, runsQuery } from "./fields.js";
 
 export const NO_RUNS = "No run matches";
 
@@ -20,8 +20,12 @@ export function useChosenRuns(
   columns: readonly string[] = [],
 ): Resource<ChosenRuns> {
   const query = runsQuery(fields, columns);
-  const resource = useResource(JSON.stringify([project, query]), async (signal) => {
-    const page = await listRuns(project, query, { signal });
+  const logged = neededMetrics(fields);
+  const resource = useResource(JSON.stringify([project, query, logged]), async (signal) => {
+    let page = await listRuns(project, { ...query, logged }, { signal });
+    // No run has the metric: the panel says it of those that match.
+    const hasNone = logged.length > 0 && page.runs.length === 0;
+    if (hasNone) page = { ...(await listRuns(project, query, { signal })), next_cursor: null };
     const ids = namesOf(fields, "ids");
     const inOrder = page.runs.toSorted((a, b) => ids.indexOf(a.run_id) - ids.indexOf(b.run_id));
     return { runs: ids.length === 0 ? page.runs : inOrder, cut: cutText(fields, page) };

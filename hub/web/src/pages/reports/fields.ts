@@ -36,6 +36,16 @@ export function runsQuery(fields: PanelFields, columns: readonly string[] = []):
   };
 }
 
+/**
+ * The metrics of which a run must have one to be drawn; none for runs that are named, and for a
+ * panel that draws what matches a pattern.
+ */
+export function neededMetrics(fields: PanelFields): readonly string[] {
+  if (namesOf(fields, "ids").length > 0 || textOf(fields, "match") !== "") return [];
+  const metric = textOf(fields, "metric");
+  return metric === "" ? namesOf(fields, "metrics") : [metric];
+}
+
 /** That a panel has fewer runs than match, or "". */
 export function cutText(fields: PanelFields, { runs, total, next_cursor }: RunsPage): string {
   if (next_cursor === null) return "";
