@@ -21,13 +21,24 @@ _SORTS: Final = {
 }
 
 
+# The value that was set last is valid.
+_ARCHIVED: Final = """
+SELECT project, run_id FROM attributes_by_path
+WHERE kind = 'run' AND path = 'archived' AND {condition}
+GROUP BY project, run_id
+HAVING tupleElement(max((version, if(deleted = 0 AND type = 'bool', int, toInt64(0)))), 2) = 1
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class ProjectOverview:
     """A project in a list; moments in seconds since 1970 UTC, None if unknown.
 
     Attributes:
-        started_at: of its first run.
-        last_activity_at: the latest event of its runs.
+        run_count, running_count: without archived runs, as in lists of runs.
+        archived_count: of its archived runs.
+        started_at: of its first run, archived or not.
+        last_activity_at: the latest event of its runs, archived or not.
     """
 
     project: str
@@ -35,6 +46,7 @@ class ProjectOverview:
     running_count: int
     started_at: float | None
     last_activity_at: float | None
+    archived_count: int
 
 
 def list_projects(
@@ -80,11 +92,16 @@ def list_projects(
     rows = Question(store, limits).rows(
         f"""
         SELECT * FROM (
-            SELECT project, count() AS run_count,
-                   countIf({state_sql("held")} = 'running') AS running_count,
+            SELECT project, countIf(is_archived = 0) AS run_count,
+                   countIf(is_archived = 0 AND {state_sql("held")} = 'running') AS running_count,
                    minIf(tupleElement(held, 1), tupleElement(held, 1) > 0) AS first_start,
-                   max(tupleElement(held, 2)) AS latest
-            FROM ({runs_sql("project, run_id", condition, resumed=False)})
+                   max(tupleElement(held, 2)) AS latest,
+                   countIf(is_archived = 1) AS archived_count
+            FROM (
+                SELECT project, held,
+                       (project, run_id) IN ({_ARCHIVED.format(condition=condition)}) AS is_archived
+                FROM ({runs_sql("project, run_id", condition, resumed=False)})
+            )
             GROUP BY project
         ) {after}
         ORDER BY {key}{direction}, project LIMIT {limit + 1}
@@ -117,4 +134,5 @@ def _project(row: dict[str, Any]) -> ProjectOverview:
         row["running_count"],
         seconds(row["first_start"]),
         seconds(row["latest"]),
+        row["archived_count"],
     )

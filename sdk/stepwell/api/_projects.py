@@ -26,7 +26,7 @@ class Project(LaterNames):
     """A project that has runs.
 
     Attributes:
-        run_count, running_count: number of its runs, of its running runs.
+        run_count, running_count: number of its runs, of its running runs, without archived runs.
         created_at: start of its first run, ISO 8601 in UTC; None if unknown.
     """
 

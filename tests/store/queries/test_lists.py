@@ -61,6 +61,20 @@ def test_projects_come_by_their_latest_activity(store: Store):
     assert (first.started_at, first.last_activity_at) == (at_us(200) / 1e6, at_us(211) / 1e6)
 
 
+def test_projects_count_archived_runs_apart(store: Store) -> None:
+    project = fresh_project()
+    make_run(store, project, "listed")
+    make_run(store, project, "running", state="running")
+    make_run(store, project, "archived", run_event(archived=True), state="running")
+    make_run(store, project, "back", run_event(archived=True), run_event(archived=False, at=1))
+    make_run(store, f"{project}-other", "archived", run_event(archived=True))
+    found = {each.project: each for each in list_projects(store, search=project).items}
+    first, other = found[project], found[f"{project}-other"]
+    assert (first.run_count, first.running_count, first.archived_count) == (3, 1, 1)
+    assert list_runs(store, project).total in (3, None)
+    assert (other.run_count, other.running_count, other.archived_count) == (0, 0, 1)
+
+
 @pytest.mark.parametrize("sort", ["project", "-project", "-last_activity", "run_count"])
 def test_pages_of_projects_join_to_the_whole_list(store: Store, sort: str):
     prefix = fresh_project()

@@ -7,6 +7,8 @@ export interface ProjectOverview {
   running_count: number;
   started_at: number | null;
   last_activity_at: number | null;
+  /** Not part of the other counts. */
+  archived_count: number;
 }
 
 export interface RunOverview {

@@ -119,7 +119,12 @@ function ProjectRow({ overview }: { overview: ProjectOverview }) {
       <th scope="row">
         <a href={pathOf({ page: "charts", project })} title={project}>{project}</a>
       </th>
-      <td class="number">{formatCount(overview.run_count)}</td>
+      <td class="number">
+        {formatCount(overview.run_count)}
+        {overview.archived_count > 0 && (
+          <span class="fact">{`, ${formatCount(overview.archived_count)} archived`}</span>
+        )}
+      </td>
       <td>
         {overview.running_count > 0 && <span class="badge live">{`${formatCount(overview.running_count)} live`}</span>}
       </td>
