@@ -51,7 +51,7 @@ def test_metrics_have_base_units_and_help(tmp_path: Path) -> None:
     families = list(text_string_to_metric_families(asyncio.run(run())))
     names = {family.name for family in families}
     assert {"stepwell_points_received", "stepwell_spool_sync_seconds"} <= names
-    assert {"stepwell_node_memory_used_bytes", "stepwell_node_cpu_utilization_ratio"} <= names
+    assert {"stepwell_node_memory_used_bytes", "stepwell_node_load_1m"} <= names
     by_name = {family.name: family for family in families}
     power = by_name["stepwell_device_gpu_power_watts"].samples
     assert {sample.labels["device"]: sample.value for sample in power} == {
