@@ -12,7 +12,7 @@ import pytest
 
 import stepwell
 from stepwell._user_folder import last_folder_name
-from stepwell.cli.wandb_paths import _run_ids
+from stepwell.cli.wandb_paths import _run_id
 from stepwell.testing import RecordingDaemon
 from stepwell.wandb_compat._init import init as init_as_wandb
 from tests.sdk.conftest import Start
@@ -230,4 +230,4 @@ def test_processes_with_one_label_have_folders_of_their_own(folder: Path, work: 
 def test_sync_finds_the_run_of_a_folder(work: Path, last: str) -> None:
     path = work / "offline-run-20260105_101530-abc" / last
     path.mkdir(parents=True)
-    assert list(_run_ids(path)) == ["abc"]
+    assert _run_id(path) == "abc"
