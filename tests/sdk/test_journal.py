@@ -630,4 +630,4 @@ def test_a_signal_handler_may_begin_a_segment_while_last_values_are_read(
         "print(run.summary['a'], run.summary['b'])\n"
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "999.0 999.0\n"
+    assert done.stdout == "999 999\n"
