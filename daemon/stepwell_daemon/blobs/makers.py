@@ -100,7 +100,7 @@ def make_pixels(header: StagedHeader, source: IO[bytes], target: Path) -> Made:
 
 
 def make_frames(header: StagedHeader, source: IO[bytes], target: Path) -> Made:
-    """Encode the frames of a video as an animated WebP, which repeats for ever."""
+    """Encode the frames of a video as an animated WebP, which plays again and again."""
     from PIL import Image
 
     shape, fps = header.about.get("shape"), header.about.get("fps")

@@ -5,7 +5,7 @@ import { useMemo, useRef } from "preact/hooks";
 
 import { useSize, type Size } from "../../parts/useSize.js";
 
-/** What can be pointed at, by number: where it is, and what is said of it. */
+/** The place of a mark, by its number, and the text of its tip. */
 export interface Marks {
   nearest(x: number, y: number): number | null;
   at(mark: number): { readonly x: number; readonly y: number; readonly words: readonly string[] };

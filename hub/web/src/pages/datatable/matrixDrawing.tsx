@@ -22,7 +22,7 @@ export function matrixDrawing({ classes, counts }: Matrix, options: MatrixOption
   const frame = matrixFrame(classes, longest, options);
   const { left, top, cellWidth, cellHeight, width, height, hasNumbers, letters } = frame;
   const colorOf = (count: number) => {
-    // By the root: mistakes are few beside what is right, and are to be seen.
+    // The root of the share: few mistakes stay visible beside many correct answers.
     const shade = count > 0 && most > 0 ? Math.max(16, Math.round(Math.sqrt(count / most) * 255)) : 0;
     return hexOf(colors[shade]!);
   };
