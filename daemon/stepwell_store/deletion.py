@@ -2,6 +2,9 @@
 
 Replaced parts stay on disk for some minutes (old_parts_lifetime), unreachable by queries.
 
+Each deletion is noted in `removed_runs` first: the catalog of artifacts names runs by their ids,
+and a new run may get the id of a deleted one.
+
 Writers that are running when their run is deleted by force are noted in `removed_writers`. The
 daemon of such a writer reads the note and drops the writer's further records (``removals.py``).
 ``sweep_removed`` deletes the rows that come before that. The names of their series stay until
@@ -23,6 +26,7 @@ from stepwell_store.table_block import block_columns
 from stepwell_store.table_spec import DeletionOrder
 from stepwell_store.tables import (
     POINTS,
+    REMOVED_RUNS,
     REMOVED_WRITERS,
     ROLLUPS,
     SERIES,
@@ -277,6 +281,7 @@ def _delete_scopes(
             [f"{scope.project}/{run_id}" for scope in scopes for run_id in running[scope]]
         )
     begins()
+    _note_removed_runs(store, scopes)
     for scope in scopes:
         at_work = [row for row in writers[scope] if row["state"] == RUNNING]
         if not at_work:
@@ -348,6 +353,24 @@ def _delete_of_writers(store: Store, scope: _Scope, writer_ids: Collection[str])
     for table in deleted_with_a_run():
         if any(column.name == "writer_id" for column in table.columns):
             delete_any_rows(store, table.name, condition, parameters)
+
+
+def _note_removed_runs(store: Store, scopes: Sequence[_Scope]) -> None:
+    at = time.time_ns() // 1000
+    by_shard: dict[int, list[int]] = {}
+    for scope in scopes:
+        for run_id in scope.run_ids:
+            who = WriterInfo(scope.project, run_id, "", "", "run", "", 0)
+            key = fingerprint(scope.project, run_id)
+            by_shard.setdefault(store.shard_of(who), []).append(key)
+    for shard, keys in by_shard.items():
+        values = {
+            "run_key": number_column("run_key", "UInt64", keys),
+            "removed_at": number_column("removed_at", "Int64", [at] * len(keys)),
+        }
+        columns = block_columns(REMOVED_RUNS, values)
+        block = Block(REMOVED_RUNS.name, len(keys), columns, shard=shard)
+        store.insert(block, f"removed-runs-{at}-{shard}-{block.digest()}")
 
 
 def _note_removed(store: Store, project: str, writers: Sequence[Mapping[str, Any]]) -> None:

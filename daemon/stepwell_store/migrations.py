@@ -85,6 +85,7 @@ MIGRATIONS: Final = (
     Migration(7, "histograms"),
     Migration(8, "rollups of nodes", (_make_rollups_of_nodes,)),
     Migration(9, "kinds of gaps"),
+    Migration(10, "removed runs"),
 )
 
 assert [each.version for each in MIGRATIONS] == list(range(1, len(MIGRATIONS) + 1))

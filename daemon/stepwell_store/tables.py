@@ -361,11 +361,24 @@ REMOVED_WRITERS: Final = TableSpec(
 )
 """Writers that were running when their run was deleted: their later rows are deleted as well."""
 
+REMOVED_RUNS: Final = TableSpec(
+    "removed_runs",
+    (
+        _identifier("run_key"),
+        ColumnSpec("removed_at", "Int64", _BARE, _MOMENT),
+    ),
+    key=("run_key",),
+    engine=MergeEngine.REPLACING,
+    version_column="removed_at",
+)
+"""When runs were deleted last. What other places than the store know of a run from before is not of
+a later run with the same id. Without names: a deleted run leaves none here."""
+
 TABLES: Final = (
     *(POINTS, SERIES_STATS, SERIES_STATS_BY_RUN, ROLLUPS, SERIES),
     *(WRITERS, ATTRIBUTES, ATTRIBUTES_BY_PATH),
     *(CONSOLE, TEXTS, HISTOGRAMS, GAPS, EVENTS),
-    *(NODE_SERIES, NODE_POINTS, NODE_ROLLUPS, REMOVED_WRITERS, BLOBS),
+    *(NODE_SERIES, NODE_POINTS, NODE_ROLLUPS, REMOVED_WRITERS, REMOVED_RUNS, BLOBS),
 )
 """In the order in which the blocks of events are built."""
 

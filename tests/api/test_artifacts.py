@@ -15,6 +15,7 @@ from stepwell.errors import (
     UnavailableError,
     UsageError,
 )
+from stepwell_store.queries import delete_run
 from tests.api.conftest import World
 from tests.api.made_artifacts import FILES, client, digest, make_version, manifest_of
 from tests.blobs import put_blob
@@ -181,6 +182,14 @@ def test_runs_around_a_version(world: World, project: str) -> None:
     version = ("projects", project, "artifacts", "data", "versions", "v0")
     client(world).ask("POST", *version, "uses", body={"run_id": "gone"})
     assert [each.id for each in artifact.used_by()] == ["user"]
+    for run_id in ("maker", "user"):
+        delete_run(world.store, project, run_id)
+        make_run(world.store, project, run_id)
+    again = api.artifact(f"{project}/data")
+    assert (again.logged_by(), again.used_by()) == (None, [])
+    api.run(f"{project}/user").use_artifact(again)
+    make_version(world, project, run_id="maker")
+    assert [each.id for each in again.used_by()] == ["user"]
     logged, used = api.run(f"{project}/maker"), api.run(f"{project}/user")
     assert [each.name for each in logged.logged_artifacts()] == ["data:v0"]
     assert [each.name for each in used.used_artifacts()] == ["data:v0"]

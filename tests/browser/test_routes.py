@@ -139,6 +139,25 @@ def test_the_wall_says_nothing_of_media_while_it_does_not_know_the_runs(
     expect(page.get_by_text("has logged media")).to_be_visible()
 
 
+def test_a_search_typed_before_the_projects_are_there_counts(page: Page, site: Site) -> None:
+    trainer = site.trainer()
+    try:
+        trainer.init("typed early", id="early").log({"loss": 1.0}).finish()
+        trainer.init("another project", id="other").log({"loss": 1.0}).finish()
+        site.flush()
+    finally:
+        trainer.close()
+    held: list[Route] = []
+    page.route(re.compile("/api/v1/projects\\?limit=200$"), lambda route: held.append(route))
+    page.goto(f"{site.url}/")
+    with page.expect_request(re.compile("search=EARLY")):
+        page.get_by_label("Search projects").fill("EARLY")
+    for each in held:
+        each.continue_()
+    expect(page.get_by_role("link", name="typed early")).to_be_visible()
+    expect(page.get_by_role("link", name="another project")).to_have_count(0)
+
+
 def test_a_runs_summary_has_moments_that_people_read(
     page: Page, site: Site, routes: dict[str, str]
 ) -> None:

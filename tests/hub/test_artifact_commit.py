@@ -19,7 +19,7 @@ from stepwell_daemon.artifacts.digests import Digests
 from stepwell_daemon.artifacts.hashing import DraftSpoiledError
 from stepwell_daemon.artifacts.hub_calls import HubAwayError, HubCalls, HubPlace, HubRefusesError
 from stepwell_daemon.artifacts.shelf import Shelf
-from stepwell_store import EmbeddedStore
+from stepwell_store import EmbeddedStore, queries
 from stepwell_store.blob_store import FolderBlobStore
 from stepwell_wire.artifact_names import RUN_FILES_TYPE, run_files_name
 from stepwell_wire.drafts import Draft, folder_name
@@ -172,7 +172,9 @@ def test_a_run_with_the_id_of_a_deleted_one_has_its_own_files_only(
     bench: Bench, store: EmbeddedStore
 ) -> None:
     commit(bench.job(run_files(bench, {"of the deleted run": b"1"}, "again")))
-    began = int(time.time() * 1e6)
+    queries.delete_run(store, INFO.project, "again")
+    # The node's clock is an hour ahead of the hub's.
+    began = int((time.time() + 3600) * 1e6)
     make_run(store, INFO.project, "again", steps=0, started_us=began)
     own = commit(bench.job(run_files(bench, {"a": b"1"}, "again")))
     assert files_of(bench, own) == {"a": b"1"}

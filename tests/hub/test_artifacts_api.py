@@ -333,6 +333,51 @@ def test_runs_are_named_in_a_lineage_and_their_versions_listed(hub: Hub) -> None
     assert code(wrong) == (400, "cursor_invalid")
 
 
+def test_what_a_deleted_run_logged_is_not_of_a_later_run_with_its_id(hub: Hub) -> None:
+    store, project = hub.context.store, fresh_project()
+    root = f"/api/v1/projects/{project}"
+    make_run(store, project, "r1", name="before")
+    data = made(hub, FILES, name="data", project="other", run_id="prepare")
+    use = {"run_id": "r1", "project": project}
+    uses = "/api/v1/projects/other/artifacts/data/versions/v0/uses"
+    assert hub.program.post(uses, json=use).status_code == 200
+    old = made(hub, {"x": b"1"}, name="model", project=project, run_id="r1")
+    same = made(hub, {"x": b"same"}, name="same", project=project, run_id="r1")
+    deletion.delete_runs(store, {project: ["r1"]})
+    make_run(store, project, "r1", name="after")
+
+    def versions(kind: str) -> list[tuple[str, str, str]]:
+        found = hub.program.get(f"{root}/runs/r1/artifacts?kind={kind}").json()["versions"]
+        return [(each["name"], each["version"], each["run_id"]) for each in found]
+
+    def around(path: str, **asked: Any) -> dict[str, tuple[str, bool]]:
+        found = hub.program.get(f"{path}/lineage", params=asked).json()
+        return {each["id"]: (each["title"], each["is_deleted"]) for each in found["nodes"]}
+
+    former = f"former-run:{project}/r1"
+    assert (versions("logged"), versions("used")) == ([], [])
+    one = f"{root}/artifacts/model/versions/v0"
+    assert around(one)[former] == ("r1", True)
+    assert hub.program.get(one).json() == old | {"run_id": ""}
+    (listed,) = hub.program.get(f"{root}/artifacts/model/versions").json()["versions"]
+    assert listed["run_id"] == ""
+
+    assert hub.program.post(uses, json=use).status_code == 200
+    newer = made(hub, {"x": b"2"}, name="model", project=project, run_id="r1")
+    again = begin(
+        hub, manifest_of({"x": b"same"}), key="again-01", name="same", project=project, run_id="r1"
+    ).json()
+    assert commit(hub, again["version"]["id"]).json()["id"] == same["id"]
+    assert versions("used") == [("data", "v0", "prepare")]
+    assert versions("logged") == [("model", "v1", "r1"), ("same", "v0", "r1")]
+    nodes = around(f"{root}/artifacts/model/versions/v1")
+    assert nodes[f"run:{project}/r1"] == ("after", False)
+    assert f"version:{old['id']}" not in nodes
+    assert {f"version:{each['id']}" for each in (newer, same, data)} <= nodes.keys()
+    assert former in around(one)
+    assert f"version:{newer['id']}" not in around(one)
+
+
 def test_a_deleted_project_leaves_names_in_the_lineage_of_others(hub: Hub) -> None:
     project, other = fresh_project(), fresh_project()
     root = f"/api/v1/projects/{project}/artifacts"

@@ -32,10 +32,11 @@ from stepwell_store.queries import (
     list_runs,
     logged_runs,
     node_buckets,
+    removed_at,
 )
 from stepwell_store.retention import RetentionSettings, apply_retention
 from stepwell_store.server.store import ServerStore, open_server
-from stepwell_store.tables import deleted_with_a_run
+from stepwell_store.tables import REMOVED_RUNS, deleted_with_a_run
 from tests.store.made import (
     START_US,
     build,
@@ -133,6 +134,24 @@ def test_a_deleted_run_leaves_nothing_and_its_neighbour_everything(store: Store)
     assert held(store, project, "kept", kept) == before
     assert [run.run_id for run in list_runs(store, project).items] == ["kept"]
     assert len(list(history(store, project, "kept"))) == 300
+
+
+def test_the_last_deletion_of_a_run_is_known_without_its_name(store: Store):
+    project = fresh_project()
+    keys = [(project, "gone"), (project, "kept"), (project, "never")]
+    make_run(store, project, "gone")
+    make_run(store, project, "kept")
+    assert removed_at(store, keys) == {}
+    assert removed_at(store, []) == {}
+    for _ in range(2):
+        before = time.time()
+        delete_run(store, project, "gone")
+        assert before - 1e-3 <= removed_at(store, keys)[project, "gone"] <= time.time()
+    make_run(store, project, "gone")
+    assert list(removed_at(store, keys)) == [(project, "gone")]
+    delete_project(store, project)
+    assert sorted(removed_at(store, keys)) == [(project, "gone"), (project, "kept")]
+    assert [column.name for column in REMOVED_RUNS.columns] == ["run_key", "removed_at"]
 
 
 def test_a_run_deleted_may_be_logged_anew_but_not_resent(engine: EmbeddedStore):

@@ -95,11 +95,6 @@ class HubCalls:
         path = f"/projects/{_part(project)}/artifacts/{_part(name)}/versions/v{number}"
         return self._found(path)
 
-    def run_began(self, project: str, run_id: str) -> float:
-        """Return when a run began, in seconds since 1970 UTC; 0 if the store does not have it."""
-        found = self._found(f"/projects/{_part(project)}/runs/{_part(run_id)}") or {}
-        return float(found.get("started_at") or 0.0)
-
     def manifest(self, version: dict[str, Any]) -> bytes:
         """Return the packed manifest of a committed version."""
         names = (version["project"], version["name"], version["version"])

@@ -2,8 +2,8 @@
 
 A draft has the files that one process saved. A resumed run, another rank and an offline run each
 make drafts of their own, so the files of the latest version that a draft does not name stay.
-Only digests are read for this, no bytes. A version that was made before the run began is of a
-deleted run of the same id: its files are not the new run's.
+Only digests are read for this, no bytes. The hub names no run for a version of a deleted run with
+the same id: its files are not the new run's.
 """
 
 from collections.abc import Callable, Mapping
@@ -47,8 +47,7 @@ def commit_on_top(
     seen = -1
     if latest is not None:
         seen = _number(latest)
-        if float(latest["created_at"]) >= hub.run_began(draft.project, draft.run_id):
-            entries = on_top(entries, _entries(hub, draft, latest))
+        entries = on_top(entries, _entries(hub, draft, latest))
     for _ in range(_ROUNDS_MAX):
         version = commit(Manifest(entries).pack())
         between = range(seen + 1, _number(version))
@@ -64,7 +63,7 @@ def commit_on_top(
 
 
 def _entries(hub: HubCalls, draft: Draft, version: dict[str, Any]) -> dict[str, Entry]:
-    """Return the files of a version; none if it was deleted, or is of a run with a similar id."""
+    """Return the files of a version; none if it was deleted, or is of another run."""
     facts = (version["state"], version["run_id"], version["type"])
     if facts != ("committed", draft.run_id, draft.type):
         return {}

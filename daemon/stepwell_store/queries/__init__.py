@@ -73,6 +73,7 @@ from stepwell_store.queries.nodes import Device, NodeMetric, RunNode, run_nodes
 from stepwell_store.queries.overview import RunOverview, RunRef
 from stepwell_store.queries.page import Page
 from stepwell_store.queries.projects import ProjectOverview, list_projects, projects_with_runs
+from stepwell_store.queries.removed import removed_at
 from stepwell_store.queries.run_devices import RunDevice, RunDevices, run_devices
 from stepwell_store.queries.runs import list_runs, runs_by_id
 from stepwell_store.queries.series import series_buckets
@@ -168,6 +169,7 @@ __all__ = [
     "projects_pulse",
     "projects_with_runs",
     "read_columns",
+    "removed_at",
     "run_devices",
     "run_metrics",
     "run_nodes",

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -18,9 +19,8 @@ from stepwell_hub.api.artifacts import (
 )
 from stepwell_hub.api.blobs import blob_answer
 from stepwell_hub.api.forms import ForceForm, Limit, Text
-from stepwell_hub.artifacts import building, manifests
+from stepwell_hub.artifacts import building, former_runs, manifests
 from stepwell_hub.artifacts.answers import Kind, Lineage, Version, VersionsPage
-from stepwell_hub.artifacts.run_titles import with_run_titles
 from stepwell_hub.endpoints import Call, Form, endpoint
 from stepwell_hub.errors import ApiError
 
@@ -81,11 +81,13 @@ async def list_artifact_versions(call: Call) -> Any:
     from stepwell_hub.catalog import artifact_reading
 
     project, name, form = plain(call.project), artifact_name(call), call.query
-    return await call.context.catalog.do(
+    page = await call.context.catalog.do(
         lambda catalog: artifact_reading.list_versions(
             catalog, project, name, limit=form.limit, cursor=form.cursor
         )
     )
+    versions = await former_runs.without_former(call.context, page.versions)
+    return replace(page, versions=versions)
 
 
 @endpoint(
@@ -95,21 +97,18 @@ async def list_artifact_versions(call: Call) -> Any:
     answer=VersionsPage,
 )
 async def list_run_artifacts(call: Call) -> Any:
-    """List the versions that a run logged or used, the first one first."""
-    from stepwell_hub.catalog import artifact_reading
-
+    """List the versions that a run logged or used, in the order in which it last did."""
     project, run_id, form = plain(call.project), plain(call.run_id), call.query
-    return await call.context.catalog.do(
-        lambda catalog: artifact_reading.list_run_versions(
-            catalog, project, run_id, kind=form.kind, limit=form.limit, cursor=form.cursor
-        )
+    return await former_runs.list_run_versions(
+        call.context, project, run_id, kind=form.kind, limit=form.limit, cursor=form.cursor
     )
 
 
 @endpoint("GET", _ONE, answer=Version)
 async def get_artifact_version(call: Call) -> Any:
     """Get a version by its number or an alias."""
-    return await _version(call)
+    (version,) = await former_runs.without_former(call.context, [await _version(call)])
+    return version
 
 
 @endpoint("PATCH", _ONE, body=VersionChange, answer=Version, failures=(409,))
@@ -192,22 +191,10 @@ async def use_version(call: Call) -> Any:
 @endpoint("GET", _ONE + "/lineage", query=LineageForm, answer=Lineage)
 async def get_lineage(call: Call) -> Any:
     """Get a version's lineage: its source runs and versions, and those made from it."""
-    from stepwell_hub.catalog import artifact_lineage
-
-    project, name, asked = _path(call)
     form: LineageForm = call.query
-    lineage = await call.context.catalog.do(
-        lambda catalog: artifact_lineage.read_lineage(
-            catalog,
-            project,
-            name,
-            asked,
-            depth=form.depth,
-            limit=form.limit,
-            is_direct=form.direct,
-        )
+    return await former_runs.read_lineage(
+        call.context, *_path(call), depth=form.depth, limit=form.limit, is_direct=form.direct
     )
-    return await with_run_titles(call.context.asker, lineage)
 
 
 @endpoint(

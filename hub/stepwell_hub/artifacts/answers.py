@@ -16,7 +16,8 @@ class Version:
         version: ``v3``; "" until it is committed.
         digest: of its manifest.
         size: bytes of all its files whose size is known.
-        run_id: the run of this project that logged it first, "" for none.
+        run_id: the run of this project that logged it first, "" for none. A request for one
+            version or a list has "" also if the run was deleted.
         reason: why it failed.
     """
 
@@ -94,7 +95,8 @@ class Node:
     """A run or a version in a lineage graph.
 
     Attributes:
-        id: ``run:PROJECT/RUN`` or ``version:ID``; edges name it.
+        id: ``run:PROJECT/RUN`` or ``version:ID``; edges name it. ``former-run:PROJECT/RUN`` is a
+            deleted run whose id another run got.
         name: a run's id, or ``NAME:vN``.
         type: of the artifact, "" for a run.
         is_deleted: it was deleted, and only its name is known.

@@ -25,7 +25,7 @@ async def with_run_titles(asker: Asker, lineage: Lineage) -> Lineage:
 
 
 def _titled(node: Node, known: dict[tuple[str, str], queries.RunOverview]) -> Node:
-    if node.kind != "run":
+    if node.kind != "run" or node.is_deleted:
         return node
     run = known.get((node.project, node.name))
     if run is None:

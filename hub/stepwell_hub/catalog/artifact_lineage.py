@@ -1,5 +1,6 @@
 """Lineage: the runs and versions that a version came from and went into, walked edge by edge."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,10 +11,13 @@ from stepwell_hub.artifacts.answers import Edge, Kind, Lineage, Node
 from stepwell_hub.catalog.artifact_rows import DELETED, find_collection, find_version
 from stepwell_hub.catalog.catalog import Catalog
 from stepwell_hub.catalog.models import ArtifactCollection, ArtifactRun, ArtifactVersion
+from stepwell_store.deletion import RunKey
 
 _EDGES_MAX: Final = 10_000
 _AT_ONCE: Final = 1000
 """Databases bound the parameters of one statement."""
+_FORMER: Final = "former-"
+_NONE: Final[Mapping[RunKey, float]] = {}
 
 
 def read_lineage(
@@ -25,6 +29,7 @@ def read_lineage(
     depth: int,
     limit: int,
     is_direct: bool = False,
+    removed: Mapping[RunKey, float] = _NONE,
 ) -> Lineage:
     """Return runs and versions around one version, the near ones first.
 
@@ -35,6 +40,8 @@ def read_lineage(
         limit: of nodes.
         is_direct: only its ancestors and its descendants; not other descendants of its ancestors,
             and not other ancestors of its descendants.
+        removed: when runs were deleted last, in seconds since 1970 UTC. What a run did before is
+            of a deleted run with the same id, which is a node of its own.
 
     Raises:
         ApiError: There is no such version.
@@ -42,7 +49,7 @@ def read_lineage(
     with catalog.reading() as session:
         collection = find_collection(session, project, name)
         start = find_version(session, collection, asked)
-        return _Walk(session, limit).from_version(start.id, depth, is_direct=is_direct)
+        return _Walk(session, limit, removed).from_version(start.id, depth, is_direct=is_direct)
 
 
 @dataclass(slots=True)
@@ -52,17 +59,18 @@ class _Front:
     at_version: Kind | str = ""
     at_run: Kind | str = ""
     versions: list[str] = field(default_factory=list)
-    runs: list[tuple[str, str]] = field(default_factory=list)
+    runs: list[str] = field(default_factory=list)
 
 
 class _Walk:
     """A walk over edges, breadth first."""
 
-    def __init__(self, session: Session, limit: int) -> None:
+    def __init__(self, session: Session, limit: int, removed: Mapping[RunKey, float]) -> None:
         self._session = session
         self._limit = limit
+        self._removed = removed
         self._seen: dict[str, None] = {}  # In the order in which they were found.
-        self._runs: dict[str, tuple[str, str]] = {}
+        self._runs: dict[str, RunKey] = {}
         self._edges: dict[Edge, None] = {}
         self._is_cut = False
 
@@ -92,7 +100,7 @@ class _Walk:
         return after
 
     def _follow(self, row: ArtifactRun, after: _Front) -> None:
-        for node in (_version_node(row.version_id), _run_node(row)):
+        for node in (_version_node(row.version_id), self._run_node(row)):
             if node in self._seen:
                 continue
             if len(self._seen) >= self._limit:
@@ -103,7 +111,7 @@ class _Walk:
                 after.versions.append(row.version_id)
             else:
                 self._runs[node] = (row.project, row.run_id)
-                after.runs.append(self._runs[node])
+                after.runs.append(node)
         self._edges[self._edge(row)] = None
 
     def _edges_at(self, front: _Front) -> list[ArtifactRun]:
@@ -116,20 +124,22 @@ class _Walk:
                 wanted = wanted.where(ArtifactRun.kind == front.at_version)
             found += self._session.execute(wanted.order_by(*order).limit(_EDGES_MAX)).scalars()
         by_project: dict[str, list[str]] = {}
-        for project, run_id in front.runs:
+        for project, run_id in dict.fromkeys(self._runs[node] for node in front.runs):
             by_project.setdefault(project, []).append(run_id)
+        nodes = set(front.runs)
         for project, run_ids in by_project.items():
             wanted = select(ArtifactRun).where(
                 ArtifactRun.project == project, ArtifactRun.run_id.in_(run_ids)
             )
             if front.at_run:
                 wanted = wanted.where(ArtifactRun.kind == front.at_run)
-            found += self._session.execute(wanted.order_by(*order).limit(_EDGES_MAX)).scalars()
+            rows = self._session.execute(wanted.order_by(*order).limit(_EDGES_MAX)).scalars()
+            found += [row for row in rows if self._run_node(row) in nodes]
         self._is_cut = self._is_cut or len(found) >= _EDGES_MAX
         return found
 
     def _edge(self, row: ArtifactRun) -> Edge:
-        ends = (_version_node(row.version_id), _run_node(row))
+        ends = (_version_node(row.version_id), self._run_node(row))
         if row.kind == "used":
             return Edge(*ends, kind="used")
         return Edge(ends[1], ends[0], kind="logged")
@@ -157,12 +167,13 @@ class _Walk:
 
     def _run(self, node: str) -> Node:
         project, run_id = self._runs[node]
-        return Node(node, "run", project, run_id, type="", is_deleted=False, title=run_id)
+        is_deleted = node.startswith(_FORMER)
+        return Node(node, "run", project, run_id, type="", is_deleted=is_deleted, title=run_id)
+
+    def _run_node(self, row: ArtifactRun) -> str:
+        is_former = row.created_at < self._removed.get((row.project, row.run_id), 0.0)
+        return f"{_FORMER if is_former else ''}run:{row.project}/{row.run_id}"
 
 
 def _version_node(version_id: str) -> str:
     return f"version:{version_id}"
-
-
-def _run_node(row: ArtifactRun) -> str:
-    return f"run:{row.project}/{row.run_id}"

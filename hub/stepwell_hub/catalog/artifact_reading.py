@@ -119,11 +119,21 @@ def read_by_id(catalog: Catalog, version_id: str) -> Version:
 
 
 def list_run_versions(
-    catalog: Catalog, project: str, run_id: str, *, kind: Kind, limit: int, cursor: str | None
+    catalog: Catalog,
+    project: str,
+    run_id: str,
+    *,
+    kind: Kind,
+    limit: int,
+    cursor: str | None,
+    since: float = 0.0,
 ) -> VersionsPage:
-    """Return the versions that a run logged or used, in the order in which it did.
+    """Return the versions that a run logged or used, in the order in which it last did.
 
     Versions that were deleted since are among them.
+
+    Args:
+        since: when an earlier run with this id was deleted, in seconds since 1970 UTC.
 
     Raises:
         ApiError: The cursor is invalid.
@@ -135,6 +145,7 @@ def list_run_versions(
             ArtifactRun.project == project,
             ArtifactRun.run_id == run_id,
             ArtifactRun.kind == kind,
+            ArtifactRun.created_at >= since,
         )
     )
     if cursor is not None:
@@ -147,6 +158,23 @@ def list_run_versions(
         page = found[:limit]
         following = f"{page[-1][1]!r} {page[-1][0].id}" if len(found) > limit else None
         return VersionsPage(tuple(answers_of(session, [each for each, _ in page])), following)
+
+
+def logged_at(catalog: Catalog, versions: Sequence[Version]) -> dict[str, float]:
+    """Return when the run of each version (``run_id``) last logged it, by the version's id."""
+    wanted = (
+        select(ArtifactRun.version_id, ArtifactRun.created_at)
+        .join(ArtifactVersion, ArtifactVersion.id == ArtifactRun.version_id)
+        .join(ArtifactCollection, ArtifactCollection.id == ArtifactVersion.collection_id)
+        .where(
+            ArtifactRun.version_id.in_([each.id for each in versions]),
+            ArtifactRun.project == ArtifactCollection.project,
+            ArtifactRun.run_id == ArtifactVersion.run_id,
+            ArtifactRun.kind == "logged",
+        )
+    )
+    with catalog.reading() as session:
+        return {version_id: at for version_id, at in session.execute(wanted)}
 
 
 def _run_place(cursor: str) -> tuple[float, str]:

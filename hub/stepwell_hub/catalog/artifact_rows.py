@@ -5,9 +5,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Insert, exists, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import exists, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from stepwell_hub.artifacts.answers import Version
@@ -103,28 +102,25 @@ def stands_for(session: Session, version: ArtifactVersion) -> ArtifactVersion:
 
 def add_once(session: Session, row: type[Base], **values: object) -> None:
     """Insert a row unless its key is taken, also by a transaction that runs beside this one."""
+    session.execute(_insert(session, row).values(**values).on_conflict_do_nothing())
+
+
+def _insert(session: Session, row: type[Base]) -> sqlite.Insert | postgresql.Insert:
+    """Return an insert with the conflict clauses of the session's database."""
     is_sqlite = session.get_bind().dialect.name == "sqlite"
-    statement: Insert = (
-        sqlite_insert(row).values(**values).on_conflict_do_nothing()
-        if is_sqlite
-        else postgresql_insert(row).values(**values).on_conflict_do_nothing()
-    )
-    session.execute(statement)
+    return sqlite.insert(row) if is_sqlite else postgresql.insert(row)
 
 
 def note_run(
     session: Session, version: ArtifactVersion, *, project: str, run_id: str, kind: str, now: float
 ) -> None:
-    """Note that a run logged or used a version."""
-    add_once(
-        session,
-        ArtifactRun,
-        version_id=version.id,
-        project=project,
-        run_id=run_id,
-        kind=kind,
-        created_at=now,
+    """Note that a run logged or used a version, or did so again."""
+    inserted = _insert(session, ArtifactRun).values(
+        version_id=version.id, project=project, run_id=run_id, kind=kind, created_at=now
     )
+    newer = {"created_at": inserted.excluded.created_at}
+    key = ArtifactRun.__mapper__.primary_key
+    session.execute(inserted.on_conflict_do_update(index_elements=key, set_=newer))
 
 
 def move_alias(session: Session, version: ArtifactVersion, alias: str) -> None:

@@ -266,7 +266,12 @@ class ArtifactAlias(Base):
 
 
 class ArtifactRun(Base):
-    """A run that logged or used a version: an edge of the lineage graph."""
+    """A run that logged or used a version: an edge of the lineage graph.
+
+    Attributes:
+        created_at: when it did so last. Before the last deletion of a run with this id, it is of
+            the deleted run.
+    """
 
     __tablename__ = "artifact_runs"
 

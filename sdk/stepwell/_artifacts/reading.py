@@ -296,7 +296,8 @@ class ReadingCalls(LaterNames):
         found = self._find_hub().get(f"{facts.path}/lineage", depth=1, limit=1000)
         runs = {node["id"]: node for node in found["nodes"] if node["kind"] == "run"}
         used = [runs[edge["target"]] for edge in found["edges"] if edge["kind"] == "used"]
-        made = (self._run(node["project"], node["name"]) for node in used)
+        kept = (node for node in used if not node["is_deleted"])
+        made = (self._run(node["project"], node["name"]) for node in kept)
         return [run for run in made if run is not None]
 
     def _await_rows(self) -> None:

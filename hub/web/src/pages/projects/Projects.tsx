@@ -1,6 +1,6 @@
 /** All projects of the hub, those with the latest activity first. */
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 
 import { listProjects } from "../../api/hub.js";
 import type { ProjectOverview, ProjectsPage } from "../../api/types.js";
@@ -20,10 +20,15 @@ const SEARCH_DELAY_MS = 150;
 export function Projects() {
   const search = useSignal("");
   const projects = useResource<ProjectsPage>("projects", (signal) => listProjects({ limit: PAGE }, { signal }));
+  // What the list was last asked for. The first question, without a search, is the resource's own.
+  const asked = useRef("");
   useEffect(() => {
-    if (projects.data.value === null) return;
-    const ask = (signal: AbortSignal) => listProjects({ limit: PAGE, search: search.value }, { signal });
-    const timer = setTimeout(() => void projects.load(ask), SEARCH_DELAY_MS);
+    const wanted = search.value;
+    if (wanted === asked.current) return;
+    const timer = setTimeout(() => {
+      asked.current = wanted;
+      void projects.load((signal) => listProjects({ limit: PAGE, search: wanted }, { signal }));
+    }, SEARCH_DELAY_MS);
     return () => clearTimeout(timer);
   }, [search.value]);
   const more = async (cursor: string) => {
