@@ -4,8 +4,12 @@
 
 All runs of a group count; there is no sampling. Over steps and time ClickHouse does both steps;
 over another metric this module does the second step.
+
+Over time, runs seldom log in the same buckets: between its points a run counts with its last ones,
+so that the mean of a bucket does not depend on which runs logged just then.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -24,6 +28,11 @@ from stepwell_store.store import Store
 RUNS_MAX: Final = 20_000
 """Maximum of runs in all groups of one request."""
 
+_CARRIED_MAX: Final = 2_000_000
+"""Over time: maximum of runs times buckets for which runs count between their points."""
+_GAPS_BESIDE: Final = 4
+"""Over time: so many usual distances of a run's points are read beside the range."""
+
 # Of runs without a finite value in a bucket, only the points count.
 _BANDS: Final = """
 SELECT transform(owner, {{band_owners:Array(UInt64)}}, {{band_groups:Array(UInt64)}}, toUInt64(0))
@@ -31,12 +40,32 @@ SELECT transform(owner, {{band_owners:Array(UInt64)}}, {{band_groups:Array(UInt6
        bucket, sum(points) AS all_points, countIf(has_any) AS with_values{sums},
        avgIf(its_mean, has_any) AS mean, varPopIf(its_mean, has_any) AS variance,
        minIf(minimum, has_any) AS low, maxIf(maximum, has_any) AS high
+FROM ({by_run})
+GROUP BY band, bucket HAVING all_points > 0
+"""
+_BY_RUN: Final = """
+SELECT owner, {bucket} AS bucket, points, minimum, maximum{non_finite},
+       {finite} > 0 AS has_any, total / ({finite}) AS its_mean
+FROM ({inner})
+"""
+# Each row of a run again in the buckets until its next row, there without points.
+_CARRIED: Final = """
+SELECT owner, own_bucket + ahead AS bucket, if(ahead = 0, own_points, 0) AS points,
+       tupleElement(row, 2) AS has_any, tupleElement(row, 3) AS its_mean,
+       tupleElement(row, 4) AS minimum, tupleElement(row, 5) AS maximum{non_finite}
 FROM (
-    SELECT owner, {bucket} AS bucket, points, minimum, maximum{non_finite},
-           {finite} > 0 AS has_any, total / ({finite}) AS its_mean
-    FROM ({inner})
+    SELECT owner, row, tupleElement(row, 1) AS own_bucket, tupleElement(row, 6) AS own_points,
+           greatest(0, {{lowest:Int64}} - own_bucket) AS begin,
+           least(until, {{highest:Int64}} + 1) - own_bucket AS end
+    FROM (
+        SELECT owner, arraySort(groupArray((toInt64(bucket), has_any, its_mean, minimum, maximum,
+                                            points{names}))) AS rows,
+               arrayMap(each -> tupleElement(each, 1), rows) AS places,
+               arrayPushBack(arrayPopFront(places), places[length(places)] + 1) AS nexts
+        FROM ({by_run}) GROUP BY owner
+    ) ARRAY JOIN rows AS row, nexts AS until
 )
-GROUP BY band, bucket
+ARRAY JOIN arrayMap(each -> begin + each, range(toUInt32(greatest(0, end - begin)))) AS ahead
 """
 _NON_FINITE: Final = ("nans", "positive_infs", "negative_infs")
 
@@ -47,7 +76,8 @@ class Band:
 
     Attributes:
         version: number of stored points of the metric in all runs of the group.
-        run_count: runs with a finite value in the bucket, of ``group_runs`` in the group.
+        run_count: runs with a finite value in the bucket, of ``group_runs`` in the group. Over
+            time also runs between two of their points; they count with the earlier one's bucket.
         count: points; ``nan_count`` and the two infinite counts are among them.
         mean: of the runs' means. std: of the runs' means, with n - 1; 0 for one.
         min, max: over all finite points. All four are NaN if no run has a finite value.
@@ -162,24 +192,47 @@ def _ask(
     group_of: NDArray[np.int64],
     groups: Mapping[str, Sequence[str]],
 ) -> tuple[Band, ...]:
-    inner = select(cut, view.x.kind, is_joined=part.is_joined)
+    owners, at = np.unique(part.owner, return_index=True)
+    lowest, highest = cut.first >> cut.level, cut.last >> cut.level
+    is_carried = view.x.kind != "step" and len(owners) * (highest - lowest + 1) <= _CARRIED_MAX
+    if is_carried:
+        cut = _with_neighbours(cut, part)
     names = _NON_FINITE if cut.has_non_finite else ()
-    sql = _BANDS.format(
-        inner=inner,
+    by_run = _BY_RUN.format(
+        inner=select(cut, view.x.kind, is_joined=part.is_joined),
         finite=" - ".join(("points", *names)),
         non_finite="".join(f", {name}" for name in names),
-        sums="".join(f", sum({name}) AS all_{name}" for name in names),
         bucket="bucket" if cut.rollup == 1 else "cut",
     )
-    owners, at = np.unique(part.owner, return_index=True)
     parameters = parameters_of(part, cut, view.x.kind, starts) | {
         "band_owners": owners.tolist(),
         "band_groups": group_of[part.run[at]].tolist(),
     }
+    if is_carried:
+        by_run = _CARRIED.format(
+            by_run=by_run,
+            names="".join(f", {name}" for name in names),
+            non_finite="".join(
+                f", if(ahead = 0, tupleElement(row, {place}), 0) AS {name}"
+                for place, name in enumerate(names, start=7)
+            ),
+        )
+        parameters |= {"lowest": lowest, "highest": highest}
+    sums = "".join(f", sum({name}) AS all_{name}" for name in names)
+    sql = _BANDS.format(by_run=by_run, sums=sums)
     rows = question.arrays(sql, parameters)
     if not rows:
         return ()
     return _split(rows, part, group_of, groups)
+
+
+def _with_neighbours(cut: Cut, part: FoundSeries) -> Cut:
+    """Return ``cut`` with the points of most runs next to its range, at whole buckets."""
+    gaps = (part.latest - part.earliest) / np.maximum(part.points - 1, 1)
+    width = 1 << cut.level
+    beside = min(_GAPS_BESIDE * float(np.median(gaps)), 8.0 * (cut.last - cut.first + 1))
+    wider = math.ceil(beside / width) * width
+    return replace(cut, first=cut.first - wider, last=cut.last + wider)
 
 
 def _split(

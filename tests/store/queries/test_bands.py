@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from stepwell_store import Store
-from stepwell_store.queries import SeriesRequestError, XAxis, group_bands, series_buckets
+from stepwell_store.queries import (
+    Series,
+    SeriesRequestError,
+    XAxis,
+    group_bands,
+    series_buckets,
+)
 from tests.store.made import START_US, event, fresh_project, tell, writer
 from tests.store.queries.exact import Point
 from tests.store.queries.points import made_points, store_points
@@ -48,7 +54,8 @@ def test_a_band_is_the_mean_of_the_runs_means(store: Store, project: str, axis: 
                 for each, where in inside
                 if where < len(each.bucket) and each.bucket[where] == bucket
             ]
-            means = [each.mean[where] for each, where in held if not np.isnan(each.mean[where])]
+            shown = held if x.kind in ("step", "metric") else carried(runs, bucket)
+            means = [each.mean[where] for each, where in shown if not np.isnan(each.mean[where])]
             assert band.run_count[at] == len(means)
             for name in ("count", "nan_count", "positive_inf_count", "negative_inf_count"):
                 assert getattr(band, name)[at] == sum(getattr(each, name)[w] for each, w in held)
@@ -58,8 +65,44 @@ def test_a_band_is_the_mean_of_the_runs_means(store: Store, project: str, axis: 
             assert band.mean[at] == pytest.approx(np.mean(means))
             spread = np.std(means, ddof=1) if len(means) > 1 else 0.0
             assert band.std[at] == pytest.approx(spread, abs=1e-9)
-            assert band.min[at] == np.nanmin([each.min[where] for each, where in held])
-            assert band.max[at] == np.nanmax([each.max[where] for each, where in held])
+            assert band.min[at] == np.nanmin([each.min[where] for each, where in shown])
+            assert band.max[at] == np.nanmax([each.max[where] for each, where in shown])
+
+
+def carried(runs: list[Series], bucket: int) -> list[tuple[Series, int]]:
+    """Return for each run at work the row of ``bucket``, or the last one before."""
+    return [
+        (each, int(np.searchsorted(each.bucket, bucket, side="right")) - 1)
+        for each in runs
+        if each.bucket[0] <= bucket <= each.bucket[-1]
+    ]
+
+
+@pytest.mark.parametrize("axis", ["time", "relative"])
+def test_over_time_runs_that_log_seldom_make_no_saw(store: Store, axis: str):
+    """Three runs log each minute, seconds apart; their means are 1, 2 and 6."""
+    project = fresh_project()
+    for number, level in enumerate((1.0, 2.0, 6.0)):
+        begin = START_US + number * 7_000_000
+        points = [Point(epoch, begin + epoch * 60_000_000, level) for epoch in range(60)]
+        store_points(store, project, points, run_id=f"r{number}")
+        tell(store, writer(project, f"r{number}"), event("start", {"started_at": START_US}))
+    groups = {"all": ["r0", "r1", "r2"]}
+    x = XAxis.parse(axis)
+    (answer,) = group_bands(store, project, groups, ["loss"], x=x)
+    (band,) = answer.bands
+    assert int(band.count.sum()) == 180
+    inside = band.run_count == 3
+    assert inside.sum() >= len(inside) - 4
+    assert set(band.mean[inside].tolist()) == {3.0}
+    # In a part of the range, runs count with their points beside it.
+    begin = 0 if axis == "relative" else START_US
+    first, last = begin + 1_000_000_000, begin + 1_090_000_000
+    (part,) = group_bands(store, project, groups, ["loss"], x=x, first=first, last=last)
+    (band,) = part.bands
+    assert (int(band.count.sum()), set(band.mean.tolist())) == (5, {3.0})
+    assert band.bucket[0] >= first >> part.level
+    assert band.bucket[-1] <= last >> part.level
 
 
 def test_bands_come_in_the_order_of_the_question(store: Store, project: str):
