@@ -236,9 +236,13 @@ def test_a_member_of_the_group_learns_who_may_read_and_how(folder: Path, daemon:
             ("digits", "/p/vision/runs/digits"),
             ("vision/first try", "/p/vision/runs/digits"),
         ):
-            code, out, error = call("open", reference, "--print-link", **with_copy)
-            assert code == 0, (reference, error)
-            assert out.startswith(f"{url}{path}?login="), reference
+            spelt = {"STEPWELL_HUB": url.replace("127.0.0.1", "localhost") + "/"}
+            for named in (with_copy, with_copy | spelt):
+                code, out, error = call("open", reference, "--print-link", **named)
+                assert code == 0, (reference, error)
+                assert out.startswith(f"{url}{path}?login="), reference
+        code, out, error = call("open", "--print-link", **with_copy | {"STEPWELL_HUB": f"{url}1"})
+        assert (code, out) == (1, f"{url}/\n")
         code, out, error = call("open", "vision/digit", "--print-link", **with_copy)
         assert (code, out) == (4, "")
         assert "there is no run 'vision/digit'; did you mean 'vision/digits'" in error
@@ -279,7 +283,9 @@ def test_a_member_of_the_group_learns_who_may_read_and_how(folder: Path, daemon:
             assert code == 1, (words, error)
             assert f"{data} belongs to user {owner}" in error, words
             assert f"`sudo -u '{owner}' stepwell …`" in error
-            assert f"STEPWELL_HUB={url}" in error
+            assert f"set STEPWELL_HUB={url}" in error
+            code, _, error = call(*words, **with_copy)
+            assert f"stepwell.Api(), which uses the hub {url}" in error or words[0] == "open"
 
         for action in ("verify", "dump"):
             code, _, error = call("spool", action)

@@ -12,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from stepwell._hub import named_key
 from stepwell._hub_client import HUB, KEY_FILE, Hub
@@ -35,6 +36,7 @@ from stepwell.errors import HubAccessError, HubError, HubUnreachableError
 from stepwell_wire.commands import command_text
 from stepwell_wire.hub_access import KEY_FILE as KEY_NAME
 from stepwell_wire.hub_access import HubKeyError, hub_dir, login_link, page_path, read_key
+from stepwell_wire.hub_address import is_loopback
 from stepwell_wire.installation import install_command
 from stepwell_wire.owners import command_as, foreign_owner
 from stepwell_wire.places import SOCKET_PATH_BYTES_MAX
@@ -135,13 +137,29 @@ def _key_of(url: str, folder: Path) -> tuple[str, bool]:
     try:
         return read_key(folder), False
     except HubKeyError:
-        if os.environ.get(HUB, "").rstrip("/") not in ("", url):
+        named = os.environ.get(HUB, "").strip()
+        if named and not _is_one_hub(named, url):
             return "", False  # The named key is for that hub.
     try:
         key = named_key(os.environ)
         return key, bool(key)
     except HubKeyError as error:
         raise CommandError(str(error)) from error
+
+
+def _is_one_hub(one: str, other: str) -> bool:
+    """Return whether two addresses name one hub; localhost and 127.0.0.1 are the same."""
+
+    def place(url: str) -> tuple[str, str, int | None, str]:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        path = parts.path.rstrip("/")
+        return parts.scheme, "localhost" if is_loopback(host) else host, parts.port, path
+
+    try:
+        return place(one) == place(other)
+    except ValueError:  # The port is no number.
+        return False
 
 
 def _hub_by_copy(url: str, key: str) -> Hub | None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from stepwell._hub_client import HUB, KEY_FILE
+from stepwell._hub_client import HUB, KEY, KEY_FILE
 from stepwell.cli.daemon_client import (
     DaemonClient,
     UnusableSocketError,
@@ -142,11 +142,15 @@ def check_is_readable(data: Path, socket: Path) -> None:
     """Raise CommandError if the data folder is another user's who lets no other user read it."""
     if not (owner := closed_by(data)):
         return
-    url = noted_page(socket)
+    how = "read runs with stepwell.Api()"
+    if os.environ.get(HUB) and (os.environ.get(KEY) or os.environ.get(KEY_FILE)):
+        how += f", which uses the hub {os.environ[HUB]}"
+    else:
+        url = noted_page(socket) or "the address of the page"
+        how += f": set {HUB}={url} and {KEY_FILE} to a copy of its key"
     raise CommandError(
         f"{data} belongs to user {owner}, and only that user may read it; run "
-        f"`{command_as(owner, 'stepwell …')}`, or read runs with stepwell.Api(): set {HUB}="
-        f"{url or 'the address of the page'} and {KEY_FILE} to a copy of its key"
+        f"`{command_as(owner, 'stepwell …')}`, or {how}"
     )
 
 
