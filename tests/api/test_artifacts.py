@@ -189,7 +189,18 @@ def test_runs_around_a_version(world: World, project: str) -> None:
     assert (again.logged_by(), again.used_by()) == (None, [])
     api.run(f"{project}/user").use_artifact(again)
     make_version(world, project, run_id="maker")
+    make_version(world, project, run_id="third")
     assert [each.id for each in again.used_by()] == ["user"]
+    found = api.artifact(f"{project}/data").logged_by()
+    assert found is not None
+    assert found.id == "maker"
+    make_run(world.store, project, "third")
+    delete_run(world.store, project, "maker")
+    found = api.artifact(f"{project}/data").logged_by()
+    assert found is not None
+    assert found.id == "third", "it logged the same files"
+    make_run(world.store, project, "maker")
+    make_version(world, project, run_id="maker")
     logged, used = api.run(f"{project}/maker"), api.run(f"{project}/user")
     assert [each.name for each in logged.logged_artifacts()] == ["data:v0"]
     assert [each.name for each in used.used_artifacts()] == ["data:v0"]

@@ -101,6 +101,8 @@ def test_a_report_is_written_saved_read_and_kept_when_two_save(
     assert text.evaluate("e => e.value.slice(e.selectionStart, e.selectionEnd)") == "limits: 3"
     page.keyboard.press("Control+s")
     expect(state).to_have_text(re.compile("^Saved"))
+    expect(page.locator("h1.crumbs")).to_contain_text("Rates")
+    expect(page).to_have_title(re.compile("^Edit · Rates · "))
     assert findings(page) == []
 
     page.get_by_role("link", name="Read", exact=True).click()

@@ -32,7 +32,8 @@ def test_a_sweep_is_made_watched_and_changed(
     sweep = post(page, site, "/sweeps", {"project": PROJECT, "config": CONFIG, "key": "made"})
     page.get_by_role("link", name="rates").click()
     agents = page.get_by_role("region", name="Agents")
-    expect(agents).to_contain_text(f"stepwell agent {sweep['id']}")
+    expect(agents).to_contain_text(f'stepwell.agent("{sweep["id"]}", train)')
+    expect(agents).to_contain_text("The sweep has no program")
     expect(agents).to_contain_text("No agent has registered yet")
     assert page.url.endswith(f"{sweeps}/{sweep['id']}")
 

@@ -1,7 +1,7 @@
 """Calls of an existing artifact: its files, and the runs that logged and used it."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwell._artifacts.versions import VersionFacts, facts_of
@@ -280,12 +280,13 @@ class ReadingCalls(LaterNames):
     # ------------------------------------------------------------------ runs
 
     def logged_by(self) -> "Run | None":
-        """Return the run that logged it; None without one, or if the run was deleted."""
+        """Return the first run that logged it, of those that were not deleted; None without one."""
         facts = self._committed("run")
-        if not facts.run_id:
+        if facts.is_stand_in:
             return None
         self._await_rows()
-        return self._run(facts.project, facts.run_id)
+        run = self._run(facts.project, facts.run_id) if facts.run_id else None
+        return run or next(self._runs_that("logged", facts), None)
 
     def used_by(self) -> "list[Run]":
         """Return the runs that used it, 1,000 at most; deleted ones are left out."""
@@ -293,12 +294,18 @@ class ReadingCalls(LaterNames):
         if facts.is_stand_in:
             return []
         self._await_rows()
+        return list(self._runs_that("used", facts))
+
+    def _runs_that(self, kind: str, facts: VersionFacts) -> "Iterator[Run]":
         found = self._find_hub().get(f"{facts.path}/lineage", depth=1, limit=1000)
         runs = {node["id"]: node for node in found["nodes"] if node["kind"] == "run"}
-        used = [runs[edge["target"]] for edge in found["edges"] if edge["kind"] == "used"]
-        kept = (node for node in used if not node["is_deleted"])
-        made = (self._run(node["project"], node["name"]) for node in kept)
-        return [run for run in made if run is not None]
+        end = "source" if kind == "logged" else "target"
+        for edge in found["edges"]:
+            node = runs[edge[end]] if edge["kind"] == kind else None
+            if node is None or node["is_deleted"]:
+                continue
+            if (run := self._run(node["project"], node["name"])) is not None:
+                yield run
 
     def _await_rows(self) -> None:
         """Wait for the rows of runs: the hub knows of a use before it has the run that used it."""

@@ -47,6 +47,13 @@ _OTHERS: Final = ("env", "interpreter", "program", "args_json_file")
 MACROS: Final = (*_OTHERS, *_ARGUMENTS)
 
 
+def needs_function(config: Mapping[str, Any]) -> bool:
+    """Return whether only agents with a function can run a sweep: its command lacks the program."""
+    given = config.get("command") or DEFAULT_COMMAND
+    words = given.split() if isinstance(given, str) else given
+    return "${program}" in words and not config.get("program")
+
+
 def check_command(config: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the words of a sweep's command, with their macros.
 

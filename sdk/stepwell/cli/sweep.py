@@ -76,6 +76,7 @@ def _missing_argument(options: argparse.Namespace) -> str:
 
 def _create(options: argparse.Namespace) -> int:
     from stepwell._sweeps.calls import create_sweep
+    from stepwell._sweeps.macros import needs_function
 
     made = create_sweep(options.config, project=options.project, name=options.name)
     if options.json:
@@ -83,7 +84,13 @@ def _create(options: argparse.Namespace) -> int:
         return OK
     print(made["id"])
     print(f"Sweep URL: {made['url']}", file=sys.stderr)
-    print(f"Run agents with: stepwell agent {shell_word(made['id'])}", file=sys.stderr)
+    how = f"stepwell agent {shell_word(made['id'])}"
+    if needs_function(made["config"]):
+        how = (
+            f"stepwell.agent({made['id']!r}, function), in a script; for agents with a command, "
+            "make a sweep with `program: FILE`"
+        )
+    print(f"Run agents with: {how}", file=sys.stderr)
     return OK
 
 

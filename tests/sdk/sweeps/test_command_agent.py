@@ -234,7 +234,11 @@ def test_the_command_line_creates_changes_and_lists_sweeps(
     assert main(["sweep", "ls"]) == 0
     said, told = capsys.readouterr()
     assert said.splitlines()[0] == "abcd1234"
-    assert "Run agents with: stepwell agent abcd1234" in told
+    assert "Run agents with: stepwell.agent('abcd1234', function), in a script" in told
+    file.write_text('{"method": "grid", "program": "train.py"}')
+    hub.config = {"method": "grid", "program": "train.py"}
+    assert main(["sweep", str(file)]) == 0
+    assert "Run agents with: stepwell agent abcd1234\n" in capsys.readouterr().err
     assert said.splitlines()[-1] == "p/abcd1234: running; no trials"
     assert main(["sweep", "--pause", "zzzz0000"]) == 4
     assert main(["sweep"]) == 2

@@ -103,7 +103,7 @@ function Writing({ report }: { report: Report }) {
   const crumbs = [
     { label: project, href: pathOf({ page: "charts", project }) },
     { label: "Reports", href: pathOf({ page: "reports", project }) },
-    { label: report.title, href: path },
+    { label: draft.saved.value.title, href: path },
     { label: "Edit" },
   ];
   return (

@@ -2,6 +2,7 @@
 import { useSignal } from "@preact/signals";
 
 import type { Sweep, SweepAgent, Trial } from "../../api/sweeps.js";
+import type { ValueMap } from "../../api/values.js";
 import { Age } from "../../parts/Age.js";
 import { formatAmount, formatCount } from "../../parts/format.js";
 import { Snippet } from "../../parts/Snippet.js";
@@ -12,6 +13,7 @@ const SHOWN_MAX = 10;
 export function Agents({ sweep, trials }: { sweep: Sweep; trials: readonly Trial[] }) {
   const isWhole = useSignal(false);
   const { agents } = sweep;
+  const withFunction = needsFunction(sweep.config);
   const alive = agents.filter(({ is_alive }) => is_alive).length;
   const held = new Map(trials.filter(({ state }) => state === "running").map((trial) => [trial.agent, trial]));
   const sorted = [...agents].sort((a, b) => Number(b.is_alive) - Number(a.is_alive) || b.seen_at - a.seen_at);
@@ -23,9 +25,15 @@ export function Agents({ sweep, trials }: { sweep: Sweep; trials: readonly Trial
         <span class="fact">{agents.length > 0 && `${formatCount(alive)} of ${formatCount(agents.length)} alive`}</span>
       </header>
       {sweep.state !== "finished" && sweep.state !== "canceled" && (
-        <Snippet text={`stepwell agent ${sweep.id}`} what="the command" />
+        <Snippet text={withFunction ? `stepwell.agent("${sweep.id}", train)` : `stepwell agent ${sweep.id}`} what="the command" />
       )}
-      {agents.length === 0 && <p class="fact">No agent has registered yet. Start one with this command, on any machine.</p>}
+      {agents.length === 0 && (
+        <p class="fact">
+          {withFunction
+            ? "No agent has registered yet. The sweep has no program: start one with this call, in a script with the function train."
+            : "No agent has registered yet. Start one with this command, on any machine."}
+        </p>
+      )}
       {agents.length > 0 && (
         <div class="scroll-x" tabIndex={0} role="group" aria-label="Table of agents">
           <table class="rows dense">
@@ -52,6 +60,12 @@ export function Agents({ sweep, trials }: { sweep: Sweep; trials: readonly Trial
       )}
     </section>
   );
+}
+
+/** True if only agents with a function can run the sweep: its command lacks the program. */
+export function needsFunction({ command, program }: ValueMap): boolean {
+  const words = typeof command === "string" ? command.split(/\s+/) : command;
+  return !program && (!Array.isArray(words) || words.length === 0 || words.includes("${program}"));
 }
 
 function AgentRow({ sweep, agent, trial }: { sweep: Sweep; agent: SweepAgent; trial: Trial | undefined }) {
