@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from contextlib import suppress
 from typing import Any, Final
 
@@ -19,7 +20,13 @@ _SHARE_MIN: Final = 0.01
 
 
 class WorkerEndedError(Exception):
-    """The process gave no answer and has ended; the text says how."""
+    """The process gave no answer and has ended; the text says how.
+
+    Attributes:
+        was_killed: by SIGKILL, as the kernel does where a node has no memory left.
+    """
+
+    was_killed = False
 
 
 class WorkerSilentError(WorkerEndedError):
@@ -93,7 +100,7 @@ class LineWorker:
             process.stdin.write(json.dumps(message).encode() + b"\n")
             await process.stdin.drain()
         except ConnectionError as error:
-            raise WorkerEndedError(await self._end(process)) from error
+            raise await self._end(process) from error
         except BaseException:
             await self.close()
             raise
@@ -126,7 +133,7 @@ class LineWorker:
             # Otherwise its answer would be read as the answer to the next request.
             await self.close()
             raise
-        raise WorkerEndedError(await self._end(process))
+        raise await self._end(process)
 
     async def close(self) -> None:
         """End the process. Can be called twice."""
@@ -136,7 +143,7 @@ class LineWorker:
                 process.kill()
             await process.wait()
 
-    async def _end(self, process: asyncio.subprocess.Process) -> str:
+    async def _end(self, process: asyncio.subprocess.Process) -> WorkerEndedError:
         """Return how a process that closed its pipes ended; kill it if it still runs."""
         code = None
         try:
@@ -146,9 +153,11 @@ class LineWorker:
         finally:
             await self.close()
         if code is None:
-            return "the worker closed its pipes"
+            return WorkerEndedError("the worker closed its pipes")
         ended = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-        return f"the worker {ended}"
+        error = WorkerEndedError(f"the worker {ended}")
+        error.was_killed = code == -signal.SIGKILL
+        return error
 
     async def _started(self) -> asyncio.subprocess.Process:
         if self._process is not None and self._process.returncode is None:

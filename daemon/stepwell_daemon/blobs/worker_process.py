@@ -1,5 +1,6 @@
 """The daemon's side of a worker process: started on demand, ended when it hangs."""
 
+import asyncio
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,11 @@ logger = logging.getLogger("stepwell_daemon")
 
 _ATTEMPTS_MAX: Final = 2
 """A blob that ends its worker this many times is not tried again."""
+_KILLS_MAX: Final = 5
+"""As above, if SIGKILL ended the worker: that is seldom the blob's fault, but of a node without
+memory left."""
+_PAUSE_SECONDS: Final = 0.2
+"""After the first kill; twice as long after each further one."""
 
 _ANSWER_BYTES_MAX: Final = 1 << 16
 
@@ -67,8 +73,9 @@ class WorkerProcess:
         Raises:
             MakeFailedError: Not possible now.
         """
-        ended = ""
-        for _ in range(_ATTEMPTS_MAX):
+        attempts = kills = 0
+        while True:
+            attempts += 1
             try:
                 await self._line.send({"source": str(source), "target": str(target)})
                 answer = await self._line.receive(self._seconds)
@@ -81,10 +88,14 @@ class WorkerProcess:
                 )
             except WorkerEndedError as error:
                 ended = str(error)
+                kills += error.was_killed
             else:
                 return _result_of(answer)
             logger.warning("a worker ended blob=%s: %s", source.name, ended)
-        return Result(reason=f"{ended} ({_ATTEMPTS_MAX} attempts)")
+            if attempts - kills >= _ATTEMPTS_MAX or kills >= _KILLS_MAX:
+                return Result(reason=f"{ended} ({attempts} attempts)")
+            if kills:
+                await asyncio.sleep(_PAUSE_SECONDS * 2 ** (kills - 1))
 
     async def close(self) -> None:
         """End the process. Can be called twice."""
