@@ -18,8 +18,8 @@ logger = logging.getLogger("stepwell_daemon")
 _ATTEMPTS_MAX: Final = 2
 """A blob that ends its worker this many times is not tried again."""
 _KILLS_MAX: Final = 5
-"""As above, if SIGKILL ended the worker: that is seldom the blob's fault, but of a node without
-memory left."""
+"""As above, if SIGKILL ended the worker. The cause is seldom the blob: where a node has no memory
+left, the kernel kills processes."""
 _PAUSE_SECONDS: Final = 0.2
 """After the first kill; twice as long after each further one."""
 

@@ -31,7 +31,8 @@ RUNS_MAX: Final = 20_000
 _CARRIED_MAX: Final = 2_000_000
 """Over time: maximum of runs times buckets for which runs count between their points."""
 _GAPS_BESIDE: Final = 4
-"""Over time: so many usual distances of a run's points are read beside the range."""
+"""Over time: how far points are read on each side of the range, as a multiple of the usual distance
+between a run's points."""
 
 # Of runs without a finite value in a bucket, only the points count.
 _BANDS: Final = """
@@ -227,7 +228,7 @@ def _ask(
 
 
 def _with_neighbours(cut: Cut, part: FoundSeries) -> Cut:
-    """Return ``cut`` with the points of most runs next to its range, at whole buckets."""
+    """Return ``cut``, wider by whole buckets, so that most runs have a point on each side of it."""
     gaps = (part.latest - part.earliest) / np.maximum(part.points - 1, 1)
     width = 1 << cut.level
     beside = min(_GAPS_BESIDE * float(np.median(gaps)), 8.0 * (cut.last - cut.first + 1))

@@ -96,7 +96,7 @@ class Node:
 
     Attributes:
         id: ``run:PROJECT/RUN`` or ``version:ID``; edges name it. ``former-run:PROJECT/RUN`` is a
-            deleted run whose id another run got.
+            deleted run, whose id a later run may have.
         name: a run's id, or ``NAME:vN``.
         type: of the artifact, "" for a run.
         is_deleted: it was deleted, and only its name is known.

@@ -1,7 +1,7 @@
-"""Artifacts of runs that were deleted, where a later run has the same id.
+"""Tells the artifacts of a deleted run from those of a later run with the same id.
 
-The catalog knows runs by their ids; the store knows when a run of an id was last deleted. What the
-catalog noted before is of a deleted run.
+The catalog knows runs by their ids. The store knows when a run with an id was last deleted. What
+the catalog noted before that moment is of the deleted run.
 """
 
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ async def read_lineage(
     limit: int,
     is_direct: bool,
 ) -> Lineage:
-    """Return what is around a version, with names and states of its runs.
+    """Return the lineage of a version. Its runs have their names and states.
 
     Raises:
         StoreError, ApiError: The store does not answer, or is busy; there is no such version.
@@ -75,14 +75,14 @@ async def read_lineage(
         runs = {(node.project, node.name) for node in lineage.nodes if node.kind == "run"} - looked
         looked |= runs
         removed = await context.asker.ask(queries.removed_at, sorted(runs))
-        # Without those edges the walk may reach other runs within its limits.
+        # The next walk separates these runs, so it may reach other runs within its limits.
         if not removed:
             return await with_run_titles(context.asker, lineage)
         known |= removed
 
 
 async def without_former(context: Context, versions: Sequence[Version]) -> tuple[Version, ...]:
-    """Return ``versions``; those logged by a deleted run whose id was used again name no run.
+    """Return ``versions``. Where a deleted run logged one, ``run_id`` is "".
 
     If the store does not answer, they stay as they are: the files of a version do not need it.
     """

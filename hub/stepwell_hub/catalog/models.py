@@ -269,8 +269,8 @@ class ArtifactRun(Base):
     """A run that logged or used a version: an edge of the lineage graph.
 
     Attributes:
-        created_at: when it did so last. Before the last deletion of a run with this id, it is of
-            the deleted run.
+        created_at: when it did so last. If a run with this id was deleted later than that, the row
+            is of the deleted run.
     """
 
     __tablename__ = "artifact_runs"

@@ -25,7 +25,7 @@ export function Agents({ sweep, trials }: { sweep: Sweep; trials: readonly Trial
         <span class="fact">{agents.length > 0 && `${formatCount(alive)} of ${formatCount(agents.length)} alive`}</span>
       </header>
       {sweep.state !== "finished" && sweep.state !== "canceled" && (
-        <Snippet text={withFunction ? `stepwell.agent("${sweep.id}", train)` : `stepwell agent ${sweep.id}`} what="the command" />
+        <Snippet text={withFunction ? `stepwell.agent("${sweep.id}", train)` : `stepwell agent ${sweep.id}`} what={withFunction ? "the call" : "the command"} />
       )}
       {agents.length === 0 && (
         <p class="fact">
