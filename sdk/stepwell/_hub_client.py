@@ -57,8 +57,14 @@ class Hub:
             timeout_seconds: how long one answer, or one part of it, may take.
             patience_seconds: time after the first attempt in which others may begin.
         """
-        self.flush_after = 0.0
-        """Until then, no read asks for a flush; as `time.monotonic`."""
+        # Of the reads; moments as `time.monotonic`. See api/_awaiting.py.
+        self.flushed_until = 0.0
+        """Until then, a read that has sent nothing new asks for no flush."""
+        self.sent_rows: dict[str, int] = {}
+        """What this process had sent before the last flush: bytes, by writer id."""
+        self.no_flush_before = 0.0
+        self.no_sending_before = 0.0
+        """After a flush, or a sending, that took too long."""
         self.url = url.rstrip("/")
         self._key = key
         self.timeout_seconds, self._patience = timeout_seconds, patience_seconds

@@ -22,6 +22,7 @@ from stepwell._names import (
     valid_text,
 )
 from stepwell._points import as_point, size_of
+from stepwell._row_labels import is_labelled, is_series, values_by_label
 from stepwell_wire.limits import EVENT_BYTES_MAX, VALUE_DEPTH_MAX
 
 if TYPE_CHECKING:
@@ -138,6 +139,11 @@ class Conversion:
             return self._mapping(fields, depth)
         if isinstance(value, bytes | bytearray | memoryview | type):
             return _NONE_INSIDE
+        if is_series(value) and is_labelled(value):
+            named = values_by_label(value)
+            return (
+                self._mapping(named, depth) if isinstance(named, dict) else self._list(named, depth)
+            )
         if isinstance(value, list | tuple | Sequence):
             return self._list(value, depth)
         if isinstance(value, Set):
@@ -147,6 +153,7 @@ class Conversion:
 
     def _array(self, value: Any, depth: int) -> Any:
         count = size_of(value)
+        names = getattr(getattr(value, "dtype", None), "names", None)
         if count > max(self._items_left, 1):
             self._say_cut(f"an array of {count} values is kept as a short text")
             return _NONE_INSIDE
@@ -154,7 +161,7 @@ class Conversion:
             items = value.tolist()
         except Exception:  # A tensor without data, for example; it is described.
             return _NONE_INSIDE
-        return self.convert(items, depth + 1)
+        return self.convert(_named(items, names) if names else items, depth + 1)
 
     def _leaf(self, value: Any) -> Any:
         datetime = sys.modules.get("datetime")  # Imported if there is a moment.
@@ -168,6 +175,8 @@ class Conversion:
         if number is not None:
             return number
         name = getattr(value, "__qualname__", None)
+        if _is_text_of_pandas(value):
+            return self._text(str(value))
         if callable(value) and isinstance(name, str):  # A class, a function.
             module = getattr(value, "__module__", None)
             return self._text(name if module in (None, "builtins") else f"{module}.{name}")
@@ -295,20 +304,36 @@ class Conversion:
 
 
 _OF_FILES: Final = frozenset(("blob", "failed", "items"))
+_TEXTS_OF_PANDAS: Final = frozenset(("Interval", "Period"))
 _MIXED_LIST: Final = "media"
 _NUMBERS: Final = frozenset((float, int, bool, type(None)))
 
 
 def _way_out(kind: type) -> str:
     """Return the end of a sentence that says how an object of another package can be logged."""
+    if kind.__name__ == "DataFrame":
+        return "; log() keeps a DataFrame of pandas as a table"
     if any("to_html" in vars(each) for each in kind.__mro__):
         return "; to log what it shows, use Html(value.to_html())"
     return ""
 
 
+def _named(items: Any, names: Sequence[str]) -> Any:
+    """Return the records of a structured array of numpy as dicts, in lists as they are nested."""
+    if isinstance(items, tuple):
+        return dict(zip(names, items, strict=True))
+    return [_named(each, names) for each in items]
+
+
 def _is_enum(value: Any) -> bool:
     enum = sys.modules.get("enum")  # Imported if there is a member of an Enum.
     return enum is not None and isinstance(value, enum.Enum)
+
+
+def _is_text_of_pandas(value: Any) -> bool:
+    """Whether it is an interval or a period, as in an index of groups: both have a short text."""
+    kind = type(value)
+    return kind.__module__.partition(".")[0] == "pandas" and kind.__name__ in _TEXTS_OF_PANDAS
 
 
 def _text_of_bytes(value: bytes) -> str:

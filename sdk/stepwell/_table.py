@@ -4,6 +4,7 @@
 limit of rows is the size of a blob.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from stepwell._image import image_of
 from stepwell._json_conversion import Conversion
 from stepwell._media import Media
 from stepwell._names import Warn, text_of
+from stepwell._row_labels import is_labelled, is_series, label_columns
 from stepwell._staging import Stage, blobs_in
 from stepwell_wire.staged import TABLE
 from stepwell_wire.table_rows import COLUMNS_MAX
@@ -30,8 +32,8 @@ _KINDS: Final[Mapping[Any, tuple[type, ...]]] = {
 def make_media(value: Any, stage: Stage | None) -> Media | None:
     """Return an object of another package as media; None for other values.
 
-    A picture of PIL or a figure of matplotlib is an image; a DataFrame is a table where media are
-    kept, and so is a figure of plotly.
+    A picture of PIL or a figure of matplotlib is an image. Where media are kept, a DataFrame and a
+    Series with row labels are tables, and a figure of plotly is one of ours.
     """
     if type(value).__module__.partition(".")[0] == "plotly":
         from stepwell._plotly import Plotly, is_plotly
@@ -39,8 +41,11 @@ def make_media(value: Any, stage: Stage | None) -> Media | None:
         return Plotly(value) if stage is not None and is_plotly(value) else None
     if type(value).__module__.partition(".")[0] != "pandas":
         return image_of(value)
-    is_table = stage is not None and type(value).__name__ == "DataFrame"
-    return Table(dataframe=value) if is_table else None
+    if stage is None:
+        return None
+    if is_series(value) and is_labelled(value):
+        return Table(dataframe=value.to_frame("value" if value.name is None else value.name))
+    return Table(dataframe=value) if type(value).__name__ == "DataFrame" else None
 
 
 class Table(Media):
@@ -53,8 +58,10 @@ class Table(Media):
         columns: names; default: Input, Output and Expected.
         data: rows, a two-dimensional array, or a DataFrame.
         rows: another name of ``data``.
-        dataframe: a DataFrame of pandas.
+        dataframe: a DataFrame of pandas. Row labels that are not 0, 1, 2 … become the first
+            columns; a row that is added later may leave them out.
         dtype: a type for all columns, or one for each; int, float, str or bool are checked.
+            Row labels are not counted.
         optional: whether None is allowed, for all columns or for each one.
         allow_mixed_types: without effect: several kinds are always allowed but where ``dtype`` says
             otherwise.
@@ -90,12 +97,19 @@ class Table(Media):
         if dataframe is None and is_dataframe(given):
             dataframe = given
         self.data: list[list[Any]] = []
+        self._label_count = 0
         if dataframe is not None:
             if not is_dataframe(dataframe):
                 raise TypeError(
                     f"Table: expected a DataFrame as dataframe, not a {type(dataframe).__name__}"
                 )
-            columns, given = list(dataframe.columns), _rows_of(dataframe)
+            if columns is not None and list(columns) != list(dataframe.columns):
+                text = "Table: columns is without effect with a DataFrame, which has its own"
+                warnings.warn(text, UserWarning, stacklevel=3)
+            columns = list(dataframe.columns)
+            labels = label_columns(dataframe.index, columns)
+            self._label_count = len(labels)
+            columns, given = [*labels, *columns], _rows_of(dataframe, [*labels.values()])
         self.columns: list[Any] = list(_DEFAULT_COLUMNS if columns is None else columns)
         if len(self.columns) > COLUMNS_MAX:
             raise ValueError(f"Table: {len(self.columns)} columns; at most {COLUMNS_MAX}")
@@ -106,13 +120,14 @@ class Table(Media):
             self.add_data(*row)
 
     def _set_types(self, dtype: Any, optional: bool | Sequence[bool]) -> None:
-        kinds = _one_each(dtype, self.columns, "dtype")
-        for name, kind in zip(self.columns, kinds, strict=True):
+        columns = self.columns[self._label_count :]
+        kinds = _one_each(dtype, columns, "dtype")
+        for name, kind in zip(columns, kinds, strict=True):
             if kind in _KINDS:
                 self._checks[name] = _KINDS[kind]
-        allowed = _one_each(optional, self.columns, "optional")
+        allowed = _one_each(optional, columns, "optional")
         self._required = {
-            name for name, each in zip(self.columns, allowed, strict=True) if each is False
+            name for name, each in zip(columns, allowed, strict=True) if each is False
         }
 
     # ------------------------------------------------------------------ writing
@@ -124,6 +139,8 @@ class Table(Media):
             TypeError: A value has not the ``dtype`` of its column, or is None and not optional.
             ValueError: Too few or too many values.
         """
+        if self._label_count and len(data) == len(self.columns) - self._label_count:
+            data = ((None,) * self._label_count) + data
         if len(data) != len(self.columns):
             raise ValueError(
                 f"a row has {len(data)} values, but the table has {len(self.columns)} "
@@ -242,7 +259,7 @@ class Table(Media):
         def describe(value: Any) -> Any:
             if isinstance(value, Table):
                 return repr(value)
-            described = Conversion(warn, stage, make_media=make_media).convert(value)
+            described = Conversion(warn, stage, make_media=_make_cell_media).convert(value)
             in_cells.extend(blobs_in(described))
             return described
 
@@ -281,6 +298,11 @@ class Table(Media):
         return dict(zip(self.columns, row, strict=True))
 
 
+def _make_cell_media(value: Any, stage: Stage | None) -> Media | None:
+    """As `make_media`; a Series in a cell is a dict."""
+    return None if is_series(value) else make_media(value, stage)
+
+
 class EvalTable(Table):
     """A table with the interface of `Table`."""
 
@@ -290,9 +312,14 @@ def is_dataframe(value: Any) -> bool:
     return hasattr(value, "columns") and hasattr(value, "itertuples")
 
 
-def _rows_of(dataframe: Any) -> Iterable[Sequence[Any]]:
-    """Return the rows of a DataFrame; a missing value is None, among floats NaN."""
-    columns = [_values_of(dataframe.iloc[:, place]) for place in range(len(dataframe.columns))]
+def _rows_of(dataframe: Any, labels: list[list[Any]]) -> Iterable[Sequence[Any]]:
+    """Return the rows of a DataFrame; a missing value is None, among floats NaN.
+
+    Args:
+        labels: columns before the others.
+    """
+    places = range(len(dataframe.columns))
+    columns = [*labels, *(_values_of(dataframe.iloc[:, place]) for place in places)]
     return zip(*columns, strict=True) if columns else ()
 
 

@@ -5,6 +5,7 @@ import mimetypes
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -15,6 +16,8 @@ from stepwell._session import EndedRun
 from stepwell.api import _awaiting
 from stepwell.api._awaiting import await_own_runs, await_rows
 from stepwell.api._files import files_of
+from stepwell.api._project_facts import project_facts
+from stepwell.api._runs import find_run
 from stepwell.errors import HubAccessError, HubError, HubUnreachableError, NotFoundError
 
 
@@ -96,9 +99,10 @@ class FlushedHub:
     """Answers each flush with the next of ``answers``: whether all is stored, or an error."""
 
     timeout_seconds = 8.0
-    flush_after = 0.0
+    flushed_until = no_flush_before = no_sending_before = 0.0
 
     def __init__(self, *answers: bool | HubError) -> None:
+        self.sent_rows: dict[str, int] = {}
         self.answers = list(answers)
 
     def post(self, path: str, body: dict[str, float]) -> dict[str, bool]:
@@ -146,6 +150,69 @@ def test_a_flush_without_an_answer_is_the_error_of_the_read(
         await_rows(cast(Hub, hub))
     await_rows(cast(Hub, hub))
     assert not hub.answers
+
+
+class FakeJournal:
+    info = SimpleNamespace(writer_id="w")
+    committed = 0
+
+
+class FakeRun:
+    """Logs something before each read; a flush takes all of its time if ``is_late``."""
+
+    def __init__(self, *, is_sent: bool = True, is_late: bool = False) -> None:
+        self._writer = SimpleNamespace(journal=FakeJournal())
+        self.is_sent, self.is_late, self.flushes = is_sent, is_late, 0
+
+    def flush(self, timeout: float) -> bool:
+        assert timeout > 0
+        self.flushes += 1
+        self._writer.journal.committed += 10
+        if self.is_late:
+            late = _awaiting.time.monotonic() + timeout
+            _awaiting.time.monotonic = lambda: late  # type: ignore[assignment]
+        return self.is_sent
+
+
+@pytest.mark.parametrize(("is_sent", "is_late", "flushes"), [(1, 0, 10), (0, 0, 10), (0, 1, 1)])
+def test_runs_at_work_send_their_rows_and_the_daemon_stores_them(
+    is_sent: bool, is_late: bool, flushes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = FakeRun(is_sent=bool(is_sent), is_late=bool(is_late))
+    monkeypatch.setattr(_session, "active", [run])
+    asked = flushes_of(FlushedHub(*[True] * 10), monkeypatch, every=0.01)
+    assert run.flushes == flushes
+    # A read that sent nothing asks for no flush right after another.
+    assert len(asked) == flushes
+
+
+def test_what_has_come_since_the_first_question_is_returned() -> None:
+    missing = NotFoundError("no such project", status=404, code="not_found")
+    listed = {"projects": [{"project": "p"}, {"project": "q"}]}
+    assert project_facts(cast(Hub, AskedHub(missing, listed, {"project": "p"})), "p")
+    with pytest.raises(NotFoundError, match=r"no project 'pp'.*did you mean 'p'"):
+        project_facts(cast(Hub, AskedHub(missing, listed)), "pp")
+    runs = {"runs": [{"run_id": "r1", "name": "one"}]}
+    with pytest.raises(NotFoundError, match="no run 'r2' in project 'p'; known are 'r1'"):
+        find_run(cast(Hub, AskedHub(missing, {"project": "p"}, runs)), "p", "r2")
+    facts = {"run_id": "r1", "project": "p", "name": "one", "notes": "", "tags": [], "group": ""}
+    found = find_run(cast(Hub, AskedHub(missing, {"project": "p"}, runs, facts)), "p", "r1")
+    assert found.id == "r1"
+
+
+class AskedHub:
+    """Gives one answer after the other."""
+
+    url = "http://here"
+
+    def __init__(self, *answers: dict[str, Any] | HubError) -> None:
+        self.answers = list(answers)
+
+    def ask(self, *_: str, **__: Any) -> dict[str, Any]:
+        answer = self.answers.pop(0)
+        if isinstance(answer, HubError):
+            raise answer
+        return answer
 
 
 class FakeMediaHub:

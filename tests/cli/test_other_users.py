@@ -12,8 +12,9 @@ import pytest
 from stepwell.cli import daemon_process
 from stepwell.cli.checks import Level, node
 from stepwell.cli.options import Places
+from stepwell_store import EmbeddedStore
 from stepwell_wire import trusted_socket
-from tests.cli.conftest import Call
+from tests.cli.conftest import Call, made
 from tests.fake_daemon import FakeDaemon
 
 OTHER = 54_321
@@ -102,6 +103,19 @@ def test_a_folder_that_is_named_is_read_without_the_socket(
     done = call("runs", "--data", os.environ["STEPWELL_DATA"])
     assert done.code == 0, done.err
     assert "run-a" in done.out
+
+
+@pytest.mark.parametrize("kind", ["foreign", "forbidden"])
+def test_a_run_at_work_in_that_folder_is_no_reason_to_ask_the_socket(
+    call: Call, store: EmbeddedStore, kind: str, request: pytest.FixtureRequest
+) -> None:
+    made(store, "at-work", f"run-{kind}", name=kind, state="running")
+    request.getfixturevalue(kind)
+    data = ("--data", os.environ["STEPWELL_DATA"])
+    for words in (("runs", "--project", "at-work"), ("show", f"at-work/run-{kind}")):
+        done = call(*words, *data)
+        assert done.code == 0, done.err
+        assert f"run-{kind}" in done.out
 
 
 def test_doctor_has_nobody_end_another_users_program(place: Path, foreign: FakeDaemon) -> None:

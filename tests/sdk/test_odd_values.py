@@ -104,6 +104,9 @@ class Colour(enum.Enum):
         (2**64, str(2**64)),
         ([2**63, 2**64], [2**63, str(2**64)]),
         ([1, None, True, 0.5], [1, None, True, 0.5]),
+        (np.array([(1, 0.5)], [("a", int), ("b", float)]), [{"a": 1, "b": 0.5}]),
+        (np.zeros((1, 2), [("a", int)]), [[{"a": 0}, {"a": 0}]]),
+        (np.array([(1, 0.5)], [("a", int), ("b", float)])[0], {"a": 1, "b": 0.5}),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -1,6 +1,7 @@
 """Tables as scripts build and log them, read back from the Parquet that a worker makes."""
 
 import io
+import warnings
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,79 @@ def test_a_dataframe(tmp_path: Path) -> None:
         assert [row["c1"] for row in rows] == [None, "b"]
         assert rows[1]["c2"] != rows[1]["c2"]
         assert [row["c3"] for row in rows] == [None, datetime(2026, 1, 31, tzinfo=UTC)]
+
+
+def test_row_labels_of_a_dataframe_are_its_first_columns(tmp_path: Path) -> None:
+    people = pd.DataFrame({"city": ["Ulm", "Bonn", "Ulm"], "age": [31, 45, 9], "n": [1, 2, 3]})
+    kept = {
+        "index": people[["age"]].describe(),
+        "city": people.groupby("city")["age"].agg(["mean", "max"]),
+        "years": people.groupby(pd.cut(people["age"], [0, 18, 99]).rename("years"))[["n"]].sum(),
+    }
+    for name, frame in kept.items():
+        table = Table(dataframe=frame)
+        assert table.columns == [name, *frame.columns]
+        rows, _ = made(table, tmp_path)
+        assert [row["c0"] for row in rows] == [str(label) for label in frame.index]
+        assert [row["c1"] for row in rows] == frame.iloc[:, 0].tolist()
+    selected = Table(data=people[people["age"] > 20].drop(index=0))
+    assert (selected.columns[0], selected.data) == ("index", [[1, "Bonn", 45, 2]])
+    two = Table(dataframe=people.set_index(["city", "age"]))
+    assert (two.columns, two.data[0]) == (["city", "age", "n"], ["Ulm", 31, 1])
+    twice = Table(dataframe=people.set_index("city", drop=False))
+    assert twice.columns == ["level_0", "city", "age", "n"]
+    unnamed = people.set_index(["city", "age"]).rename_axis([None, None])
+    assert Table(dataframe=unnamed).columns == ["level_0", "level_1", "n"]
+    gone = Table(dataframe=pd.DataFrame({"x": [1, 2]}, index=pd.Index(["a", None])))
+    assert gone.data == [["a", 1], [None, 2]]
+    for default in (people, people.iloc[:0], people.copy().set_index(pd.Index([0, 1, 2]))):
+        assert Table(dataframe=default).columns == ["city", "age", "n"]
+
+
+def test_a_table_with_row_labels_takes_rows_without_them() -> None:
+    frame = pd.DataFrame({"x": [1.0], "y": ["a"]}, index=["first"])
+    table = Table(dataframe=frame, dtype=[float, str], optional=[False, True])
+    table.add_data(2.0, "b")
+    table.add_data("third", 3.0, None)
+    with pytest.raises(TypeError, match="column 'x': expected int or float"):
+        table.add_data("fourth", "4", "d")
+    with pytest.raises(ValueError, match="1 values, but the table has 3 columns"):
+        table.add_data(1)
+    assert table.data == [["first", 1.0, "a"], [None, 2.0, "b"], ["third", 3.0, None]]
+
+
+def test_columns_beside_a_dataframe_are_told() -> None:
+    frame = pd.DataFrame({"x": [1.0]})
+    with pytest.warns(UserWarning, match="columns is without effect") as told:
+        assert Table(columns=["y"], dataframe=frame).columns == ["x"]
+    assert told[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Table(columns=["x"], dataframe=frame)
+
+
+def test_a_series_with_labels_is_a_table(
+    start: Start, daemon: RecordingDaemon, tmp_path: Path
+) -> None:
+    counts = pd.Series([5, 3], index=["cat", "dog"], name="n")
+    with start(config={"counts": counts, "twice": pd.Series([1, 2], index=["a", "a"])}) as run:
+        run.log({"counts": counts})
+        run.log({"many": pd.Series(range(50), index=[f"c{each}" for each in range(50)])})
+        run.log({"plain": pd.Series([1, 2])})
+        run.log({"rest": pd.Series([1, 2, 3])[1:]})
+        run.log({"row": Table(columns=["cell"], data=[[counts]])})
+    values: dict[str, Any] = {}
+    for event in daemon.events("values"):
+        values |= event.body["values"]
+    assert values["counts"]["columns"] == ["index", "n"]
+    assert values["many"]["nrows"] == 50
+    assert values["plain"] == [1, 2]
+    assert values["rest"]["columns"] == ["index", "value"]
+    (config,) = daemon.events("config")
+    assert config.body["set"]["counts"] == {"cat": 5, "dog": 3}
+    assert config.body["set"]["twice"] == [["a", 1], ["a", 2]]
+    rows, _ = read(daemon.blobs[values["row"]["blob"]].payload, tmp_path)
+    assert rows[0]["c0"] == '{"cat":5,"dog":3}'
 
 
 def test_mistakes_are_told(tmp_path: Path) -> None:

@@ -68,3 +68,59 @@ for version in versions:
 def test_the_runs_around_a_version_are_there_at_once(node: Node) -> None:
     done = node.python(_USES)
     assert done.returncode == 0, done.stderr
+
+
+_READS_ITSELF = """
+import os
+import threading
+
+import stepwell
+
+api = stepwell.Api()
+run = stepwell.init(project="mine", id="r1", config={"lr": 0.1, "net": {"depth": 2}})
+other = stepwell.init(project="mine", id="r2", reinit="create_new")
+for step in range(3):
+    run.log({"loss": step / 2})
+    other.log({"loss": step})
+    found = api.run("mine/r1") if step == 0 else found
+    losses = [row["loss"] for row in found.scan_history(["loss"])]
+    assert losses == [at / 2 for at in range(step + 1)]
+    found.load(force=True)
+    assert found.summary["loss"] == step / 2, found.summary
+    runs = api.runs("mine")
+    run.log({"at": step})
+    assert list(runs.history(["at"], format="arrow").column("at").to_pylist()) == [*range(step + 1)]
+    assert list(found.history(pandas=False, keys=["at"]))[-1]["at"] == step
+    assert sorted(each.id for each in api.runs("mine")) == ["r1", "r2"]
+    (last,) = list(api.run("mine/r2").scan_history(min_step=step))
+    assert last["loss"] == step
+run.config.net["depth"] = 3
+run.log({"note": "a text", "image": stepwell.Image([[0, 255]])})
+found = api.run("mine/r1")
+assert found.config["net"]["depth"] == 3, found.config
+assert found.summary["note"] == "a text"
+assert len(found.files()) == 1
+
+def reads_in_a_thread():
+    run.log({"loss": 7.0})
+    seen.append(api.run("mine/r1").summary["loss"])
+
+seen = []
+thread = threading.Thread(target=reads_in_a_thread)
+thread.start()
+thread.join()
+assert seen == [7.0], seen
+
+if (child := os.fork()) == 0:
+    try:
+        assert api.run("mine/r1").summary["loss"] == 7.0
+        os._exit(0)
+    finally:
+        os._exit(1)
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+def test_a_process_finds_the_rows_of_its_own_runs_at_work(node: Node) -> None:
+    done = node.python(_READS_ITSELF)
+    assert done.returncode == 0, done.stderr

@@ -17,7 +17,7 @@ _RECENT_SECONDS: Final = 60.0
 _ASK_SECONDS: Final = 0.05
 _MEDIA_ASK_SECONDS_MAX: Final = 1.0
 _FLUSH_PAUSE_SECONDS: Final = 0.2
-"""No script starts, logs and ends in this time."""
+"""No other script starts, logs and ends in this time."""
 _NO_FLUSH_SECONDS: Final = 60.0
 """After a flush that failed: no daemon, one that cannot store, or an older hub."""
 
@@ -25,8 +25,9 @@ _NO_FLUSH_SECONDS: Final = 60.0
 def await_rows(hub: "Hub") -> None:
     """Wait until the hub has the rows that were logged before, at most 10 seconds for each half.
 
-    `finish` returns when the daemon has all; the daemon stores it a moment later. The hub knows
-    the daemon of its own node alone, so the ends of this process's runs are looked for too.
+    The runs of this process send what they have. `finish` returns when the daemon has all; the
+    daemon stores it a moment later. The hub knows the daemon of its own node alone, so the ends of
+    this process's runs are looked for too.
 
     Raises:
         HubUnreachableError: No answer came in time.
@@ -37,21 +38,47 @@ def await_rows(hub: "Hub") -> None:
 
 
 def _flush(hub: "Hub") -> None:
-    """Have the daemon of the hub's node store its rows, unless that was done a moment ago."""
-    if time.monotonic() < hub.flush_after:
-        return
-    pause = _NO_FLUSH_SECONDS
+    """Have the runs of this process send their rows, and the daemon of the hub's node store them.
+
+    The daemon is not asked if it was a moment ago, and this process has sent nothing since.
+    """
     seconds = min(_WAIT_SECONDS, hub.timeout_seconds / 2)
+    sent = _send_own_rows(hub, seconds)
+    now = time.monotonic()
+    if now < hub.no_flush_before or (now < hub.flushed_until and sent == hub.sent_rows):
+        return
+    is_stored = False
     try:
-        if hub.post("/flush", {"timeout_seconds": seconds})["stored"]:
-            pause = _FLUSH_PAUSE_SECONDS
+        is_stored = hub.post("/flush", {"timeout_seconds": seconds})["stored"]
     except (HubUnreachableError, HubAccessError):
-        pause = 0.0
         raise
     except HubError:
         pass  # A hub of an older release.
-    finally:
-        hub.flush_after = time.monotonic() + pause
+    now = time.monotonic()
+    if is_stored:
+        hub.flushed_until, hub.sent_rows = now + _FLUSH_PAUSE_SECONDS, sent
+    else:
+        hub.no_flush_before = now + _NO_FLUSH_SECONDS
+
+
+def _send_own_rows(hub: "Hub", wait_seconds: float) -> dict[str, int]:
+    """Wait until the daemon has what the runs of this process have logged.
+
+    Returns:
+        the bytes that each of them has written, by writer id.
+    """
+    deadline = time.monotonic() + wait_seconds
+    sent = {}
+    for run in _session.active.copy():
+        journal = run._writer.journal
+        if journal is None:
+            continue
+        if time.monotonic() >= hub.no_sending_before:
+            is_sent = run.flush(deadline - time.monotonic())
+            if not is_sent and time.monotonic() >= deadline:  # An offline run gives up at once.
+                hub.no_sending_before = time.monotonic() + _NO_FLUSH_SECONDS
+        sent[journal.info.writer_id] = journal.committed
+    return sent
 
 
 def await_own_runs(hub: "Hub", *, wait_seconds: float = _WAIT_SECONDS) -> None:

@@ -18,9 +18,11 @@ def project_facts(hub: "Hub", name: str) -> dict[str, Any]:
         NotFoundError: There is no such project; the message gives similar names.
     """
     try:
-        found: dict[str, Any] = hub.ask("GET", "projects", name)
+        return _asked(hub, name)
     except NotFoundError as error:
         listed = hub.ask("GET", "projects", query={"limit": _NAMES_MAX})["projects"]
+        if any(each["project"] == name for each in listed):  # It has come since.
+            return _asked(hub, name)
         raise NotFoundError(
             f"no project {name!r} at {hub.url}"
             f"{nearest(name, [each['project'] for each in listed])}",
@@ -28,4 +30,8 @@ def project_facts(hub: "Hub", name: str) -> dict[str, Any]:
             code=error.code,
             status=error.status,
         ) from error
+
+
+def _asked(hub: "Hub", name: str) -> dict[str, Any]:
+    found: dict[str, Any] = hub.ask("GET", "projects", name)
     return found

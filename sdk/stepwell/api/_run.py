@@ -321,10 +321,12 @@ class Run(LaterNames):
         return missing_in_run(self._hub, self.project, self.id, keys) if keys else []
 
     def _rows(self, keys: list[str] | None, **question: Any) -> Iterator[dict[str, Any]]:
+        await_rows(self._hub)
         started = self._facts["started_at"]
         return history_rows(self._hub, self.project, self.id, started, keys, **question)
 
     def _system(self, buckets: int) -> list[dict[str, Any]]:
+        await_rows(self._hub)
         path = ("projects", self.project, "runs", self.id, "system")
         with closing(self._hub.opened("POST", *path, body={"buckets": buckets})) as answer:
             return system_rows(answer.read(), self._facts["started_at"])
@@ -332,6 +334,7 @@ class Run(LaterNames):
     @property
     def console_logs(self) -> Iterator[ConsoleLine]:
         """The console of the run, line by line."""
+        await_rows(self._hub)
         return console_lines(self._hub, self.project, self.id)
 
     def files(

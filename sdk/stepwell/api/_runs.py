@@ -8,6 +8,7 @@ from stepwell._argument_names import checks_names_of_calls
 from stepwell._artifacts.artifact import Artifact
 from stepwell._whole_numbers import whole_columns
 from stepwell.api._arrow import arrow_table, empty_columns, frame_of, to_pandas
+from stepwell.api._awaiting import await_rows
 from stepwell.api._filters import filter_text, sort_key
 from stepwell.api._history import OWN, checked_keys, steps_asked
 from stepwell.api._missing_keys import no_metric_text, warn_each
@@ -43,6 +44,8 @@ class Runs(Pages[Run]):
         self._question = {"filter": filter_text(filters), "sort": [sort_key(order)]}
 
     def _page(self, cursor: str | None, limit: int) -> tuple[list[Run], str | None, int | None]:
+        if cursor is None:
+            await_rows(self._hub)
         body = {**self._question, "limit": limit, "cursor": cursor}
         found = self._hub.ask("POST", "projects", self.project, "runs", "query", body=body)
         if not found["runs"] and cursor is None:
@@ -88,6 +91,7 @@ class Runs(Pages[Run]):
             "labels": labels,
             **steps_asked(min_step, max_step),
         }
+        await_rows(self._hub)
         table = arrow_table(self._hub, self.project, question)
         if not table.num_rows or (empty := empty_columns(table, metrics)):
             for sentence in self._lacking(metrics if not table.num_rows else empty):
@@ -152,6 +156,8 @@ def find_run(hub: "Hub", project: str, run_id: str) -> Run:
         project_facts(hub, project)
         body = {"limit": _NEAR_MAX, "archived": True}
         listed = hub.ask("POST", "projects", project, "runs", "query", body=body)["runs"]
+        if any(each["run_id"] == run_id for each in listed):  # It has come since.
+            return run_of(hub, hub.ask("GET", "projects", project, "runs", run_id))
         named = [each["run_id"] for each in listed if each["name"] == run_id]
         hint = (
             f"; the run with this name has the id {named[0]!r}"

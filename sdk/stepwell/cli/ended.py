@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
 
-from stepwell.cli.daemon_client import is_answered
+from stepwell.cli.daemon_client import UnusableSocketError, is_answered
 from stepwell.cli.options import Places
 from stepwell.cli.text import first_names
 from stepwell.cli.unsent import journals_folders
@@ -31,7 +31,13 @@ def print_ended(where: Places, running: Collection[RunPath]) -> None:
 
     Without a daemon only: a daemon corrects them itself.
     """
-    if not running or is_answered(where.socket):
+    if not running:
+        return
+    try:
+        has_daemon = is_answered(where.socket)
+    except UnusableSocketError:  # The data were read without it, or there is already an error.
+        return
+    if has_daemon:
         return
     ended = ended_runs(journals_folders(where), running)
     if ended:

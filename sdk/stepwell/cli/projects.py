@@ -22,7 +22,7 @@ class NoProjectError(CommandError):
 
 def no_project(store: "Store", project: str) -> NoProjectError:
     """Return the error, with similar names among the latest projects."""
-    names = _names(store)
+    names = [each for each in _names(store) if each != project]  # It may have come since.
     if not names:
         return NoProjectError(project, ": the store has no runs yet")
     nearest = _nearest(project, names)
