@@ -174,16 +174,17 @@ class FakeRun:
         return self.is_sent
 
 
-@pytest.mark.parametrize(("is_sent", "is_late", "flushes"), [(1, 0, 10), (0, 0, 10), (0, 1, 1)])
+@pytest.mark.parametrize(
+    ("is_sent", "is_late", "flushes", "asked"), [(1, 0, 10, 10), (0, 0, 10, 10), (0, 1, 1, 2)]
+)
 def test_runs_at_work_send_their_rows_and_the_daemon_stores_them(
-    is_sent: bool, is_late: bool, flushes: int, monkeypatch: pytest.MonkeyPatch
+    is_sent: int, is_late: int, flushes: int, asked: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = FakeRun(is_sent=bool(is_sent), is_late=bool(is_late))
     monkeypatch.setattr(_session, "active", [run])
-    asked = flushes_of(FlushedHub(*[True] * 10), monkeypatch, every=0.01)
-    assert run.flushes == flushes
+    reads = flushes_of(FlushedHub(*[True] * 10), monkeypatch, every=0.01)
     # A read that sent nothing asks for no flush right after another.
-    assert len(asked) == flushes
+    assert (run.flushes, len(reads)) == (flushes, asked)
 
 
 def test_what_has_come_since_the_first_question_is_returned() -> None:

@@ -73,11 +73,11 @@ def _send_own_rows(hub: "Hub", wait_seconds: float) -> dict[str, int]:
         journal = run._writer.journal
         if journal is None:
             continue
+        sent[journal.info.writer_id] = journal.committed  # Now: another thread may log meanwhile.
         if time.monotonic() >= hub.no_sending_before:
             is_sent = run.flush(deadline - time.monotonic())
             if not is_sent and time.monotonic() >= deadline:  # An offline run gives up at once.
                 hub.no_sending_before = time.monotonic() + _NO_FLUSH_SECONDS
-        sent[journal.info.writer_id] = journal.committed
     return sent
 
 
