@@ -93,6 +93,15 @@ def made(
 
 
 @pytest.fixture
+def spool_folder(store: EmbeddedStore) -> Iterator[Path]:
+    """A spool beside the store, for one test: the others have none."""
+    folder = store.data_dir / "spool"
+    folder.mkdir()
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
 def place() -> Iterator[Path]:
     """A folder with a short path: a unix socket's has at most 107 bytes."""
     folder = Path(tempfile.mkdtemp(prefix="swc-"))

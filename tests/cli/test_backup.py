@@ -133,9 +133,8 @@ def test_nothing_of_the_copy_is_damaged_or_open_to_others(copied: Copied) -> Non
 
 
 def test_a_folder_without_a_daemon_is_copied(
-    store: EmbeddedStore, call: Call, tmp_path: Path
+    spool_folder: Path, call: Call, tmp_path: Path
 ) -> None:
-    (store.data_dir / "spool").mkdir(exist_ok=True)
     done = call("backup", tmp_path / "copy")
     assert done.code == 0, done.err
     shown = call("show", "run-a", "--json", "--data", tmp_path / "copy")
@@ -151,9 +150,8 @@ def test_a_back_up_holds_the_spool_too_so_no_points_are_reported_missing(
 
 
 def test_points_in_the_spool_of_a_folder_without_a_daemon_are_told(
-    store: EmbeddedStore, call: Call, tmp_path: Path
+    spool_folder: Path, call: Call, tmp_path: Path
 ) -> None:
-    (store.data_dir / "spool").mkdir(exist_ok=True)
     copy = tmp_path / "copy"
     assert call("backup", copy).code == 0
 

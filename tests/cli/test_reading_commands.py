@@ -271,7 +271,7 @@ def test_show_cuts_the_console_to_its_tail(call: Call) -> None:
 
 
 def test_an_unknown_run_is_not_found_and_the_nearest_are_named(call: Call) -> None:
-    wrong = call("show", "run-z")
+    wrong = call("show", "run-aa")  # Other tests add runs to this store.
     assert wrong.code == 4
     assert "run-a" in wrong.err
     assert wrong.out == ""

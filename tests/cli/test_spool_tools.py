@@ -233,8 +233,10 @@ def test_dead_letters_of_release_0_1_are_replayed(tmp_path: Path) -> None:
     assert list(told["file"]) == list(filled["file"]) == [path.name]
 
 
-def test_replay_on_the_command_line(call: Call, store: EmbeddedStore, tmp_path: Path) -> None:
-    poisoned(store.data_dir / "spool")
+def test_replay_on_the_command_line(
+    call: Call, store: EmbeddedStore, spool_folder: Path, tmp_path: Path
+) -> None:
+    poisoned(spool_folder)
     assert "does not like it" in call("spool", "replay", "--list").out
     assert call("spool", "replay").code == 2
     assert call("spool", "replay", tmp_path / "none.seg").code == 4

@@ -124,3 +124,23 @@ assert os.waitpid(child, 0)[1] == 0
 def test_a_process_finds_the_rows_of_its_own_runs_at_work(node: Node) -> None:
     done = node.python(_READS_ITSELF)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_script_that_starts_the_first_daemon_may_read_at_once() -> None:
+    with made_node() as node:
+        node.variables = {
+            "STEPWELL_NO_DAEMON": "",
+            "STEPWELLD_HUB": "auto",
+            "STEPWELLD_HUB_PORT": "0",
+        }
+        code = """
+import stepwell
+
+run = stepwell.init(project="first", id="r1")
+run.log({"loss": 0.5})
+assert stepwell.Api().run("first/r1").summary["loss"] == 0.5
+"""
+        done = node.python(code)
+        ended = node.stepwell("down")
+        assert done.returncode == 0, done.stderr
+        assert ended.returncode == 0, ended.stderr

@@ -6,10 +6,10 @@ from functools import cached_property
 from typing import Any, Final
 
 from stepwell._argument_names import checks_names_of_calls
-from stepwell._hub_client import Hub
+from stepwell._hub_client import HUB, Hub
 from stepwell._later_names import LaterNames
 from stepwell.api._artifacts import ArtifactReads
-from stepwell.api._awaiting import await_rows
+from stepwell.api._awaiting import await_own_daemon, await_rows
 from stepwell.api._names import split_path
 from stepwell.api._place import find_place
 from stepwell.api._project_facts import project_facts
@@ -76,6 +76,8 @@ class Api(ArtifactReads, LaterNames):
 
     @cached_property
     def _found_hub(self) -> Hub:
+        if not self._named[0] and not os.environ.get(HUB):
+            await_own_daemon()
         place = find_place(*self._named, environ=os.environ)
         # No patience: the user sees at once that no hub answers, and can repeat the call.
         return Hub(place.url, place.key, timeout_seconds=self._timeout, patience_seconds=0.0)

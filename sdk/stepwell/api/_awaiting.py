@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from stepwell._hub_client import Hub
 
 _WAIT_SECONDS: Final = 10.0
+_START_SECONDS: Final = 60.0
 _RECENT_SECONDS: Final = 60.0
 _ASK_SECONDS: Final = 0.05
 _MEDIA_ASK_SECONDS_MAX: Final = 1.0
@@ -35,6 +36,12 @@ def await_rows(hub: "Hub") -> None:
     """
     _flush(hub)
     await_own_runs(hub)
+
+
+def await_own_daemon() -> None:
+    """Wait until the daemon answers that a run of this process is about to start, if one is."""
+    for run in _session.active.copy():
+        run.flush(_START_SECONDS)
 
 
 def _flush(hub: "Hub") -> None:
