@@ -39,7 +39,7 @@ from stepwell_store.channel import (
     write_memory_file,
 )
 from stepwell_store.engine_watch import EngineWatch
-from stepwell_store.errors import code_of
+from stepwell_store.errors import CANCELLED, code_of
 from stepwell_store.uncommitted import drop_uncommitted
 from stepwell_wire.capabilities import drop_capabilities
 
@@ -53,6 +53,7 @@ FORBIDDEN: Final = b"forbidden "
 CONNECTIONS_MAX: Final = 128
 _ENTRIES_MAX: Final = 20_000
 _DRAIN_SECONDS: Final = 10.0
+_SET_ATTEMPTS: Final = 10
 _MESSAGE_CHARACTERS_MAX: Final = 2000
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 FREE_BYTES_MIN: Final = 16 << 20
@@ -228,9 +229,23 @@ class EngineSession:
             f"compile_expressions = 0, log_comment = '{comment}'"
         )
         if limits != self._limits:
-            self._connection.query(limits)
+            self._set(limits)
             self._limits = limits
         return comment
+
+    def _set(self, limits: str) -> None:
+        """Set ``limits``, again if a late cancellation of the last query ended this one.
+
+        Until it has ended, it has the comment of that query.
+        """
+        for attempt in range(_SET_ATTEMPTS):
+            try:
+                self._connection.query(limits)
+            except Exception as error:
+                if code_of(str(error)) != CANCELLED or attempt == _SET_ATTEMPTS - 1:
+                    raise
+            else:
+                return
 
 
 def main() -> int:

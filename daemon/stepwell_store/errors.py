@@ -203,7 +203,7 @@ _SCHEMA: Final = frozenset({16, 60, 81})  # NO_SUCH_COLUMN, UNKNOWN_TABLE, UNKNO
 _NO_SPACE: Final = 243
 _TIMEOUTS: Final = frozenset({159, 160, 209})
 _TOO_LARGE: Final = 241
-_CANCELLED: Final = 394
+CANCELLED: Final = 394
 _CODE: Final = re.compile(r"Code: (\d+)\. ")
 
 
@@ -246,7 +246,7 @@ def query_error(code: int, message: str) -> StoreError:
         return QueryTooLargeError(
             f"query: {message}; request less data, or allow more memory", code
         )
-    if code == _CANCELLED:
+    if code == CANCELLED:
         return QueryCancelledError(f"query: {message}", code)
     if code in _RETRYABLE:
         return StoreUnavailableError(

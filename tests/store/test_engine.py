@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -241,6 +242,33 @@ def test_a_result_is_held_until_it_is_sent(size: int):
     content = read_memory_file(answer.descriptors[0]) if answer.descriptors else answer.body
     answer.close()
     assert content == b"x" * size
+
+
+def test_a_late_cancellation_of_the_last_query_does_not_end_the_next():
+    """Until the settings of a query are set, its connection has the comment of the last one."""
+
+    class Connection:
+        told: ClassVar[list[str]] = []
+
+        def query(self, sql: str, *arguments: object, **named: object) -> object:
+            self.told.append(sql)
+            if len(self.told) == 2:
+                raise RuntimeError("Code: 394. DB::Exception: Query 'q' is killed in pending state")
+            return Freed(b"x")
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        fields = {"op": "query", "sql": "SELECT 1", "format": "Native", "parameters": {}}
+        EngineSession(Connection(), EngineWatch(Connection), number=1).answer(
+            ours, Message({**fields, "timeout_seconds": 1.0}, b"", [])
+        )
+        answer = receive_message(theirs)
+    assert answer is not None
+    assert (answer.fields, bytes(answer.body)) == ({}, b"x")
+    answer.close()
+    _, first, second, asked = Connection.told
+    assert first == second
+    assert asked == "SELECT 1"
 
 
 def test_a_second_owner_is_told_who_holds_the_directory(store: EmbeddedStore):
