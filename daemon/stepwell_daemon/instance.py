@@ -45,6 +45,7 @@ class Instance:
         """
         self._descriptors: list[int] = []
         self.socket_path, self._kind = socket_path, kind
+        self._data = str(data.absolute())
         try:
             make_private_folder(data)
             if (other := self._lock(data / DATA_LOCK, str(socket_path))) is not None:
@@ -78,7 +79,8 @@ class Instance:
         folder, lock = self.socket_path.parent, socket_lock(self.socket_path)
         make_private_folder(folder)
         check_socket_folder(folder)
-        if not self._holds(lock) and (other := self._lock(lock, self._kind)) is not None:
+        other = None if self._holds(lock) else self._lock(lock, self._kind, self._data)
+        if other is not None:
             raise AlreadyRunningError(_taken(f"the socket {self.socket_path}", other))
         self._clear_socket()
 
@@ -104,9 +106,9 @@ class Instance:
     def note_stopped(self) -> None:
         """Prevent training scripts from starting this daemon again: a user stopped it."""
         if self._descriptors:
-            write_lock_note(self._descriptors[-1], STOPPED)
+            write_lock_note(self._descriptors[-1], STOPPED, self._data)
 
-    def _lock(self, path: Path, more: str) -> LockNote | None:
+    def _lock(self, path: Path, *more: str) -> LockNote | None:
         """Take the lock at ``path`` and note ``more``; return the note of a present holder."""
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -117,7 +119,7 @@ class Instance:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return read_lock_note(path)
-        write_lock_note(descriptor, more)
+        write_lock_note(descriptor, *more)
         return None
 
     def _clear_socket(self) -> None:

@@ -20,9 +20,10 @@ from stepwell_wire.journal_files import (
     JOURNAL_NAME,
     LOCK_FILE,
     WRITER_FILE,
-    WriterFile,
     find_journals,
+    noted_socket,
 )
+from stepwell_wire.lock_notes import stores_elsewhere
 from stepwell_wire.places import found_fallback_journals
 from stepwell_wire.repair import KEPT_FOLDER
 
@@ -41,6 +42,7 @@ class JournalPlaces:
         journals: the daemon's own folder of journals.
         roots: further folders, from which journals of any user are imported.
         socket: the daemon's; None: journals in the fallback folder are not searched.
+        data: the daemon's data folder; None: journals of other daemons are not told apart.
         user: the daemon's user id.
     """
 
@@ -50,10 +52,11 @@ class JournalPlaces:
         roots: Sequence[Path] = (),
         *,
         socket: Path | None = None,
+        data: Path | None = None,
         user: int | None = None,
     ) -> None:
         self.journals = journals
-        self._socket = socket
+        self._socket, self._data = socket, data
         self._roots = (journals, *roots)
         self._user = os.geteuid() if user is None else user
 
@@ -100,7 +103,8 @@ class JournalPlaces:
         """Return the journals in the own folder, and those of this daemon in the fallback folder.
 
         In the own folder, other users may have a folder for their journals. Journals that our user
-        may not read are included.
+        may not read are included. Journals of another daemon that stores elsewhere are left to it,
+        also while it is down.
 
         The fallback folder is shared by all daemons of one user, so there each journal is
         imported only by the daemon whose socket it names.
@@ -112,6 +116,7 @@ class JournalPlaces:
                     found += find_journals(path)
                     found += _hidden_journals(path)
         found += _hidden_journals(self.journals)
+        found = [path for path in found if not self._is_of_other_store(path)]
         if (folder := self.fallback_folder()) is not None:
             found += [path for path in find_journals(folder) if self._is_ours(path)]
         return found
@@ -131,11 +136,14 @@ class JournalPlaces:
 
     def _is_ours(self, path: Path) -> bool:
         assert self._socket is not None
-        try:
-            named = WriterFile.from_json((path / WRITER_FILE).read_text("utf-8")).socket
-        except (OSError, ValueError):
-            return False  # `stepwell doctor` reports it.
+        named = noted_socket(path)  # "": `stepwell doctor` reports it.
         return bool(named) and os.path.realpath(named) == os.path.realpath(self._socket)
+
+    def _is_of_other_store(self, path: Path) -> bool:
+        """Return whether the daemon that the writer used stores in another folder than ours."""
+        if self._socket is None or self._data is None:
+            return False
+        return stores_elsewhere(noted_socket(path), self._socket, self._data)
 
     def objection(self, path: str) -> str:
         """Return why the journal in ``path`` would not be imported.

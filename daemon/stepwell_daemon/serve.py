@@ -142,7 +142,10 @@ class Daemon:
             should_stop=self._stopping.is_set,
         )
         places = JournalPlaces(
-            config.journals, config.further_journal_roots(), socket=config.socket
+            config.journals,
+            config.further_journal_roots(),
+            socket=config.socket,
+            data=config.data,
         )
         self._hub = hub = HubProcess(config, on_use=self._activity.set)
         commands = HubCommands(hub.control_place, spool.registry.connected)

@@ -92,6 +92,14 @@ def has_restarted(info: WriterFile) -> bool:
     return not here or info.boot_id != here
 
 
+def noted_socket(journal: Path) -> str:
+    """Return the socket of the daemon that the writer of a journal used; "" if it is not known."""
+    try:
+        return WriterFile.from_json((journal / WRITER_FILE).read_text("utf-8")).socket
+    except (OSError, ValueError):
+        return ""
+
+
 def find_journals(folder: Path) -> list[Path]:
     """Return the writers' folders in ``folder``, oldest first; none without such a folder."""
     found = []

@@ -1,7 +1,7 @@
 """A daemon's notes in its lock files, for processes that find the lock held or the daemon gone.
 
     <data>/daemon.lock    process id | socket      one a line
-    <socket>.lock         process id | kind
+    <socket>.lock         process id | kind | data folder
 
 The kind is `service`, or `personal` for a daemon that a training script started and may start again
 when it dies, or `stopped` once a user ended such a daemon on purpose.
@@ -31,21 +31,53 @@ def socket_lock(socket: Path) -> Path:
     return socket.with_name(f"{socket.name}.lock")
 
 
-def write_lock_note(descriptor: int, more: str) -> None:
-    """Note this process; a full disk costs only the note."""
+def write_lock_note(descriptor: int, *more: str) -> None:
+    """Note this process and ``more``; a full disk costs only the note."""
     with suppress(OSError):
-        text = f"{os.getpid()}\n{more}\n".encode("utf-8", "surrogateescape")
+        lines = (str(os.getpid()), *more, "")
+        text = "\n".join(lines).encode("utf-8", "surrogateescape")
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, text, 0)
 
 
 def read_lock_note(path: Path) -> LockNote:
+    pid, more, *_ = _lines(path)
+    return LockNote(pid, more)
+
+
+def data_of(socket: Path) -> Path | None:
+    """Return the data folder of the last daemon on ``socket``, which may have ended.
+
+    None if it is unknown: daemons of older releases did not note it.
+    """
+    data = _lines(socket_lock(socket))[2]
+    return Path(data) if data else None
+
+
+def stores_elsewhere(other: str, socket: Path, data: Path) -> bool:
+    """Return whether the daemon on ``other`` has, or had at its end, another folder than ``data``.
+
+    Args:
+        other: a path, "" if it is not known.
+        socket: that of the daemon with the folder ``data``.
+    """
+    if not other or os.path.realpath(other) == os.path.realpath(socket):
+        return False
+    folder = data_of(Path(other))
+    if folder is None or not os.path.isdir(folder):
+        return False
+    return os.path.realpath(folder) != os.path.realpath(data)
+
+
+def _lines(path: Path) -> tuple[str, str, str]:
+    """Return the first three lines of a note, "" for missing ones."""
     try:
         with path.open("rb") as file:
             lines = file.read(_BYTES_MAX).decode("utf-8", "surrogateescape").split("\n")
     except OSError:
-        return LockNote("", "")
-    return LockNote(lines[0].strip(), lines[1].strip() if len(lines) > 1 else "")
+        lines = []
+    pid, more, data = [*(line.strip() for line in lines[:3]), "", "", ""][:3]
+    return pid, more, data
 
 
 def socket_of(data: Path) -> Path | None:

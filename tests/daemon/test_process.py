@@ -249,6 +249,26 @@ def test_journals_in_the_fallback_folder_that_name_its_socket_are_imported(
     assert all(each.exists() for each in others)
 
 
+def test_journals_of_another_daemon_with_a_store_of_its_own_are_left_to_it(
+    process: Process,
+) -> None:
+    other, its_data = process.folder / "other.sock", process.folder / "its-data"
+    Instance(its_data, other).close()  # It has ended, and may come back.
+    left = make_journal(process.journals, "w1", STREAM, socket=str(other))
+    taken = [
+        make_journal(process.journals, "w2", STREAM, socket=str(process.socket)),
+        make_journal(process.journals, "w3", STREAM, socket="/no/daemon.sock"),
+        make_journal(process.journals, "w4", STREAM),
+    ]
+    process.start("--recover-seconds", "0.2")
+    wait_until(lambda: not any(each.exists() for each in taken), "imports", timeout_seconds=30)
+    assert flush(process.socket).stored
+    assert count_points(process) == 3 * 2 * ROWS
+    assert left.exists()
+    shutil.rmtree(its_data)  # It does not come back.
+    wait_until(lambda: not left.exists(), "the last import", timeout_seconds=30)
+
+
 def test_http_is_there_and_the_address_is_in_the_status(process: Process) -> None:
     process.start()
     status = status_of(process.socket)

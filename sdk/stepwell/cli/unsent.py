@@ -16,6 +16,7 @@ from stepwell.cli.text import counted
 from stepwell_wire.errors import JournalError
 from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import WRITER_FILE, WriterFile, find_journals
+from stepwell_wire.lock_notes import stores_elsewhere
 from stepwell_wire.places import found_fallback_journals
 from stepwell_wire.run_notes import run_note
 from stepwell_wire.staged import staged_bytes
@@ -128,6 +129,8 @@ def _journals_of(where: Places, whole: str) -> Iterator[Path]:
         for journal in journals:
             with contextlib.suppress(OSError, ValueError):
                 info = WriterFile.from_json((journal / WRITER_FILE).read_text("utf-8"))
+                if stores_elsewhere(info.socket, where.socket, where.data):
+                    continue  # The data of another store.
                 if not whole or whole in _names(journal, info.project, info.run_id):
                     yield journal
 
