@@ -48,7 +48,7 @@ def test_status_names_the_latest_of_many_writers_that_are_away(
     told = call("status").out
     assert "digits/run-a" in told
     assert [f"away-{age}" in told for age in (0, 4, 5, 79)] == [True, True, False, False]
-    assert "75 more that are not connected; --json has all" in told
+    assert "75 more that are not connected; `stepwell status --json` has all" in told
     assert len(json.loads(call("status", "--json").out)["writers"]) == 81
 
 

@@ -145,3 +145,23 @@ def test_an_import_of_other_trackers_files_is_said_to_be_missing(call: Call) -> 
     assert told.code == 2
     assert "cannot read files of other trackers" in told.err
     assert "report" not in told.err
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_bytes_into_a_pipe_that_closes_are_an_error_also_unbuffered(unbuffered: str) -> None:
+    code = """
+from stepwell.cli.output import binary_stdout
+
+with binary_stdout() as file:
+    file.write(bytes(10_000_000))
+"""
+    environ = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(1)
+        process.stdout.close()
+        assert b"BrokenPipeError" in process.stderr.read()
+    assert process.returncode == 1

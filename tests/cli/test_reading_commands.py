@@ -475,6 +475,18 @@ def test_a_statement_from_stdin_that_is_not_utf8_is_reported(
         )  # fmt: skip
 
 
+def test_a_table_of_sql_in_a_file_or_a_pipe_has_all_rows(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statement = "SELECT number FROM numbers(3000)"
+    assert "2999" in call("sql", statement).out
+    assert call("sql", statement, "-o", tmp_path / "table").code == 0
+    assert "2999" in (tmp_path / "table").read_text("utf-8")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    shown = call("sql", statement).out
+    assert "Showed 1000 out of 3000 rows" in shown
+
+
 def test_sql_without_rows_is_an_empty_list(call: Call) -> None:
     assert json.loads(call("sql", "SELECT 1 WHERE 0", "--format", "json").out) == []
 

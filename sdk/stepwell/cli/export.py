@@ -7,7 +7,7 @@ more memory than a short one. The file takes its name when it is complete.
 import argparse
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from stepwell.cli.errors import NOT_FOUND, OK, USAGE, CommandError
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
         columns = columns_of(store, target, options.metric)
         with_labels = not options.join and has_several_labels(store, target)
         opened: AbstractContextManager[BinaryIO] = (
-            nullcontext(binary_stdout()) if to_stdout else replaced_file(options.output)
+            binary_stdout() if to_stdout else replaced_file(options.output)
         )
         count = 0
         with opened as file:

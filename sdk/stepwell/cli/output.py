@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, and the format of a name's ending."""
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -88,6 +89,15 @@ def _umask() -> int:
     return mask
 
 
-def binary_stdout() -> BinaryIO:
+@contextmanager
+def binary_stdout() -> Iterator[BinaryIO]:
+    """Standard output for bytes.
+
+    With PYTHONUNBUFFERED, Python's own writes a part if the reader goes, and raises nothing.
+    """
     sys.stdout.flush()
-    return sys.stdout.buffer
+    if not isinstance(sys.stdout.buffer, io.RawIOBase):
+        yield sys.stdout.buffer
+        return
+    with open(sys.stdout.fileno(), "wb", closefd=False) as whole:
+        yield whole

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from stepwell.cli.errors import FAILED, OK, CommandError
 from stepwell.cli.hub_answers import check_project, has_runs, hub_errors, names_near
 from stepwell.cli.options import add_json
-from stepwell.cli.output import replaced_file
+from stepwell.cli.output import binary_stdout, replaced_file
 from stepwell.cli.text import plain
 
 if TYPE_CHECKING:
@@ -121,8 +121,8 @@ def _export(options: argparse.Namespace) -> int:
     with contextlib.closing(hub.opened("GET", "reports", options.id, "export")) as answer:
         content = answer.read()
     if output == "-":
-        sys.stdout.flush()
-        sys.stdout.buffer.write(content)
+        with binary_stdout() as file:
+            file.write(content)
         return OK
     _write(Path(output), content)
     if options.json:

@@ -36,6 +36,8 @@ _SETTINGS: Final[dict[str, int | str]] = {
     "output_format_pretty_row_numbers": 0,
     "format_csv_null_representation": "''",
 }
+_ALL_ROWS: Final = {"output_format_pretty_max_rows": 2**62}
+"""The table of a file or a pipe; on a terminal, the last line says how many rows are not shown."""
 _QUOTED: Final = re.compile(r'[",\r\n]')
 _READONLY_CODE: Final = 164
 _CHANGES: Final = (
@@ -100,11 +102,9 @@ def run(options: argparse.Namespace) -> int:
         result = b"[" + b",\n".join(result.splitlines()) + b"]\n"
     if options.format == "csv":
         result = _without_empty_lines(result)
-    if options.output == "-":
-        binary_stdout().write(result)
-    else:
-        with replaced_file(options.output) as file:
-            file.write(result)
+    to_stdout = options.output == "-"
+    with binary_stdout() if to_stdout else replaced_file(options.output) as file:
+        file.write(result)
     return OK
 
 
@@ -167,9 +167,13 @@ def _ask_embedded(store: "EmbeddedStore", statement: str, options: argparse.Name
     return store.read_bytes(
         statement,
         output_format=FORMATS[options.format],
-        settings=_SETTINGS,
+        settings=_SETTINGS if _is_shown(options) else _SETTINGS | _ALL_ROWS,
         timeout_seconds=options.timeout,
     )
+
+
+def _is_shown(options: argparse.Namespace) -> bool:
+    return options.output == "-" and sys.stdout.isatty()
 
 
 def _ask_header(store: "EmbeddedStore", statement: str, options: argparse.Namespace) -> bytes:

@@ -213,5 +213,6 @@ def writers_table(writers: list[dict[str, Any]]) -> str:
         rows,
         right=(4, 5),
     )
-    more = f"\n… {count_text(len(left))} more that are not connected; --json has all"
+    more = f"\n… {count_text(len(left))} more that are not connected; "
+    more += "`stepwell status --json` has all"
     return table + (more if left else "")
