@@ -21,6 +21,7 @@ from stepwell import (
     _ending,
     _exit_note,
     _import_gate,
+    _interpreter,
     _relay_process,
 )
 from stepwell_wire.exit_note import UNKNOWN_EXIT_CODE, Ending, ending_of_status
@@ -71,7 +72,7 @@ def begin(run: "ActiveRun", *, make_current: bool) -> None:
 def end(run: "ActiveRun") -> None:
     if run in active:
         active.remove(run)
-    if _current.run is run:
+    if _current.run is run and not _interpreter.is_over:
         bind(None)
     journal = run._writer.journal
     if run._recording.is_delivered and run._recording.primary and journal is not None:
@@ -124,6 +125,7 @@ def _end_process() -> None:
         ending = Ending("finished", UNKNOWN_EXIT_CODE)
     if ending not in (None, _ending.FINISHED):
         _note_unprinted_error()
+    _interpreter.is_over = True
     finish_all(ending)
     if (channel := sys.modules.get("stepwell._channel")) is not None:
         channel.outlive_interpreter()  # Again: ending the runs may have made new connections.

@@ -13,16 +13,19 @@ out; it is re-entrant for that very case.
 
 import contextlib
 import operator
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any, Final
 
+from stepwell import _interpreter
 from stepwell._fields import fields_of
 from stepwell._names import kind_of, metric_name, silent
 from stepwell._record_writer import RecordWriter
 from stepwell._rows import Schema, cut_into_parts
 from stepwell._staging import Stager, blobs_in
 from stepwell._values import SplitValues, split_values
+from stepwell.errors import RunFinishedError
 from stepwell_wire.limits import (
     SCHEMA_KEYS_MAX,
     SCHEMAS_PER_WRITER_MAX,
@@ -91,6 +94,14 @@ class Writer(RecordWriter):
                 # Any error of a value's __float__, and unexpected arguments (no dict, no
                 # number, no integer step): the slow path below handles all of them.
                 pass
+        try:
+            self._log_converted(data, step, commit)
+        except RunFinishedError:
+            if not _is_left_behind():
+                raise
+
+    def _log_converted(self, data: Any, step: Any, commit: bool | None) -> None:
+        with self._lock:
             self.check_open("log()")
         # Without the lock: media are written to a file here.
         if not isinstance(data, Mapping):
@@ -313,3 +324,8 @@ class Writer(RecordWriter):
             self._capture()
             for schema in self._schemas.values():
                 schema.special = self._is_special(schema.keys)
+
+
+def _is_left_behind() -> bool:
+    """Whether this is a daemon thread, which goes on while the interpreter ends."""
+    return _interpreter.is_over and threading.current_thread().daemon

@@ -84,6 +84,43 @@ def test_the_end_of_a_script_ends_its_run(folder: Path, script: str, state: str,
         assert ending_of(folder, daemon) == Ending(state, code)
 
 
+_DAEMON_THREAD = """
+import atexit
+import threading
+import time
+
+import stepwell
+
+def after():
+    time.sleep(0.3)  # Its run has ended, and the thread goes on.
+
+atexit.register(after)
+run = stepwell.init(mode="offline")
+
+def work():
+    number = 0
+    while True:
+        number += 1
+        to = run if number % 2 else stepwell
+        to.log({"a": number} if number % 3 else {"b": "text"})
+        time.sleep(0.001)
+
+threading.Thread(target=work, daemon=True).start()
+time.sleep(0.1)
+"""
+
+
+def test_a_daemon_thread_that_logs_at_the_end_is_left_alone(folder: Path) -> None:
+    done = python(_DAEMON_THREAD)
+    assert done.returncode == 0
+    assert "Exception" not in done.stderr, done.stderr
+
+
+def test_a_log_of_an_exit_handler_after_the_end_raises(folder: Path) -> None:
+    done = python(_DAEMON_THREAD.replace("    time.sleep(0.3)", '    run.log({"late": 1})'))
+    assert "RunFinishedError" in done.stderr
+
+
 @pytest.mark.parametrize("name", ["SIGALRM", "SIGVTALRM", "SIGIO", "SIGPWR", "SIGSYS"])
 def test_a_signal_that_ends_a_process_by_default_is_named(folder: Path, name: str) -> None:
     number = signal.Signals[name]
