@@ -126,13 +126,18 @@ def start_run(
         remembered.next_step = max(remembered.next_step, from_step)
     if not label and wanted.mode != "disabled" and not memory.hold(run_id):
         label = _label_beside_another(wanted, run_id, voice)
+    joined = None
+    if label and place.rank < 0 and wanted.primary is None and not wanted.resume:
+        joined = _joined(wanted, memory, run_id)
+    if joined is not None:  # The command, the files and the name are those of who began the run.
+        wanted = wanted._replace(metadata=False)
     if restart is not None and continues and primary and not wanted.quiet:
         _report_restart(restart, run_id, remembered, voice)
     try:
         run = make(
             wanted,
             run_id=run_id,
-            name=_choose_name(wanted, remembered, run_id),
+            name=_choose_name(wanted, remembered or joined, run_id),
             label=label,
             primary=primary,
             rank=place.rank,
@@ -311,6 +316,13 @@ def _choose_name(wanted: Settings, remembered: Remembered | None, run_id: str) -
     if wanted.name:
         return wanted.name
     return f"dummy-{run_id}" if wanted.mode == "disabled" else display_name(run_id)
+
+
+def _joined(wanted: Settings, memory: Memory, run_id: str) -> Remembered | None:
+    """Return what is known of the run, if another process of this machine began it."""
+    if wanted.mode == "disabled" or not memory.knows(run_id):
+        return None
+    return memory.recall(run_id)
 
 
 def _choose_place(wanted: Settings, voice: Voice) -> Place:

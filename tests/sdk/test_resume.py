@@ -17,6 +17,7 @@ from stepwell._identity import display_name
 from stepwell.errors import (
     ResumeError,
 )
+from stepwell.testing import RecordingDaemon
 from stepwell_wire.run_notes import forget_runs, peers_note
 from tests.sdk.conftest import Start, python
 from tests.sdk.held import read_journal
@@ -108,6 +109,24 @@ def test_a_process_that_joins_a_run_at_work_has_a_label(start: Start) -> None:
     assert python(_JOINS).stdout == "\n"
     with start(mode="offline", id="again") as run:
         assert run.label == ""
+
+
+@pytest.mark.parametrize("settings", [{}, {"label": "child"}, {"mode": "shared"}])
+def test_a_process_that_joins_a_run_has_its_name_and_leaves_its_command(
+    start: Start, daemon: RecordingDaemon, settings: dict[str, str]
+) -> None:
+    code = f"""
+import stepwell
+with stepwell.init("test", id="again", settings={settings}) as run:
+    print(run.name)
+"""
+    with start(id="again", name="parent", settings={"metadata": True}) as run:
+        run.log({"x": 1.0})
+        done = python(code, STEPWELL_SOCKET=daemon.socket)
+    assert done.stdout == "parent\n", done.stderr
+    assert "run parent (again)" in done.stderr
+    told = [event.body["set"] for event in daemon.events("metadata")]
+    assert {each["command"]["pid"] for each in told if "command" in each} == {os.getpid()}
 
 
 def test_a_child_that_outlives_its_parents_run_does_not_hold_it(start: Start) -> None:
