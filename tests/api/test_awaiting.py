@@ -259,6 +259,15 @@ def test_media_of_a_run_that_has_just_ended_are_waited_for() -> None:
     assert not _session.ended_media
 
 
+def test_media_of_a_run_that_another_process_has_just_ended_are_waited_for() -> None:
+    hub = FakeMediaHub(ready_at=3)
+    (found,) = files_of(cast(Hub, hub), "p", "r", ended_at=time.time())
+    assert (found.name, found.state) == (STORED, "ready")
+    hub = FakeMediaHub(ready_at=3)
+    (found,) = files_of(cast(Hub, hub), "p", "r", ended_at=time.time() - 100)
+    assert (found.state, len(hub.asked)) == ("uploading", 1)
+
+
 @pytest.mark.parametrize("seconds_ago", [None, 61.0])
 def test_media_of_other_runs_are_not_waited_for(seconds_ago: float | None) -> None:
     if seconds_ago is not None:

@@ -115,14 +115,20 @@ def await_media(is_stored: Callable[[], bool]) -> None:
         pause = min(2 * pause, _MEDIA_ASK_SECONDS_MAX)
 
 
-def await_own_media(hub: "Hub", project: str, run_id: str, is_stored: Callable[[], bool]) -> None:
-    """Ask ``is_stored`` once; if this process has just ended the run, until it is or 10 seconds.
+def await_ended_media(
+    hub: "Hub", project: str, run_id: str, is_stored: Callable[[], bool], *, ended_at: float | None
+) -> None:
+    """Ask ``is_stored`` once; if the run has just ended, until it is or 10 seconds.
 
     Blobs arrive after the end of their run: the daemon hashes and stores each one.
+
+    Args:
+        ended_at: of a run that any process ended, in seconds since 1970; None: not known.
     """
+    is_recent = ended_at is not None and abs(time.time() - ended_at) <= _RECENT_SECONDS
     place = (hub.url, project, run_id)
     own = [each for each in _session.ended_media.copy() if each[:3] == place]
-    if any(time.monotonic() - each.ended_at <= _RECENT_SECONDS for each in own):
+    if is_recent or any(time.monotonic() - each.ended_at <= _RECENT_SECONDS for each in own):
         await_media(is_stored)
     else:
         is_stored()

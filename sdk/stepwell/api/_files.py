@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from stepwell._artifacts.entries import ArtifactFile, read_manifest
 from stepwell._artifacts.versions import COMMITTED, facts_of, version_path
 from stepwell._later_names import LaterNames, in_browser
-from stepwell.api._awaiting import await_media, await_own_media
+from stepwell.api._awaiting import await_ended_media, await_media
 from stepwell.errors import HubError, NotFoundError, UsageError
 from stepwell_wire.artifact_names import LATEST, RUN_FILES_TYPE, run_files_name
 
@@ -211,11 +211,14 @@ def saved_files_of(hub: "Hub", project: str, run_id: str) -> list[SavedFile]:
     return [SavedFile(hub, facts, path, entry) for path, entry in sorted(manifest.entries.items())]
 
 
-def files_of(hub: "Hub", project: str, run_id: str) -> list[File]:
+def files_of(hub: "Hub", project: str, run_id: str, *, ended_at: float | None = None) -> list[File]:
     """Return the run's media by step, without media whose bytes are not kept.
 
-    Media of a run that this process has just ended are waited for. The same medium of one metric
-    and step is listed once: several ranks may log it, and the summary may have it too.
+    Media of a run that has just ended are waited for. The same medium of one metric and step is
+    listed once: several ranks may log it, and the summary may have it too.
+
+    Args:
+        ended_at: when the run ended, in seconds since 1970; None: not known, or it runs.
     """
     found: list[File] = []
 
@@ -227,7 +230,7 @@ def files_of(hub: "Hub", project: str, run_id: str) -> list[File]:
         ]
         return all(each.state != _UPLOADING for each in found)
 
-    await_own_media(hub, project, run_id, is_stored)
+    await_ended_media(hub, project, run_id, is_stored, ended_at=ended_at)
     by_name: dict[str, File] = {}
     # Without a digest, names of different media may be the same.
     return [

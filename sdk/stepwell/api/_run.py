@@ -353,7 +353,8 @@ class Run(LaterNames):
     def _listed_files(self) -> tuple[list[File | SavedFile], str]:
         """Return the media and the saved files, and why the latter could not be listed, or ""."""
         await_rows(self._hub)
-        media = files_of(self._hub, self.project, self.id)
+        ended_at = None if self.state == "running" else self._facts["last_seen"]
+        media = files_of(self._hub, self.project, self.id, ended_at=ended_at)
         try:
             return [*media, *saved_files_of(self._hub, self.project, self.id)], ""
         except (HubError, DownloadError) as error:
