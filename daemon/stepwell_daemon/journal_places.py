@@ -42,7 +42,7 @@ class JournalPlaces:
         journals: the daemon's own folder of journals.
         roots: further folders, from which journals of any user are imported.
         socket: the daemon's; None: journals in the fallback folder are not searched.
-        data: the daemon's data folder; None: journals of other daemons are not told apart.
+        data: the daemon's data folder; None: journals of other daemons are imported too.
         user: the daemon's user id.
     """
 

@@ -371,8 +371,8 @@ REMOVED_RUNS: Final = TableSpec(
     engine=MergeEngine.REPLACING,
     version_column="removed_at",
 )
-"""When runs were deleted last. The catalog of artifacts needs it: what it noted of a run before
-that moment is not of a later run with the same id. No name of a deleted run is kept here."""
+"""When runs were deleted last. The catalog of artifacts needs this moment: an earlier note is of
+the deleted run, not of a later run with the same id. No name of a deleted run is kept here."""
 
 TABLES: Final = (
     *(POINTS, SERIES_STATS, SERIES_STATS_BY_RUN, ROLLUPS, SERIES),

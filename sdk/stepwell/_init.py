@@ -126,10 +126,8 @@ def start_run(
         remembered.next_step = max(remembered.next_step, from_step)
     if not label and wanted.mode != "disabled" and not memory.hold(run_id):
         label = _label_beside_another(wanted, run_id, voice)
-    joined = None
-    if label and place.rank < 0 and wanted.primary is None and not wanted.resume:
-        joined = _joined(wanted, memory, run_id)
-    if joined is not None:  # The command, the files and the name are those of who began the run.
+    joined = _joined(wanted, memory, run_id) if label and place.rank < 0 else None
+    if joined is not None:  # Name, command, git and host are those of the process that began it.
         wanted = wanted._replace(metadata=False)
     if restart is not None and continues and primary and not wanted.quiet:
         _report_restart(restart, run_id, remembered, voice)
@@ -319,8 +317,9 @@ def _choose_name(wanted: Settings, remembered: Remembered | None, run_id: str) -
 
 
 def _joined(wanted: Settings, memory: Memory, run_id: str) -> Remembered | None:
-    """Return what is known of the run, if another process of this machine began it."""
-    if wanted.mode == "disabled" or not memory.knows(run_id):
+    """Return what this machine knows of a run that a process with a label joins, else None."""
+    is_own = wanted.mode == "disabled" or wanted.primary is not None or wanted.resume
+    if is_own or not memory.knows(run_id):
         return None
     return memory.recall(run_id)
 

@@ -139,11 +139,6 @@ class Conversion:
             return self._mapping(fields, depth)
         if isinstance(value, bytes | bytearray | memoryview | type):
             return _NONE_INSIDE
-        if is_series(value) and is_labelled(value):
-            named = values_by_label(value)
-            return (
-                self._mapping(named, depth) if isinstance(named, dict) else self._list(named, depth)
-            )
         if isinstance(value, list | tuple | Sequence):
             return self._list(value, depth)
         if isinstance(value, Set):
@@ -153,15 +148,18 @@ class Conversion:
 
     def _array(self, value: Any, depth: int) -> Any:
         count = size_of(value)
-        names = getattr(getattr(value, "dtype", None), "names", None)
         if count > max(self._items_left, 1):
             self._say_cut(f"an array of {count} values is kept as a short text")
             return _NONE_INSIDE
+        if is_series(value) and is_labelled(value):
+            return self.convert(values_by_label(value), depth + 1)
         try:
             items = value.tolist()
         except Exception:  # A tensor without data, for example; it is described.
             return _NONE_INSIDE
-        return self.convert(_named(items, names) if names else items, depth + 1)
+        if names := getattr(getattr(value, "dtype", None), "names", None):
+            items = _named(items, names)
+        return self.convert(items, depth + 1)
 
     def _leaf(self, value: Any) -> Any:
         datetime = sys.modules.get("datetime")  # Imported if there is a moment.

@@ -160,8 +160,9 @@ class FakeJournal:
 class FakeRun:
     """Logs something before each read; a flush takes all of its time if ``is_late``."""
 
-    def __init__(self, *, is_sent: bool = True, is_late: bool = False) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, is_sent: bool, is_late: bool) -> None:
         self._writer = SimpleNamespace(journal=FakeJournal())
+        self.monkeypatch = monkeypatch
         self.is_sent, self.is_late, self.flushes = is_sent, is_late, 0
 
     def flush(self, timeout: float) -> bool:
@@ -170,7 +171,7 @@ class FakeRun:
         self._writer.journal.committed += 10
         if self.is_late:
             late = _awaiting.time.monotonic() + timeout
-            _awaiting.time.monotonic = lambda: late  # type: ignore[assignment]
+            self.monkeypatch.setattr(_awaiting.time, "monotonic", lambda: late)
         return self.is_sent
 
 
@@ -180,7 +181,7 @@ class FakeRun:
 def test_runs_at_work_send_their_rows_and_the_daemon_stores_them(
     is_sent: int, is_late: int, flushes: int, asked: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = FakeRun(is_sent=bool(is_sent), is_late=bool(is_late))
+    run = FakeRun(monkeypatch, is_sent=bool(is_sent), is_late=bool(is_late))
     monkeypatch.setattr(_session, "active", [run])
     reads = flushes_of(FlushedHub(*[True] * 10), monkeypatch, every=0.01)
     # A read that sent nothing asks for no flush right after another.

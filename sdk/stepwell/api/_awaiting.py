@@ -26,9 +26,9 @@ _NO_FLUSH_SECONDS: Final = 60.0
 def await_rows(hub: "Hub") -> None:
     """Wait until the hub has the rows that were logged before, at most 10 seconds for each half.
 
-    The runs of this process send what they have. `finish` returns when the daemon has all; the
-    daemon stores it a moment later. The hub knows the daemon of its own node alone, so the ends of
-    this process's runs are looked for too.
+    Runs at work in this process send their rows first. After `finish` the daemon has all rows, and
+    stores them a moment later. The hub knows only the daemon of its own node. So the ends of this
+    process's runs are looked for too.
 
     Raises:
         HubUnreachableError: No answer came in time.
@@ -40,8 +40,9 @@ def await_rows(hub: "Hub") -> None:
 
 def await_own_daemon() -> None:
     """Wait until the daemon answers that a run of this process is about to start, if one is."""
+    deadline = time.monotonic() + _START_SECONDS
     for run in _session.active.copy():
-        run.flush(_START_SECONDS)
+        run.flush(deadline - time.monotonic())
 
 
 def _flush(hub: "Hub") -> None:

@@ -35,7 +35,7 @@ def print_ended(where: Places, running: Collection[RunPath]) -> None:
         return
     try:
         has_daemon = is_answered(where.socket)
-    except UnusableSocketError:  # The data were read without it, or there is already an error.
+    except UnusableSocketError:  # The runs were read without it.
         return
     if has_daemon:
         return
