@@ -18,7 +18,7 @@ import pytest
 
 from stepwell.cli import sql
 from stepwell.cli.run_cells import cell_text
-from stepwell.cli.runs import runs_text
+from stepwell.cli.runs import duration_seconds, runs_text
 from stepwell_store import EmbeddedStore, migrations
 from stepwell_wire.control_pb2 import FlushReply
 from stepwell_wire.journal import JournalReader
@@ -219,6 +219,15 @@ def test_show_tells_everything_about_a_run(call: Call) -> None:
     assert re.match(r"started +\S+ \S+ [+-]\d{4}, took 1m30s", started)
     assert "red bell" in shown.out
     assert "\x1b" not in shown.out
+
+
+@pytest.mark.parametrize(
+    ("state", "taken"), [("running", 29), ("crashed", 0.012), ("unknown", 0.012)]
+)
+def test_a_run_at_work_took_until_now(state: str, taken: float) -> None:
+    """It may log seldom: its last data says nothing."""
+    run = {"state": state, "started_at": 100.0, "ended_at": None, "last_seen": 100.012}
+    assert duration_seconds(run, now=129.0) == pytest.approx(taken)
 
 
 def test_show_as_json_adds_console_and_node_to_the_detail(call: Call) -> None:

@@ -73,15 +73,15 @@ class PageColumns:
         latest: tuple[int, int] = self._latest.get(ref, (0, 0))
         return latest[0]
 
-    def fill(self, overview: RunOverview) -> None:
-        """Add the run's columns."""
+    def fill(self, overview: RunOverview, *, now: float) -> None:
+        """Add the run's columns as they are at ``now``."""
         ref = overview.ref
         config = nest(self._attributes.get((ref, "config"), ()))
         summary = self._summary(ref) if self._summaries else {}
         for text, path in self._columns.items():
             match path.kind:
                 case Kind.RUN:
-                    value = _field(overview, path.name)
+                    value = _field(overview, path.name, now)
                 case Kind.CONFIG:
                     value = value_at(config, path.name, _MISSING)
                 case Kind.METRIC:
@@ -211,7 +211,7 @@ def _first(held: Any) -> int:
     return int(next(iter(held.values())) if isinstance(held, dict) else held[0])
 
 
-def _field(overview: RunOverview, name: str) -> Any:
+def _field(overview: RunOverview, name: str, now: float) -> Any:
     match name:
         case "id":
             return overview.run_id
@@ -222,7 +222,7 @@ def _field(overview: RunOverview, name: str) -> Any:
         case "seen":
             value = overview.last_seen
         case "duration":
-            value = overview.duration_seconds
+            value = overview.duration_seconds(now)
         case "host":
             value = list(overview.hosts) or None
         case "tags":

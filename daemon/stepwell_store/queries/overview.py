@@ -56,10 +56,12 @@ class RunOverview:
     def ref(self) -> RunRef:
         return RunRef(self.project, self.run_id)
 
-    @property
-    def duration_seconds(self) -> float | None:
-        """Its duration, up to now if it runs; None without a start."""
-        until = self.ended_at or self.last_seen
+    def duration_seconds(self, now: float) -> float | None:
+        """Return its duration, up to ``now`` if it runs; None without a start.
+
+        ``RunSlots`` has the same rule for filters and sorts.
+        """
+        until = now if self.state == "running" else self.ended_at or self.last_seen
         if self.started_at is None or until is None:
             return None
         return max(0.0, until - self.started_at)

@@ -60,7 +60,8 @@ def list_runs(
             histograms. Needs ``project``. Empty: all runs.
         as_compared: columns have the values that filters and sorts compare: of a metric with
             operations of define_metric the first one, not a dict of all.
-        now: the reference time for ``7d`` and the like; default the clock's.
+        now: the reference time for ``7d`` and the like, and for the durations of running runs;
+            default the clock's. The pages after the first have the first one's.
 
     Raises:
         FilterError: Filter, sort or a column is wrong.
@@ -70,20 +71,15 @@ def list_runs(
     question = Question(store, limits)
     if len(columns) > COLUMNS_MAX:
         raise FilterError(f"more than {COLUMNS_MAX} columns")
+    now = time.time() if now is None else now
     search = _Search(
-        question,
-        project,
-        filter,
-        sort,
-        columns,
-        logged=logged,
-        now=time.time() if now is None else now,
+        question, project, filter, sort, columns, logged=logged, cursor=cursor, now=now
     )
-    rows, total = search.page(limit, cursor, with_archived=archived)
+    rows, total = search.page(limit, with_archived=archived)
     kept = rows[:limit]
     following = search.cursor_of(kept[-1]) if len(rows) > limit else None
     shown = {text: search.facts.resolved[parse_path(text)] for text in columns}
-    found = overviews(question, kept, shown, search.facts, as_compared=as_compared)
+    found = overviews(question, kept, shown, search.facts, as_compared=as_compared, now=search.now)
     return Page(tuple(found), following, total)
 
 
@@ -100,7 +96,7 @@ def runs_by_id(
         f"FROM ({runs_sql('run_id', where, resumed=True)})",
         {"project": project, "run_ids": list(run_ids)},
     )
-    found = overviews(question, rows, {}, read_facts(question, project, ()))
+    found = overviews(question, rows, {}, read_facts(question, project, ()), now=time.time())
     return {each.run_id: each for each in found}
 
 
@@ -124,6 +120,7 @@ class _Search:
         columns: Sequence[str],
         *,
         logged: Sequence[str],
+        cursor: str | None,
         now: float,
     ) -> None:
         self._question = question
@@ -146,23 +143,23 @@ class _Search:
         asked = list(map(parse_path, dict.fromkeys(named)))
         self.facts = read_facts(question, project, asked)
         self._parameters = Parameters()
-        self._slots = RunSlots(self._parameters, project, self.facts)
-        self._now = now
-
-    def page(
-        self, limit: int, cursor: str | None, *, with_archived: bool
-    ) -> tuple[list[dict[str, Any]], int | None]:
-        """Return up to ``limit + 1`` rows, and the number of matching runs."""
-        types: list[type] = [type_ for _ in self._order for type_ in (int, float, str)]
-        after = None
+        self.now, self._after_values = now, None
         if cursor is not None:
-            after = decode_cursor(self._asked, cursor, [*types, str, str])
+            types: list[type] = [type_ for _ in self._order for type_ in (int, float, str)]
+            self.now, *self._after_values = decode_cursor(
+                self._asked, cursor, [float, *types, str, str]
+            )
+        self._slots = RunSlots(self._parameters, project, self.facts, now=self.now)
+
+    def page(self, limit: int, *, with_archived: bool) -> tuple[list[dict[str, Any]], int | None]:
+        """Return up to ``limit + 1`` rows, and the number of matching runs."""
+        after = self._after_values
         conditions = []
         if not (with_archived or self._names_archived) and self._slots.archived:
             conditions.append(f"NOT {self._slots.archived}")
         if self._expression is not None:
             resolve = lambda text: self.facts.resolved[parse_path(text)]  # noqa: E731
-            written = Conditions(self._slots, self._parameters, resolve, now=self._now)
+            written = Conditions(self._slots, self._parameters, resolve, now=self.now)
             conditions.append(written.sql(self._expression))
         if self._logged and self._project is not None:
             conditions.append(f"run_id IN ({self._having_logged(self._project, self._logged)})")
@@ -175,7 +172,7 @@ class _Search:
         source = self._slots.source()
         project = "project" if self._project is None else self._parameters.text(self._project)
         has_windows = self._question.store.has_windows
-        counted = ", count() OVER () AS found" if has_windows and cursor is None else ""
+        counted = ", count() OVER () AS found" if has_windows and after is None else ""
         sql = (
             f"SELECT {project} AS its_project, run_id AS its_run, {RUN_SLOT} AS held{inner}"
             f"{counted} FROM {source} WHERE {' AND '.join(conditions) or '1'}"
@@ -197,7 +194,7 @@ class _Search:
         values: list[Any] = []
         for at in range(len(self._order)):
             values += [int(row[f"o{at}"]), float(row[f"x{at}"]), row[f"z{at}"]]
-        return encode_cursor(self._asked, [*values, row["its_project"], row["its_run"]])
+        return encode_cursor(self._asked, [self.now, *values, row["its_project"], row["its_run"]])
 
     def _having_logged(self, project: str, metrics: Sequence[str]) -> str:
         """Return a query of the ids of the runs that logged one of ``metrics``."""
@@ -270,11 +267,13 @@ def overviews(
     facts: RunFacts,
     *,
     as_compared: bool = False,
+    now: float,
 ) -> list[RunOverview]:
     """Return the runs of ``rows`` (of ``_Search``) with their names, tags and ``columns``.
 
     Args:
         as_compared: see ``PageColumns``.
+        now: where the durations of running runs end.
     """
     if not rows:
         return []
@@ -288,6 +287,6 @@ def overviews(
     for ref, state in states.items():
         last = max(shown.last_point_us(ref), lines.get((ref.project, ref.run_id), 0))
         overview = overview_of(ref, state, shown.described(ref), last)
-        shown.fill(overview)
+        shown.fill(overview, now=now)
         found.append(overview)
     return found

@@ -10,7 +10,7 @@ from typing import Final
 from stepwell_store.queries.facts import RunFacts, definition_names
 from stepwell_store.queries.paths import Kind, Path
 from stepwell_store.queries.slot_rows import RUN_SLOT, Parameters, SlotRows
-from stepwell_store.queries.writers import ended_sql, hosts_sql, state_sql
+from stepwell_store.queries.writers import ended_sql, hosts_sql, is_running_sql, state_sql
 
 AUTOMATIC: Final = frozenset({"_step", "_timestamp", "_runtime"})
 _OPERATIONS: Final = ("min", "max", "mean", "first", "last", "best")
@@ -45,12 +45,16 @@ class RunSlots:
     Args:
         project: None for all projects.
         facts: the project's facts about the requested paths.
+        now: where the durations of running runs end.
     """
 
-    def __init__(self, parameters: Parameters, project: str | None, facts: RunFacts) -> None:
+    def __init__(
+        self, parameters: Parameters, project: str | None, facts: RunFacts, *, now: float
+    ) -> None:
         self._parameters = parameters
         self._project = project
         self._facts = facts
+        self._now = now
         self._rows = SlotRows(parameters, project, facts)
         self._values: dict[Path, tuple[Value, ValueColumns]] = {}
 
@@ -117,7 +121,10 @@ class RunSlots:
             case "seen":
                 return _moment(self._seen)
             case "duration":
-                took = f"greatest(0, if({ended} > 0, {ended}, {self._seen}) - {started}) / 1000000."
+                now = self._parameters.number(round(self._now * 1e6), "Int64")
+                over = f"if({ended} > 0, {ended}, toInt64({self._seen}))"
+                until = f"if({is_running_sql(RUN_SLOT)}, toInt64({now}), {over})"
+                took = f"greatest(0, {until} - {started}) / 1000000."
                 return Value(f"if({started} > 0, 'float', '')", took, "toInt64(0)", "''")
             case "tags":
                 text = f"tupleElement({self._rows.attribute('run', 'tags')}, 6)"

@@ -143,10 +143,14 @@ def state_sql(held: str) -> str:
     )
 
 
+def is_running_sql(held: str) -> str:
+    """Return the condition that the run of ``held`` is running."""
+    return f"intDiv({_worst(held)}, {_SEVERITY}) = 5"
+
+
 def ended_sql(held: str) -> str:
     """Return the expression of the end in ``held`` in µs, 0 while it is running."""
-    running = f"intDiv({_worst(held)}, {_SEVERITY}) = 5"
-    return f"if({running}, toInt64(0), toInt64(tupleElement({held}, 4)))"
+    return f"if({is_running_sql(held)}, toInt64(0), toInt64(tupleElement({held}, 4)))"
 
 
 def hosts_sql(held: str) -> str:

@@ -139,6 +139,7 @@ class _Exporter:
                 limit=limit or fields.get("limit", _NEWEST_RUNS),
                 archived=bool(ids),
                 logged=each,
+                now=self._now,
             )
             if page.items:
                 break
@@ -180,7 +181,7 @@ class _Exporter:
         return table_html(head, rows) + self._cut_html()
 
     def _cell(self, run: Any, column: str) -> str:
-        value = OWN[column](run) if column in OWN else shown_value(run, column)
+        value = OWN[column](run, self._now) if column in OWN else shown_value(run, column)
         kind = ' class="number"' if isinstance(value, int | float) else ""
         return f"<td{kind}>{escape(cell_text(value))}</td>"
 
@@ -217,7 +218,7 @@ class _Exporter:
         groups: dict[str, list[str]] = {}
         if group:
             for run in runs:
-                value = OWN[group](run) if own else shown_value(run, group)
+                value = OWN[group](run, self._now) if own else shown_value(run, group)
                 groups.setdefault(cell_text(value), []).append(run.run_id)
         marks = self._marks(runs, groups)
         charts = []

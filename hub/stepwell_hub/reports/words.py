@@ -11,19 +11,19 @@ from stepwell_hub.reports.file import moment_text
 from stepwell_hub.reports.svg import number_text
 
 _MICROSECONDS: Final = 1_000_000
-OWN: Final[dict[str, Callable[[Any], Any]]] = {
-    "state": lambda run: run.state,
-    "started": lambda run: _moment(run.started_at),
-    "created": lambda run: _moment(run.started_at),
-    "ended": lambda run: _moment(run.ended_at),
-    "seen": lambda run: _moment(run.last_seen),
-    "duration": lambda run: _duration(run.duration_seconds),
-    "tags": lambda run: ", ".join(run.tags),
-    "group": lambda run: run.group,
-    "job_type": lambda run: run.job_type,
-    "notes": lambda run: run.notes,
-    "host": lambda run: ", ".join(run.hosts),
-    "id": lambda run: run.run_id,
+OWN: Final[dict[str, Callable[[Any, float], Any]]] = {
+    "state": lambda run, _now: run.state,
+    "started": lambda run, _now: _moment(run.started_at),
+    "created": lambda run, _now: _moment(run.started_at),
+    "ended": lambda run, _now: _moment(run.ended_at),
+    "seen": lambda run, _now: _moment(run.last_seen),
+    "duration": lambda run, now: _duration(run.duration_seconds(now)),
+    "tags": lambda run, _now: ", ".join(run.tags),
+    "group": lambda run, _now: run.group,
+    "job_type": lambda run, _now: run.job_type,
+    "notes": lambda run, _now: run.notes,
+    "host": lambda run, _now: ", ".join(run.hosts),
+    "id": lambda run, _now: run.run_id,
 }
 _OPERATIONS: Final = frozenset({"min", "max", "mean", "first", "last", "best"})
 _CELL_CHARACTERS_MAX: Final = 500

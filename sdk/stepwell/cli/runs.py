@@ -260,7 +260,10 @@ def _cell(values: Mapping[str, Any], column: str) -> str:
 def duration_seconds(overview: Mapping[str, Any], *, now: float) -> float | None:
     """Return how long a run took, or has taken so far."""
     started = overview["started_at"]
-    if started is None:
+    if overview["state"] == "running":
+        ended = now
+    else:
+        ended = overview["ended_at"] or overview["last_seen"]
+    if started is None or ended is None:
         return None
-    ended = overview["ended_at"] or overview["last_seen"] or now
     return max(0.0, float(ended - started))

@@ -125,7 +125,8 @@ def several(store: Store) -> str:
         ("metric.val/loss:count:3", "a"),
         ("metric.val/loss:none", "cd"),
         ("duration:10s", "abd"),
-        ("duration<1m", "abcd"),
+        ("duration<1m", "abd"),
+        ("duration>115m", "c"),
         ("created:2023-11-14", "abcd"),
         ("created>2023-11-14", ""),
         ("created>=2023-11-14", "abcd"),
@@ -160,7 +161,7 @@ def test_a_filter_finds(store: Store, several: str, filter: str, expected: str):
         (("val/loss", "-id"), "abdc"),
         (("metric.val/loss:min",), "bacd"),
         (("tags",), "abcd"),
-        (("-duration", "id"), "abdc"),
+        (("-duration", "id"), "cabd"),
         (("seen",), "abcd"),
     ],
 )
@@ -198,6 +199,34 @@ def test_a_later_page_can_be_read_many_times(store: Store, sort: str) -> None:
         list_runs(store, project, sort=(sort,), limit=5, cursor=first.next_cursor) for _ in range(6)
     ]
     assert [len(page.items) for page in pages] == [5] * 6
+
+
+def test_a_running_run_takes_until_now_and_the_pages_of_a_list_have_one_now(
+    store: Store, several: str
+) -> None:
+    """`c` runs since 200 s after the start of `a`; the others took 10 s."""
+    start = START_US / 1e6 + 200
+
+    def page_at(seconds: float, cursor: str | None = None) -> Any:
+        return list_runs(
+            store,
+            several,
+            sort=("duration", "id"),
+            columns=("duration",),
+            limit=2,
+            now=start + seconds,
+            cursor=cursor,
+        )
+
+    first = page_at(7)
+    assert [run.run_id for run in first.items] == ["c", "a"]
+    assert first.items[0].columns["duration"] == pytest.approx(7)
+    second = page_at(12, first.next_cursor)
+    assert [run.run_id for run in second.items] == ["b", "d"]
+    whole = page_at(5000)
+    assert [run.run_id for run in whole.items] == ["a", "b"]
+    last = page_at(5100, whole.next_cursor).items[-1]
+    assert (last.run_id, last.columns["duration"]) == ("c", pytest.approx(5000))
 
 
 def test_a_page_says_how_many_there_are_where_the_engine_counts_them(store: Store, several: str):

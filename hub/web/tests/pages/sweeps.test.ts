@@ -24,7 +24,7 @@ const TRIALS = [
   trial(5, 2, { lr: 0.3, layers: 10 }),
 ];
 
-const numbers = (sort: string) => sortTrials(TRIALS, sort).map(({ number }) => number);
+const numbers = (sort: string) => sortTrials(TRIALS, sort, 200).map(({ number }) => number);
 
 test.each([
   ["number", [1, 2, 3, 4, 5]],
@@ -35,6 +35,13 @@ test.each([
   ["-params.layers", [5, 2, 1, 3, 4]],
 ])("sorted by %s, trials without one are last", (sort, wanted) => {
   expect(numbers(sort)).toEqual(wanted);
+});
+
+test("sorted by duration, a running trial took until now", () => {
+  const running = { ...trial(2, null), state: "running", ended_at: null } as const;
+  const at = (now: number) => sortTrials([running, trial(1, 3)], "duration", now).map(({ number }) => number);
+  expect(at(130)).toEqual([2, 1]);
+  expect(at(190)).toEqual([1, 2]);
 });
 
 test("a click on the value puts the best first, and a second one turns it round", () => {

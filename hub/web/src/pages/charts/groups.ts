@@ -6,6 +6,7 @@ import { listRuns } from "../../api/hub.js";
 import type { RunOverview } from "../../api/types.js";
 import { columnValue } from "../../parts/columnValues.js";
 import { formatValue } from "../../parts/format.js";
+import { now } from "../../state/clock.js";
 import { SLOT_COUNT } from "../../state/palette.js";
 
 export interface RunGroup {
@@ -105,7 +106,7 @@ export function followGroups(
           signal: abort.signal,
         });
         for (const run of page.runs) {
-          byRun.set(run.run_id, formatValue(columnValue(run, name, 0)));
+          byRun.set(run.run_id, formatValue(columnValue(run, name, now.peek())));
           missing.delete(run.run_id);
         }
         cursor = page.next_cursor;

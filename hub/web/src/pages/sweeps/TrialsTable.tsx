@@ -30,7 +30,8 @@ export function TrialsTable({ sweep, trials, count, view, hovered }: TrialsTable
   const rowsMax = useSignal(ROWS_STEP);
   const sort = view.values.value.s;
   const names = useMemo(() => paramNames(trials), [trials]);
-  const sorted = useMemo(() => sortTrials(trials, sort), [trials, sort]);
+  const until = sortKey(sort) === "duration" ? now.value : 0;
+  const sorted = useMemo(() => sortTrials(trials, sort, until), [trials, sort, until]);
   const hasAttempts = trials.some(({ attempts }) => attempts.length > 1);
   const goal = sweep.metric?.goal ?? "minimize";
   const head = (column: string, title: string, isNumber = false) => (

@@ -46,11 +46,11 @@ export function sortAfter(sort: TrialSort, column: string, goal: Goal): TrialSor
   return startsDescending ? `-${column}` : column;
 }
 
-/** In the order of `sort`, trials without a value last; where two are alike, by number. */
-export function sortTrials(trials: readonly Trial[], sort: TrialSort): Trial[] {
+/** In the order of `sort`, trials without a value last; where two are alike, by number. Running ones took until `now`. */
+export function sortTrials(trials: readonly Trial[], sort: TrialSort, now: number): Trial[] {
   const column = sortKey(sort);
   const sign = sort.startsWith("-") ? -1 : 1;
-  const keyed = trials.map((trial) => ({ trial, key: keyOf(trial, column) }));
+  const keyed = trials.map((trial) => ({ trial, key: keyOf(trial, column, now) }));
   keyed.sort((a, b) => {
     const [isLessKnown, isMoreKnown] = [isMissing(a.key), isMissing(b.key)];
     if (isLessKnown || isMoreKnown) return Number(isLessKnown) - Number(isMoreKnown) || a.trial.number - b.trial.number;
@@ -70,7 +70,7 @@ export interface HistoryPoint {
 export function bestSoFar(trials: readonly Trial[], goal: Goal): HistoryPoint[] {
   const better = goal === "maximize" ? Math.max : Math.min;
   const points: HistoryPoint[] = [];
-  for (const { number, value } of sortTrials(trials, "number")) {
+  for (const { number, value } of sortTrials(trials, "number", 0)) {
     if (value === null || !Number.isFinite(value)) continue;
     points.push({ number, value, best: better(value, points.at(-1)?.best ?? value) });
   }
@@ -121,10 +121,10 @@ export function trialCount({ counts: { superseded: _, ...trials } }: Pick<Sweep,
   return Object.values(trials).reduce((sum, count) => sum + count, 0);
 }
 
-function keyOf(trial: Trial, column: string): Value | undefined {
+function keyOf(trial: Trial, column: string, now: number): Value | undefined {
   if (column.startsWith(PARAMS)) return flatParams(trial.params).get(column.slice(PARAMS.length));
   if (column === VALUE_COLUMN || column === "last" || column === "steps" || column === "state") return trial[column];
-  if (column === "duration") return durationOf(trial, Number.MAX_SAFE_INTEGER);
+  if (column === "duration") return durationOf(trial, now);
   return trial.number;
 }
 

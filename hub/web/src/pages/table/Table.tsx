@@ -12,7 +12,6 @@ import { Failure } from "../../parts/Notice.js";
 import { PageHeader } from "../../parts/PageHeader.js";
 import { Skeleton } from "../../parts/Skeleton.js";
 import { copyText } from "../../state/clipboard.js";
-import { now } from "../../state/clock.js";
 import { runsCsv } from "../../state/csv.js";
 import { tableColumns } from "../../state/defaultColumns.js";
 import { useLiveRows } from "../../state/liveRows.js";
@@ -66,7 +65,8 @@ function CopyCsv({ runs }: { runs: RunsState }) {
   const copy = async () => {
     await list.needAll();
     const rows = list.rows.peek();
-    const text = runsCsv(rows, runs.columns.peek(), (run, column) => columnValue(run, column, now.peek()));
+    const copiedAt = Date.now() / 1000;
+    const text = runsCsv(rows, runs.columns.peek(), (run, column) => columnValue(run, column, copiedAt));
     const isCopied = await copyText(text);
     const what = rows.length === 1 ? "1 run is" : `${formatCount(rows.length)} runs are`;
     if (isCopied) say(`${what} copied as CSV`);
