@@ -260,10 +260,8 @@ def _cell(values: Mapping[str, Any], column: str) -> str:
 def duration_seconds(overview: Mapping[str, Any], *, now: float) -> float | None:
     """Return how long a run took, or has taken so far."""
     started = overview["started_at"]
-    if overview["state"] == "running":
-        ended = now
-    else:
-        ended = overview["ended_at"] or overview["last_seen"]
+    is_running = overview["state"] == "running"
+    ended = now if is_running else overview["ended_at"] or overview["last_seen"]
     if started is None or ended is None:
         return None
     return max(0.0, float(ended - started))
