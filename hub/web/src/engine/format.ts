@@ -84,17 +84,28 @@ export function formatDuration(seconds: number, step = 0): string {
   return `${sign}${minutes}m${rest > 0 ? `${String(rest).padStart(2, "0")}s` : ""}`;
 }
 
-/** Local time of day, or the date at midnight; `step` (seconds) decides how fine. */
-export function formatClock(seconds: number, step: number): string {
+export interface ClockOptions {
+  /** Default: local time. */
+  readonly isUtc?: boolean;
+  /** Dates have their year. */
+  readonly hasYear?: boolean;
+}
+
+/** Time of day, or the date at midnight; `step` (seconds) decides how fine. */
+export function formatClock(seconds: number, step: number, { isUtc = false, hasYear = false }: ClockOptions = {}): string {
   const moment = new Date(seconds * 1000);
   const two = (n: number): string => String(n).padStart(2, "0");
-  const midnight =
-    moment.getHours() === 0 && moment.getMinutes() === 0 && moment.getSeconds() === 0;
-  if (step >= 86400 || (midnight && step >= 60))
-    return moment.toLocaleDateString(undefined, { day: "numeric", month: "short" });
-  const minutes = `${two(moment.getHours())}:${two(moment.getMinutes())}`;
+  const [hour, minute, second] = isUtc
+    ? [moment.getUTCHours(), moment.getUTCMinutes(), moment.getUTCSeconds()]
+    : [moment.getHours(), moment.getMinutes(), moment.getSeconds()];
+  const isMidnight = hour === 0 && minute === 0 && second === 0;
+  if (step >= 86400 || (isMidnight && step >= 60)) {
+    const day = { day: "numeric", month: "short" } as const;
+    return moment.toLocaleDateString(undefined, { ...day, ...(hasYear && { year: "numeric" }), ...(isUtc && { timeZone: "UTC" }) });
+  }
+  const minutes = `${two(hour)}:${two(minute)}`;
   if (step >= 60) return minutes;
-  const whole = `${minutes}:${two(moment.getSeconds())}`;
+  const whole = `${minutes}:${two(second)}`;
   return step < 1 ? `${whole}.${String(moment.getMilliseconds()).padStart(3, "0")}` : whole;
 }
 
@@ -106,9 +117,20 @@ export function formatMoment(seconds: number): string {
   return `${day} ${two(moment.getHours())}:${two(moment.getMinutes())}:${two(moment.getSeconds())}`;
 }
 
+/** A moment of logged data in UTC: 2026-11-26 08:15:02, with what it has of a second. */
+export function formatUtc(microseconds: number): string {
+  const whole = Math.round(microseconds);
+  const rest = ((whole % 1e6) + 1e6) % 1e6;
+  const date = new Date((whole - rest) / 1000);
+  if (Number.isNaN(date.getTime())) return "?";
+  const digits = String(rest).padStart(6, "0").replace(/000$/, "");
+  return `${date.toISOString().slice(0, -5).replace("T", " ")}${rest === 0 ? "" : `.${digits}`}`;
+}
+
 /** x in a read-out. */
-export function formatX(value: number, unit: "number" | "time" | "relative"): string {
+export function formatX(value: number, unit: "number" | "time" | "utc" | "relative"): string {
   if (unit === "time") return formatMoment(value / 1e6);
+  if (unit === "utc") return formatUtc(value);
   if (unit === "relative") return formatDuration(value / 1e6);
   return Number.isInteger(value)
     ? value.toLocaleString("en").replaceAll(",", "\u202f")

@@ -8,8 +8,12 @@
 import { formatClock, formatDuration, formatTick } from "./format.js";
 
 export type ScaleKind = "linear" | "log" | "symlog";
-/** What the numbers of an axis are: plain, microseconds since 1970 UTC, or microseconds of duration. */
-export type AxisUnit = "number" | "time" | "relative";
+/**
+ * What the numbers of an axis are: plain, microseconds since 1970 UTC, or microseconds of duration.
+ *
+ * `time` is when something happened, in the viewer's zone. `utc` is a moment of logged data, as it was logged.
+ */
+export type AxisUnit = "number" | "time" | "utc" | "relative";
 
 export interface Scale {
   readonly kind: ScaleKind;
@@ -132,7 +136,7 @@ function isEmpty(kind: ScaleKind, from: number, to: number, linear: number): boo
 function widen(kind: ScaleKind, value: number, unit: AxisUnit): [number, number] {
   if (kind === "log") return [clamped(kind, value / 2), clamped(kind, value * 2)];
   let half = value === 0 ? 1 : Math.max(Math.abs(value) * 0.1, SPAN_LEAST);
-  if (unit === "time") half = 30 * MICROSECONDS;
+  if (unit === "time" || unit === "utc") half = 30 * MICROSECONDS;
   if (unit === "relative") half = Math.max(half, MICROSECONDS);
   return [clamped(kind, value - half), clamped(kind, value + half)];
 }
@@ -169,7 +173,7 @@ export function padded(
 /** At most about `wanted` ticks inside the scale, ascending. */
 export function ticks(scale: Scale, wanted: number): Tick[] {
   const count = Math.max(2, wanted);
-  if (scale.unit === "time") return timeTicks(scale, count);
+  if (scale.unit === "time" || scale.unit === "utc") return timeTicks(scale, count);
   if (scale.unit === "relative" && scale.kind === "linear") return durationTicks(scale, count);
   if (scale.kind === "log") return logTicks(scale, count);
   if (scale.kind === "symlog") return symlogTicks(scale, count);
@@ -301,13 +305,18 @@ function durationTicks(scale: Scale, count: number): Tick[] {
   return place(scale, values, (value) => formatDuration(value / MICROSECONDS, step));
 }
 
-/** Ticks on round local times of day, on midnights from steps of a day on. */
+const YEAR_SECONDS = 300 * 86400;
+
+/** Ticks on round times of day, on midnights from steps of a day on. */
 function timeTicks(scale: Scale, count: number): Tick[] {
   const low = scale.low / MICROSECONDS;
   const high = scale.high / MICROSECONDS;
   const step = durationStep((high - low) / count);
   const values: number[] = [];
-  if (step >= 86400) {
+  const isUtc = scale.unit === "utc";
+  if (isUtc) {
+    values.push(...steps(low, high, step));
+  } else if (step >= 86400) {
     const days = Math.round(step / 86400);
     const day = new Date(low * 1000);
     day.setHours(0, 0, 0, 0);
@@ -322,6 +331,6 @@ function timeTicks(scale: Scale, count: number): Tick[] {
   return place(
     scale,
     values.map((seconds) => seconds * MICROSECONDS),
-    (value) => formatClock(value / MICROSECONDS, step),
+    (value) => formatClock(value / MICROSECONDS, step, { isUtc, hasYear: high - low > YEAR_SECONDS }),
   );
 }

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 
 import { formatCount, formatDuration, formatTick, formatValue } from "../../src/engine/format.js";
 import {
@@ -138,6 +138,18 @@ it("durations have ticks of clocks and calendars", () => {
   ]);
   const day = makeScale("linear", 1.7e15, 1.7e15 + 3 * 86400e6, 0, 500, { unit: "time" });
   for (const tick of ticks(day, 3)) expect(new Date(tick.value / 1000).getHours()).toBe(0);
+});
+
+it("moments of logged data have ticks on midnights of UTC, with the year on a long axis", () => {
+  vi.stubEnv("TZ", "America/New_York");
+  const labels = (days: number) => {
+    const scale = makeScale("linear", 1.7e15, 1.7e15 + days * 86400e6, 0, 500, { unit: "utc" });
+    return ticks(scale, 3).map((tick) => [tick.value % 86400e6, /\b20\d\d\b/.test(tick.label)]);
+  };
+  expect(labels(3)).toEqual([[0, false], [0, false], [0, false]]);
+  expect(labels(900).length).toBeGreaterThan(1);
+  for (const label of labels(900)) expect(label).toEqual([0, true]);
+  vi.unstubAllEnvs();
 });
 
 it("padding follows the scale", () => {

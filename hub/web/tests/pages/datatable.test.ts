@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 
 import type { TablePage } from "../../src/api/tables.js";
 import { BLOCK_ROWS, makeTableRows } from "../../src/pages/datatable/rows.js";
@@ -79,6 +79,16 @@ describe("cellText", () => {
     expect(cellText({ text: "ab", characters: 2, kind: "text" }, "mixed")).toBe("ab");
     expect(cellText(2n ** 60n, "integer")).toBe("1152921504606846976");
     expect(cellText(false, "boolean")).toBe("false");
+  });
+
+  it.each([
+    [0, ""], [0.25, ".250"], [0.000_001, ".000001"], [0.120_003, ".120003"],
+  ])("shows a moment in UTC, wherever its viewer is, with %s of a second", (fraction, shown) => {
+    vi.stubEnv("TZ", "America/New_York");
+    expect(new Date(0).getHours()).toBe(19);
+    expect(cellText(Date.UTC(2026, 0, 31) / 1000 + fraction, "datetime")).toBe(`2026-01-31 00:00:00${shown}`);
+    expect(cellText(-1 + fraction, "datetime")).toBe(`1969-12-31 23:59:59${shown}`);
+    vi.unstubAllEnvs();
   });
 });
 

@@ -3,7 +3,8 @@ import { useEffect, useMemo } from "preact/hooks";
 
 import { getColumnStatistics } from "../../api/tables.js";
 import type { ColumnStatistics, TableAddress, TableColumn } from "../../api/tables.js";
-import { formatCount, formatMoment, formatNumber } from "../../parts/format.js";
+import { formatUtc } from "../../engine/format.js";
+import { formatCount, formatNumber } from "../../parts/format.js";
 import { Failure } from "../../parts/Notice.js";
 import { Popover } from "../../parts/Popover.js";
 import { Skeleton } from "../../parts/Skeleton.js";
@@ -81,7 +82,8 @@ function Facts({ table, place, column, rows }: Pick<ColumnHeadProps, "table" | "
   if (found === null) {
     return error ? <Failure what="No facts" error={error} onRetry={() => facts.load()} /> : <Skeleton rows={4} />;
   }
-  const text = column.type === "datetime" ? formatMoment : formatNumber;
+  const isMoment = column.type === "datetime";
+  const text = (value: number) => (isMoment ? formatUtc(value * 1e6) : formatNumber(value));
   return (
     <>
       <p class="fact">

@@ -166,5 +166,5 @@ function nameOf(column: ChartColumn | undefined): string {
 }
 
 function unitOf(column: ChartColumn | undefined): AxisUnit {
-  return column?.type === "datetime" ? "time" : "number";
+  return column?.type === "datetime" ? "utc" : "number";
 }

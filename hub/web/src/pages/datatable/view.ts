@@ -1,6 +1,7 @@
 /** The view of a table: sort, conditions as they are typed, and cells as text. Pure. */
 import type { Cell, ColumnType, Condition, CutText, MediumCell, Op, Order } from "../../api/tables.js";
-import { formatMoment, formatNumber } from "../../parts/format.js";
+import { formatUtc } from "../../engine/format.js";
+import { formatNumber } from "../../parts/format.js";
 
 export interface TableView {
   /** What is typed for each column, by its place. */
@@ -66,10 +67,10 @@ export function isCut(cell: Cell): cell is CutText {
   return typeof cell === "object" && cell !== null && "characters" in cell;
 }
 
-/** The text of a cell that is no medium. */
+/** The text of a cell that is no medium. A moment is as it was logged, in UTC, which filters take, too. */
 export function cellText(cell: Exclude<Cell, MediumCell>, type: ColumnType): string {
   if (cell === null) return "";
-  if (typeof cell === "number") return type === "datetime" ? formatMoment(cell) : formatNumber(cell);
+  if (typeof cell === "number") return type === "datetime" ? formatUtc(cell * 1e6) : formatNumber(cell);
   if (isCut(cell)) return cell.text.length < cell.characters ? `${cell.text}…` : cell.text;
   return String(cell);
 }
