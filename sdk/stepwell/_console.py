@@ -108,8 +108,8 @@ class Capture:
         """Whether text waits to be taken, now or soon."""
         return bool(self._first) or any(each.has_untaken for each in self._assemblers.values())
 
-    def take(self, *, final: bool = False) -> dict[str, list[Line]]:
-        """Return each stream's lines that are due; on one thread at a time."""
+    def take(self, *, at_once: bool = False) -> dict[str, list[Line]]:
+        """Return each stream's lines that are due, or all new ones; on one thread at a time."""
         now_us = _time_ns() // 1000
         with self._lock:
             first = [self._first.popleft() for _ in range(len(self._first))]
@@ -125,7 +125,9 @@ class Capture:
             self._assemblers[stream].add_note(str(amount), first[-1][2] if first else now_us)
         for stream, text, time_us in last:
             self._assemblers[stream].add(text, time_us)
-        taken = {name: each.take(now_us, final=final) for name, each in self._assemblers.items()}
+        taken = {
+            name: each.take(now_us, at_once=at_once) for name, each in self._assemblers.items()
+        }
         return {name: lines for name, lines in taken.items() if lines}
 
     def _add_at_once(self, time_us: int) -> bool:

@@ -110,8 +110,8 @@ class LineAssembler:
         self._put(text)
         self._newline()
 
-    def take(self, now_us: int, *, final: bool = False) -> list[Line]:
-        """Return the lines that are due, in order.
+    def take(self, now_us: int, *, at_once: bool = False) -> list[Line]:
+        """Return the lines that are due, in order; with ``at_once`` all that changed.
 
         Lines are shown by time and then by number. So a changed line above others gets the current
         time, which is later than that of all taken lines, and the lines below it are taken again
@@ -125,7 +125,7 @@ class LineAssembler:
         for at, row in enumerate([*gone, *self._rows], -len(gone)):
             if at == last and not row.text and row.taken_at_us is None:
                 row.is_changed = False  # Nothing yet.
-            due = row.is_changed and (final or at < 0 or row.is_due(now_us))
+            due = row.is_changed and (at_once or at < 0 or row.is_due(now_us))
             if not due and (row.taken_at_us is None or row.taken_time >= floor):
                 continue
             if row.number < self._taken_number:

@@ -275,7 +275,7 @@ class Recording:
         journal = self.writer.journal
         if journal is None or self.finished or self._forked:
             return self.disabled
-        self.console.write(wait_seconds=WAIT_SECONDS)
+        self.console.write(at_once=True, wait_seconds=WAIT_SECONDS)
         deadline = time.monotonic() + timeout_seconds
         is_acked = self.sender.wait_acked(journal.committed, timeout_seconds)
         if not is_acked or self._blobs is None:
@@ -317,7 +317,7 @@ class Recording:
                 return
             writer.make_room_for_the_end()
             with contextlib.suppress(OSError):
-                self.console.write(final=True, wait_seconds=WAIT_SECONDS)
+                self.console.write(at_once=True, wait_seconds=WAIT_SECONDS)
             writer.make_room_for_the_end()
             writer.open_reserve()
             self._metadata.write()

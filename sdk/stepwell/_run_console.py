@@ -50,9 +50,10 @@ class RunConsole:
         """Whether lines are to be written soon."""
         return self._capture is not None and self._capture.waits
 
-    def write(self, *, final: bool = False, wait_seconds: float = 0.0) -> bool:
+    def write(self, *, at_once: bool = False, wait_seconds: float = 0.0) -> bool:
         """Write the lines that are due; False if another thread, or this one, is writing them.
 
+        With ``at_once`` also lines that changed a moment ago, such as progress bars.
         Usually it does not wait: `log` holds the writer's lock, and may itself wait for room that
         only the sender can make.
         """
@@ -65,7 +66,7 @@ class RunConsole:
             if not lock.acquire(timeout=wait_seconds):
                 return False
             try:
-                self._write_lines(final=final)
+                self._write_lines(at_once=at_once)
             finally:
                 lock.release()
         finally:
@@ -85,9 +86,9 @@ class RunConsole:
         """Write the last output on the printing thread; False if that might wait."""
         return not self._writer.may_wait_for_room and self.write()
 
-    def _write_lines(self, *, final: bool) -> None:
+    def _write_lines(self, *, at_once: bool) -> None:
         assert self._capture is not None
-        for stream, lines in self._capture.take(final=final).items():
+        for stream, lines in self._capture.take(at_once=at_once).items():
             part: list[list[Any]] = []
             size = 0
             for number, time_us, text in lines:

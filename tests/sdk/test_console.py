@@ -28,11 +28,11 @@ from tests.sdk.held import read_journal
 from tests.waiting import wait_until
 
 
-def shown(*writes: str, final: bool = True) -> list[tuple[int, str]]:
+def shown(*writes: str, at_once: bool = True) -> list[tuple[int, str]]:
     assembler = LineAssembler()
     for write in writes:
         assembler.add(write, 0)
-    return [(number, text) for number, _, text in assembler.take(0, final=final)]
+    return [(number, text) for number, _, text in assembler.take(0, at_once=at_once)]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ class Waked:
 
 
 def texts(capture: Capture, stream: str = "stdout") -> list[str]:
-    return [text for _, _, text in capture.take(final=True).get(stream, ())]
+    return [text for _, _, text in capture.take(at_once=True).get(stream, ())]
 
 
 def test_a_long_line_says_how_much_of_it_is_not_there() -> None:
@@ -116,7 +116,7 @@ def test_of_a_flood_the_first_and_the_last_lines_are_kept_and_the_rest_counted()
     capture.add("stderr", "an error\n")
     capture.add("stdout", "RESULT\n")
     assert waked.wakes > 0
-    taken = capture.take(final=True)
+    taken = capture.take(at_once=True)
     assert [text for _, _, text in taken["stderr"]] == ["an error"]
     out = [text.strip() for _, _, text in taken["stdout"]]
     (at,) = (at for at, text in enumerate(out) if "left out" in text)
@@ -187,6 +187,16 @@ def test_stdout_and_stderr_of_a_run_are_kept(start: Start, daemon: RecordingDaem
     assert daemon.console() == ["hello 1", "a", "b"]
     assert daemon.console("stderr") == ["to stderr"]
     assert sys.stdout.write == before
+
+
+def test_a_flush_sends_the_newest_state_of_a_progress_bar(
+    start: Start, daemon: RecordingDaemon
+) -> None:
+    with start(settings={"console": True}) as run:
+        for share in ("10%", "20%", "30%"):
+            sys.stdout.write(f"\r{share}")
+            assert run.flush()
+            assert daemon.console()[-1] == share
 
 
 def test_what_is_printed_still_comes_out(start: Start, capsys: pytest.CaptureFixture[str]) -> None:
@@ -625,7 +635,7 @@ def test_stacked_bars_are_taken_seldom_and_stay_in_their_order() -> None:
         now = step * 10_000
         assembler.add(f"\router {step}\n\rinner {step}\n\rleast {step}{UP}{UP}", now)
         taken += assembler.take(now)
-    taken += assembler.take(10_000_000, final=True)
+    taken += assembler.take(10_000_000, at_once=True)
     assert len(taken) <= 1 + 3 * 8
     latest = {number: (time_us, number, text) for number, time_us, text in taken}
     shown_last = [text for _, _, text in sorted(latest.values())]
@@ -648,7 +658,7 @@ def test_a_line_that_changes_gets_a_time_after_all_that_was_taken_before() -> No
 def test_only_so_many_lines_can_change() -> None:
     assembler = LineAssembler()
     assembler.add("x\n" * 1000 + "\x1b[4000A\rchanged", 0)
-    lines = assembler.take(0, final=True)
+    lines = assembler.take(0, at_once=True)
     assert [number for number, _, text in lines if text == "changed"] == [1001 - ROWS_MAX]
 
 
@@ -660,7 +670,7 @@ def test_no_text_is_too_odd(writes: list[str]) -> None:
         assembler.add(write, at)
         for _, _, text in assembler.take(at):
             assert "\n" not in text
-    assembler.take(10**9, final=True)
+    assembler.take(10**9, at_once=True)
     assert not assembler.has_untaken
 
 
