@@ -119,6 +119,12 @@ def start_run(
             + command_text("rm", f"{wanted.project}/{run_id}"),
         )
     if wanted.resume == "auto" and wanted.mode != "disabled":
+        is_new = primary and not has_id and not wanted.quiet
+        if is_new and (last := memory.run_without_auto()):
+            voice.say(
+                'init(resume="auto"): no run of this project was started with it before, so this '
+                f'is a new run; to continue the last one, pass id="{last}", resume="allow"'
+            )
         memory.set_auto_run_id(run_id)
     if branch is not None:
         warn_unavailable(branch[0], f"init({branch[0]}=…)", voice.warn_once)

@@ -2,7 +2,7 @@
 
 The notes of each run are where ``stepwell_wire.run_notes`` says; beside them:
 
-    <journals>/.runs/<project>/auto            run id for resume="auto"; gone after a good end
+    <journals>/.runs/<project>/auto            run id for resume="auto"; empty after a good end
 
 A convenience: nothing here is needed to keep data, and no failure here is an error. The run prints
 a line if its first notes cannot be written.
@@ -323,13 +323,19 @@ class Memory:
             return None if status == b"\0" else run_id.decode().strip() or None
         return None
 
+    def run_without_auto(self) -> str | None:
+        """Return the last run of the project if none was ever started with ``resume="auto"``."""
+        with contextlib.suppress(OSError):
+            if (self._folder / _AUTO).exists():
+                return None
+            notes = [(each.stat().st_mtime, each.stem) for each in self._folder.glob("*.json")]
+            return max(notes)[1] if notes else None
+        return None
+
     def set_auto_run_id(self, run_id: str | None) -> None:
         with contextlib.suppress(OSError):
-            if run_id is None:
-                (self._folder / _AUTO).unlink(missing_ok=True)
-                return
             self._make_folder()
-            _write_private(self._folder / _AUTO, run_id)
+            _write_private(self._folder / _AUTO, run_id or "")
 
     def end_auto_by_status(self) -> None:
         """Let the run that ``resume="auto"`` goes on with end well if this process exits with 0.

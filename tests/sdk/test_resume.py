@@ -326,6 +326,19 @@ def test_auto_goes_on_with_the_run_that_was_not_finished(start: Start) -> None:
     assert start(mode="offline", resume="auto").id != first
 
 
+def test_auto_says_how_to_continue_a_run_that_was_started_without_it(
+    start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start(mode="offline", id="plain").finish(exit_code=1)
+    assert 'resume="auto"' not in capsys.readouterr().err
+    start(mode="offline", resume="auto").finish()
+    assert 'pass id="plain", resume="allow"' in capsys.readouterr().err
+    # From now on the project has runs with it: one that ended well, then one to continue.
+    for code in (1, 0, 0):
+        start(mode="offline", resume="auto").finish(exit_code=code)
+        assert "init(resume" not in capsys.readouterr().err
+
+
 def test_the_steps_of_a_killed_run_are_read_from_its_journal(folder: Path, start: Start) -> None:
     python(
         "import os, signal, stepwell\n"
