@@ -150,6 +150,9 @@ def test_a_real_wandb_is_shadowed_for_the_command_only_and_a_line_says_so(
     alone = desk.command(sys.executable, "script.py", PYTHONPATH=str(site))
     assert json.loads(alone.stdout) == ["0.19.0", False]
     assert sorted(path.name for path in site.rglob("*") if "__pycache__" not in str(path)) == before
+    (site / "wandb-0.19.0.dist-info").rename(site / "gone")
+    done = desk.run(WHICH, PYTHONPATH=str(site))
+    assert f"stepwell: wandb in {site} is hidden" in done.stderr
 
 
 def test_a_real_wandb_of_another_environment_is_found_as_well(

@@ -117,8 +117,9 @@ def _warn_shadowed(program: Path, words: list[str]) -> None:
             file=sys.stderr,
         )
     elif (found := shadowing.find_installed(program)) is not None:
+        version = f" {found.version}" if found.version else ""
         print(
-            f"stepwell: wandb {found.version} in {found.folder} is hidden by stepwell for "
+            f"stepwell: wandb{version} in {found.folder} is hidden by stepwell for "
             "this command; --keep-wandb keeps it",
             file=sys.stderr,
         )
