@@ -87,7 +87,7 @@ export function BoardView({ board }: { board: Board }) {
             <p>
               {board.runs.value.length === 0
                 ? "No run is drawn. Choose runs in the list."
-                : "Panels appear here with the first log()."}
+                : "Panels appear here with the first number or histogram. Tables, charts, pictures and other media are under Media."}
             </p>
           ) : (
             <button type="button" onClick={() => board.change({ m: "" })}>
