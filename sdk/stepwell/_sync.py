@@ -19,7 +19,8 @@ from stepwell.errors import DaemonUnreachableError, RefusedError, StepwellError,
 from stepwell_wire.errors import JournalError
 from stepwell_wire.held_segments import NO_SEGMENTS
 from stepwell_wire.journal import JournalReader, unknown_run_text
-from stepwell_wire.journal_files import WRITER_FILE, find_journals, find_remains
+from stepwell_wire.journal_files import WRITER_FILE, find_journals, find_remains, noted_socket
+from stepwell_wire.lock_notes import data_of, stores_elsewhere
 from stepwell_wire.places import default_journals_dir, default_socket
 from stepwell_wire.segment import SEGMENT_SUFFIX
 
@@ -66,6 +67,7 @@ class SyncReport:
         unverified_bytes: lost to a crash of the machine or quarantined, see
             docs/formats/records.md.
         others: folders in a searched folder that only their owners, other users, or root can send.
+        elsewhere: folders that were left to another daemon, which has data of its own.
     """
 
     sent: tuple[str, ...]
@@ -74,6 +76,7 @@ class SyncReport:
     sent_bytes: int
     unverified_bytes: int
     others: tuple[Path, ...] = ()
+    elsewhere: tuple[Path, ...] = ()
 
 
 @checks_names
@@ -89,7 +92,8 @@ def sync(
     Running it twice adds nothing: the daemon knows each writer's position.
 
     Args:
-        paths: journals or folders of journals; default the user's own folder.
+        paths: journals or folders of journals; default the user's own folder, without the journals
+            of another daemon that has data of its own.
         socket: the daemon's; default as everywhere.
         progress: called at the start, after each ack and at the end.
         keep: remove nothing.
@@ -109,7 +113,10 @@ def sync(
         if not daemon_answers(target):
             raise DaemonUnreachableError(target, "no process listens")
 
-    return sync_with(check_daemon, paths, target, progress, keep=keep, are_named=are_named)
+    data = data_of(Path(target))
+    return sync_with(
+        check_daemon, paths, target, progress, keep=keep, are_named=are_named, data=data
+    )
 
 
 def sync_with(
@@ -120,6 +127,7 @@ def sync_with(
     *,
     keep: bool,
     are_named: bool,
+    data: Path | None,
 ) -> SyncReport:
     """Do as `sync` does; ``ensure_daemon`` is called if there are journals.
 
@@ -127,12 +135,16 @@ def sync_with(
     itself, and this call could not report them.
 
     Args:
-        are_named: the user gave these paths, so one without a journal is a mistake.
+        are_named: the user gave these paths, so one without a journal is a mistake, and all
+            journals in them are sent.
+        data: where the daemon on ``socket`` stores; None if that is unknown.
     """
     named = [Path(path).absolute() for path in paths]
     run = _Sync(socket, progress or (lambda _: None), ensure_daemon, keep=keep)
-    report = run.all(_find(named, are_named=are_named), _ownerless(named))
-    return replace(report, others=_of_others(named))
+    found = _find(named, are_named=are_named)
+    elsewhere = [] if are_named else _stored_elsewhere(found, Path(socket), data)
+    report = run.all([each for each in found if each not in elsewhere], _ownerless(named))
+    return replace(report, others=_of_others(named), elsewhere=tuple(elsewhere))
 
 
 class _Sync:
@@ -307,6 +319,13 @@ def _find(paths: list[Path], *, are_named: bool) -> list[Path]:
         else:
             raise SyncError(f"{path}: no such folder; name a journal or a folder of journals")
     return list(found)
+
+
+def _stored_elsewhere(journals: list[Path], socket: Path, data: Path | None) -> list[Path]:
+    """Return those of ``journals`` whose daemon stores in another folder than ``data``."""
+    if data is None:
+        return []
+    return [each for each in journals if stores_elsewhere(noted_socket(each), socket, data)]
 
 
 def _of_others(paths: list[Path]) -> tuple[Path, ...]:

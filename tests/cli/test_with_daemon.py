@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from stepwell_wire.lock_notes import socket_lock
 from tests.cli.up import ENVIRONMENT, Up
 from tests.daemon.journals import make_journal
 from tests.daemon.made import row, schema_event
@@ -207,6 +208,22 @@ def test_an_offline_run_is_sent_once_however_often_it_is_synced(up: Up, place: P
     assert loss["count"] == 1000
     assert list((place / "journals").glob("*/writer.json")) == []
     assert up.call("sync").stdout.startswith(f"nothing to send in {place / 'journals'}")
+
+
+def test_sync_leaves_the_journals_of_a_daemon_with_data_of_its_own_unless_they_are_named(
+    up: Up, place: Path
+) -> None:
+    other = place / "other"
+    (other / "data").mkdir(parents=True)
+    socket_lock(other / "s").write_text(f"1\nservice\n{other / 'data'}\n")
+    logged(up, STEPWELL_MODE="offline", STEPWELL_SOCKET=str(other / "s"))
+    left = up.json("sync")
+    (journal,) = left["elsewhere"]
+    assert (left["sent"], up.json("runs")) == ([], [])
+    said = up.call("sync").stdout
+    assert f"1 journal left to the daemon on {other / 's'}, which has data of its own" in said
+    assert up.json("sync", journal)["sent"] == ["p/one"]
+    assert [each["run_id"] for each in up.json("runs")] == ["one"]
 
 
 def test_a_run_that_was_killed_before_its_first_connection_is_listed_at_once(

@@ -5,6 +5,7 @@ import contextlib
 import functools
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,6 +15,7 @@ from stepwell.cli.errors import FAILED, NOT_FOUND, OK, UNREACHABLE, CommandError
 from stepwell.cli.options import Places, add_data, add_json, add_socket, places
 from stepwell.cli.text import bytes_text, count_text, counted, json_text, of_others_text, plain
 from stepwell.cli.unsent import journals_folders
+from stepwell_wire.journal_files import noted_socket
 
 if TYPE_CHECKING:
     from stepwell._sync import SyncProgress, SyncReport
@@ -101,6 +103,7 @@ def _send(
             _draw if shows else None,
             keep=keep,
             are_named=are_named,
+            data=where.data,
         )
     except SyncError as error:
         raise CommandError(str(error), NOT_FOUND) from error
@@ -156,12 +159,24 @@ def report_text(report: "SyncReport", searched: Iterable[Path]) -> str:
             "the machine and are quarantined; `stepwell journal repair --unverified` keeps "
             "the readable part of them"
         )
+    lines += _elsewhere_lines(report.elsewhere)
     if report.others:
         lines.append(f"{of_others_text(len(report.others))} not sent; they or root send them")
     for path, reason in report.failed:
         where = "" if reason.startswith(str(path)) else f"{plain(path)}: "
         lines.append(f"not sent: {where}{plain(reason)}")
     return "\n".join(lines)
+
+
+def _elsewhere_lines(journals: Iterable[Path]) -> list[str]:
+    """Return a line for each other daemon that has data of its own, with its journals."""
+    lines = []
+    for socket, count in Counter(map(noted_socket, journals)).items():
+        lines.append(
+            f"{counted(count, 'journal')} left to the daemon on {plain(socket)}, which has data of "
+            "its own; name a journal or its folder to send it here"
+        )
+    return lines
 
 
 def _as_json(report: "SyncReport") -> dict[str, object]:
@@ -172,4 +187,5 @@ def _as_json(report: "SyncReport") -> dict[str, object]:
         "failed": [{"journal": str(path), "reason": why} for path, why in report.failed],
         "unverified_bytes": report.unverified_bytes,
         "others": [str(path) for path in report.others],
+        "elsewhere": [str(path) for path in report.elsewhere],
     }
