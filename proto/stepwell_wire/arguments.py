@@ -41,13 +41,18 @@ class OneLineParser(argparse.ArgumentParser):
         flags = [flag for action in self._actions for flag in action.option_strings]
         known = {flag[2:]: flag for flag in flags if flag.startswith("--")}
         takes_words = any(not action.option_strings for action in self._actions)
-        for word in unknown:
+        for before, word in pairwise(["", *unknown]):
             name = word.partition("=")[0].removeprefix("--")
             if not word.startswith("-"):
-                if "project" in known and not takes_words:
+                is_value = before.startswith("-")
+                if "project" in known and not takes_words and not is_value:
                     return f"did you mean --project {word}? "
                 continue
-            if not word.startswith("--") or name in known:
+            if not word.startswith("--"):
+                if same := [flag for name, flag in known.items() if name[:1] == word[1:2]]:
+                    return f"did you mean {' or '.join(same)}? "
+                continue
+            if name in known:
                 continue
             if near := difflib.get_close_matches(name, known, n=1):
                 return f"did you mean {known[near[0]]}? "
