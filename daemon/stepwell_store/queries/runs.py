@@ -61,7 +61,8 @@ def list_runs(
         as_compared: columns have the values that filters and sorts compare: of a metric with
             operations of define_metric the first one, not a dict of all.
         now: the reference time for ``7d`` and the like, and for the durations of running runs;
-            default the clock's. The pages after the first have the first one's.
+            default the clock's. Filters and sorts of the pages after the first have the first
+            one's.
 
     Raises:
         FilterError: Filter, sort or a column is wrong.
@@ -79,7 +80,7 @@ def list_runs(
     kept = rows[:limit]
     following = search.cursor_of(kept[-1]) if len(rows) > limit else None
     shown = {text: search.facts.resolved[parse_path(text)] for text in columns}
-    found = overviews(question, kept, shown, search.facts, as_compared=as_compared, now=search.now)
+    found = overviews(question, kept, shown, search.facts, as_compared=as_compared, now=now)
     return Page(tuple(found), following, total)
 
 
@@ -143,13 +144,13 @@ class _Search:
         asked = list(map(parse_path, dict.fromkeys(named)))
         self.facts = read_facts(question, project, asked)
         self._parameters = Parameters()
-        self.now, self._after_values = now, None
+        self._now, self._after_values = now, None
         if cursor is not None:
             types: list[type] = [type_ for _ in self._order for type_ in (int, float, str)]
-            self.now, *self._after_values = decode_cursor(
+            self._now, *self._after_values = decode_cursor(
                 self._asked, cursor, [float, *types, str, str]
             )
-        self._slots = RunSlots(self._parameters, project, self.facts, now=self.now)
+        self._slots = RunSlots(self._parameters, project, self.facts, now=self._now)
 
     def page(self, limit: int, *, with_archived: bool) -> tuple[list[dict[str, Any]], int | None]:
         """Return up to ``limit + 1`` rows, and the number of matching runs."""
@@ -159,7 +160,7 @@ class _Search:
             conditions.append(f"NOT {self._slots.archived}")
         if self._expression is not None:
             resolve = lambda text: self.facts.resolved[parse_path(text)]  # noqa: E731
-            written = Conditions(self._slots, self._parameters, resolve, now=self.now)
+            written = Conditions(self._slots, self._parameters, resolve, now=self._now)
             conditions.append(written.sql(self._expression))
         if self._logged and self._project is not None:
             conditions.append(f"run_id IN ({self._having_logged(self._project, self._logged)})")
@@ -194,7 +195,7 @@ class _Search:
         values: list[Any] = []
         for at in range(len(self._order)):
             values += [int(row[f"o{at}"]), float(row[f"x{at}"]), row[f"z{at}"]]
-        return encode_cursor(self._asked, [self.now, *values, row["its_project"], row["its_run"]])
+        return encode_cursor(self._asked, [self._now, *values, row["its_project"], row["its_run"]])
 
     def _having_logged(self, project: str, metrics: Sequence[str]) -> str:
         """Return a query of the ids of the runs that logged one of ``metrics``."""

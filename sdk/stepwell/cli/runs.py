@@ -77,11 +77,12 @@ def run(options: argparse.Namespace) -> int:
             "--cursor and --group-by cannot be combined: groups are made of all runs", USAGE
         )
     where = places(options)
+    now = time.time()
     with reading(where) as store:
         if shared:
             found, following = _read_all(store, options, (*shared, *columns)), None
         else:
-            found, following = read_runs(store, options, columns)
+            found, following = read_runs(store, options, columns, now=now)
         if found and shared:
             _check_shared(store, options.project, shared)
         _hint_paths(store, options, found)
@@ -97,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
         return OK
     if shared:
         return _print_groups(found, options, shared, columns)
-    print(json_text(found) if options.json else runs_text(found, columns, now=time.time()))
+    print(json_text(found) if options.json else runs_text(found, columns, now=now))
     if following is not None:
         print(f"stepwell: more runs follow: --cursor {following}", file=sys.stderr)
     return OK
@@ -137,11 +138,13 @@ def read_runs(
     columns: Sequence[str],
     *,
     as_compared: bool = False,
+    now: float | None = None,
 ) -> tuple[list[dict[str, Any]], str | None]:
     """Return the runs as dicts, and the cursor of the next page, if any.
 
     Args:
         as_compared: columns have the values that filters and sorts compare.
+        now: where the durations of running runs end; default the clock's.
     """
     from stepwell_store.queries import list_runs
 
@@ -159,6 +162,7 @@ def read_runs(
             cursor=cursor,
             archived=options.archived,
             as_compared=as_compared,
+            now=now,
         )
         found += [asdict(each) for each in page.items]
         cursor = page.next_cursor
