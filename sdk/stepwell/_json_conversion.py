@@ -173,8 +173,6 @@ class Conversion:
         if number is not None:
             return number
         name = getattr(value, "__qualname__", None)
-        if _is_text_of_pandas(value):
-            return self._text(str(value))
         if callable(value) and isinstance(name, str):  # A class, a function.
             module = getattr(value, "__module__", None)
             return self._text(name if module in (None, "builtins") else f"{module}.{name}")
@@ -275,14 +273,20 @@ class Conversion:
         return items
 
     def _described(self, value: Any) -> str:
+        describe = str if _has_text(value) else repr
+        text = text_of(value, describe) or text_of(value, repr)
+        if not _is_known_by_text(value):
+            self._say_text(value, describe)
+        return self._text(text[:REPR_CHARACTERS_MAX])
+
+    def _say_text(self, value: Any, describe: Callable[[Any], str]) -> None:
         kind = f"{type(value).__module__}.{type(value).__qualname__}"
         what = f"{valid_text(self._name)[:100]!r}: a {kind}" if self._name else f"a {kind}"
         self._warn(
             f"type {kind}",
-            f"{what} is not a number or a JSON-like value; its repr is kept as text"
+            f"{what} is not a number or a JSON-like value; its {describe.__name__} is kept as text"
             f"{_way_out(type(value))}",
         )
-        return self._text(text_of(value, repr)[:REPR_CHARACTERS_MAX])
 
     @property
     def _is_full(self) -> bool:
@@ -302,7 +306,14 @@ class Conversion:
 
 
 _OF_FILES: Final = frozenset(("blob", "failed", "items"))
-_TEXTS_OF_PANDAS: Final = frozenset(("Interval", "Period"))
+_KNOWN_BY_TEXT: Final = {
+    "ipaddress": frozenset(("IPv4Address", "IPv6Address", "IPv4Network", "IPv6Network")),
+    "numpy": frozenset(("dtype",)),
+    "pandas": frozenset(("Interval", "Period")),
+    "torch": frozenset(("device", "dtype")),
+    "uuid": frozenset(("UUID",)),
+}
+"""Classes, by the first part of their module, whose text says all."""
 _MIXED_LIST: Final = "media"
 _NUMBERS: Final = frozenset((float, int, bool, type(None)))
 
@@ -328,10 +339,17 @@ def _is_enum(value: Any) -> bool:
     return enum is not None and isinstance(value, enum.Enum)
 
 
-def _is_text_of_pandas(value: Any) -> bool:
-    """Whether it is an interval or a period, as in an index of groups: both have a short text."""
-    kind = type(value)
-    return kind.__module__.partition(".")[0] == "pandas" and kind.__name__ in _TEXTS_OF_PANDAS
+def _has_text(value: Any) -> bool:
+    """Whether the class has a text for people, which is not that of an exception: "'x'"."""
+    own = any("__str__" in vars(each) for each in type(value).__mro__[:-1])
+    return own and not isinstance(value, BaseException)
+
+
+def _is_known_by_text(value: Any) -> bool:
+    return any(
+        each.__name__ in _KNOWN_BY_TEXT.get(each.__module__.partition(".")[0], ())
+        for each in type(value).__mro__
+    )
 
 
 def _text_of_bytes(value: bytes) -> str:

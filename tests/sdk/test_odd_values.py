@@ -2,7 +2,9 @@
 
 import datetime
 import enum
+import ipaddress
 import json
+import uuid
 from collections import deque
 from pathlib import Path
 from types import SimpleNamespace
@@ -123,6 +125,31 @@ def test_the_text_of_an_object_is_the_same_in_every_process() -> None:
 
     assert as_json(Thing(), silent) == as_json(Thing(), silent)
     assert "0x" not in as_json([Thing(), lambda: 1], silent)[0]
+
+
+class Named:
+    def __str__(self) -> str:
+        return "the name"
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "said"),
+    [
+        (uuid.UUID(int=5), "00000000-0000-0000-0000-000000000005", ""),
+        (ipaddress.ip_address("::1"), "::1", ""),
+        (np.dtype("float32"), "float32", ""),
+        (Named(), "the name", "Named is not a number or a JSON-like value; its str is kept"),
+        (ValueError("x"), "ValueError('x')", "its repr is kept as text"),
+        (slice(1, 2), "slice(1, 2, None)", "its repr is kept as text"),
+    ],
+)
+def test_an_object_is_kept_as_the_text_that_its_class_has_for_people(
+    value: object, text: str, said: str
+) -> None:
+    lines: list[str] = []
+    assert as_json(value, lambda _, line: lines.append(line)) == text
+    assert said in "".join(lines)
+    assert bool(lines) == bool(said)
 
 
 def test_a_duration_is_a_point_and_a_complex_number_is_none(offline: Start) -> None:
