@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set, Sized
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
+from stepwell._array_items import array_items
 from stepwell._fields import Unreadable, fields_of, items_of
 from stepwell._later import warn_unavailable
 from stepwell._names import (
@@ -154,14 +155,14 @@ class Conversion:
         if is_series(value) and is_labelled(value):
             return self.convert(values_by_label(value), depth + 1)
         try:
-            items = value.tolist()
+            items = array_items(value)
         except Exception:  # A tensor without data, for example; it is described.
             return _NONE_INSIDE
-        if names := getattr(getattr(value, "dtype", None), "names", None):
-            items = _named(items, names)
         return self.convert(items, depth + 1)
 
     def _leaf(self, value: Any) -> Any:
+        if _is_missing(value):
+            return None
         datetime = sys.modules.get("datetime")  # Imported if there is a moment.
         if datetime is not None and isinstance(value, datetime.date | datetime.time):
             return self._text(str(value.isoformat()))
@@ -306,6 +307,7 @@ class Conversion:
 
 
 _OF_FILES: Final = frozenset(("blob", "failed", "items"))
+_MISSING: Final = frozenset(("NAType", "NaTType"))
 _KNOWN_BY_TEXT: Final = {
     "ipaddress": frozenset(("IPv4Address", "IPv6Address", "IPv4Network", "IPv6Network")),
     "numpy": frozenset(("dtype",)),
@@ -327,16 +329,15 @@ def _way_out(kind: type) -> str:
     return ""
 
 
-def _named(items: Any, names: Sequence[str]) -> Any:
-    """Return the records of a structured array of numpy as dicts, in lists as they are nested."""
-    if isinstance(items, tuple):
-        return dict(zip(names, items, strict=True))
-    return [_named(each, names) for each in items]
-
-
 def _is_enum(value: Any) -> bool:
     enum = sys.modules.get("enum")  # Imported if there is a member of an Enum.
     return enum is not None and isinstance(value, enum.Enum)
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether it is what pandas has for no value, of numbers or of moments."""
+    kind = type(value)
+    return kind.__name__ in _MISSING and kind.__module__.partition(".")[0] == "pandas"
 
 
 def _has_text(value: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 def as_point(value: Any) -> float | None:
     """Return ``value`` as a float64, or None when it is no number of one value.
 
-    A duration is a number of seconds; a complex number is no point.
+    A duration is a number of seconds; a complex number and a moment are no points.
     """
     if value is None or isinstance(value, str | bytes | bytearray | complex):
         return None
@@ -21,7 +21,7 @@ def as_point(value: Any) -> float | None:
 
 def _as_point(value: Any) -> float | None:
     kind = getattr(getattr(value, "dtype", None), "kind", "")
-    if kind == "c":
+    if kind in ("c", "M"):  # A moment has no float: that of numpy depends on its unit.
         return None
     if kind == "m" or _is_duration(value):
         return _seconds_of(value)

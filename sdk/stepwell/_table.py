@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from stepwell._argument_names import checks_names
+from stepwell._array_items import array_items
 from stepwell._image import image_of
 from stepwell._json_conversion import Conversion
 from stepwell._media import Media
@@ -161,7 +162,7 @@ class Table(Media):
         Raises:
             ValueError: The column exists, or there are too few or too many values.
         """
-        values = data.tolist() if hasattr(data, "tolist") else list(data)
+        values = _items_of(data) if hasattr(data, "tolist") else list(data)
         if name in self.columns:
             raise ValueError(f"the table already has a column {name!r}")
         if self.columns and len(values) != len(self.data):
@@ -335,11 +336,19 @@ def _values_of(series: Any) -> list[Any]:
     ]
 
 
+def _items_of(array: Any) -> Any:
+    """Return the items; the rows of a structured array of numpy without its names."""
+    items = array_items(array, cuts=True)
+    if getattr(getattr(array, "dtype", None), "names", None) and isinstance(items, list):
+        return [tuple(row.values()) if isinstance(row, dict) else row for row in items]
+    return items
+
+
 def _read(given: Any) -> Iterable[Sequence[Any]]:
     if given is None:
         return ()
     if hasattr(given, "tolist"):
-        given = given.tolist()
+        given = _items_of(given)
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
         raise TypeError(f"Table: data is a {type(given).__name__}; expected rows or a DataFrame")
     return given

@@ -119,6 +119,8 @@ def _typed(value: Any, describe: Describe) -> tuple[str, Any] | None:
         return _typed_moment(value)
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         value = _item(value)
+        if value is None:  # NaT of numpy.
+            return None
     if hasattr(value, "to_pydatetime"):
         return _typed_moment(value.to_pydatetime())
     if isinstance(value, datetime | date):
@@ -131,6 +133,8 @@ def _typed(value: Any, describe: Describe) -> tuple[str, Any] | None:
         inside = -(2**63) <= value < 2**63
         return (INTEGER, int(value)) if inside else (TEXT, str(describe(value)))
     found = describe(value)
+    if found is None:
+        return None
     if isinstance(found, bool | float | int):
         return _typed(found, describe)
     if isinstance(found, str):

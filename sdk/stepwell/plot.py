@@ -6,6 +6,7 @@ Each returns a value for `log`, which keeps the table, and which chart the page 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from stepwell._array_items import array_items
 from stepwell._chart_spec import chart_of, distinct_names, is_drawn
 from stepwell._later import warn_unavailable
 from stepwell._media import Media
@@ -313,7 +314,11 @@ def _table_of(columns: list[str], rows: list[list[Any]] | None) -> Table | None:
 
 def _list_of(values: Any) -> list[Any]:
     """Return a sequence or an array as a list of Python objects."""
-    return values.tolist() if hasattr(values, "tolist") else [_plain(each) for each in values]
+    return (
+        array_items(values, cuts=True)
+        if hasattr(values, "tolist")
+        else [_plain(each) for each in values]
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from stepwell._fields import attributes_of, fields_of
@@ -125,6 +126,37 @@ def test_the_text_of_an_object_is_the_same_in_every_process() -> None:
 
     assert as_json(Thing(), silent) == as_json(Thing(), silent)
     assert "0x" not in as_json([Thing(), lambda: 1], silent)[0]
+
+
+DAY = np.datetime64("2026-01-31", "ns")
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (DAY, "2026-01-31T00:00:00"),
+        (DAY + 1, "2026-01-31T00:00:00.000000001"),
+        (np.array([DAY, "NaT"], "M8[ns]"), ["2026-01-31T00:00:00", None]),
+        (np.array([[DAY + 1, "NaT"]], "M8[ns]"), [["2026-01-31T00:00:00.000000001", None]]),
+        (np.array([1_500_000_000, 1], "m8[ns]"), [1.5, 1e-9]),
+        (np.array([1, "NaT"], "m8[ns]"), [1e-9, None]),
+        (
+            np.array([(DAY, 1)], [("t", "M8[ns]"), ("n", "i4")]),
+            [{"t": "2026-01-31T00:00:00", "n": 1}],
+        ),
+        (np.array((DAY, 1), [("t", "M8[ns]"), ("n", "i4")]), {"t": "2026-01-31T00:00:00", "n": 1}),
+        (np.ma.array(np.array([DAY, DAY]), mask=[0, 1]), ["2026-01-31T00:00:00", None]),
+        (pd.NA, None),
+        (pd.NaT, None),
+        (pd.Series([1, None], dtype="Int64"), [1, None]),
+        (pd.to_datetime(["2026-01-31", None]), ["2026-01-31T00:00:00", None]),
+    ],
+)
+def test_moments_and_missing_values_of_numpy_and_pandas_are_no_large_numbers_and_no_texts(
+    value: object, kept: object
+) -> None:
+    assert as_json(value, silent) == kept
+    assert split_values({"x": value}, silent).others == {"x": kept}
 
 
 class Named:

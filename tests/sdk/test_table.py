@@ -114,6 +114,17 @@ def test_a_dataframe(tmp_path: Path) -> None:
         assert [row["c3"] for row in rows] == [None, datetime(2026, 1, 31, tzinfo=UTC)]
 
 
+def test_moments_of_numpy_and_missing_values_in_cells(tmp_path: Path) -> None:
+    day = np.datetime64("2026-01-31", "ns")
+    rows, _ = made(Table(columns=["t"], data=np.array([[day], ["NaT"]], "M8[ns]")), tmp_path)
+    assert [row["c0"] for row in rows] == [datetime(2026, 1, 31, tzinfo=UTC), None]
+    records = np.array([(day, 1)], [("t", "M8[ns]"), ("n", "i4")])
+    rows, _ = made(Table(columns=["t", "n"], data=records), tmp_path)
+    assert (rows[0]["c0"], rows[0]["c1"]) == (datetime(2026, 1, 31, tzinfo=UTC), 1)
+    rows, _ = made(Table(columns=["n"], data=[[np.datetime64("NaT")], [1]]), tmp_path)
+    assert [row["c0"] for row in rows] == [None, 1]
+
+
 def test_row_labels_of_a_dataframe_are_its_first_columns(tmp_path: Path) -> None:
     people = pd.DataFrame({"city": ["Ulm", "Bonn", "Ulm"], "age": [31, 45, 9], "n": [1, 2, 3]})
     kept = {
