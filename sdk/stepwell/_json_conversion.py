@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stepwell._array_items import array_items
 from stepwell._fields import Unreadable, fields_of, items_of
+from stepwell._frames import column_values, is_column
 from stepwell._later import warn_unavailable
 from stepwell._names import (
     TEXT_CHARACTERS_MAX,
@@ -34,7 +35,7 @@ VALUE_ITEMS_MAX: Final = 100_000
 VALUE_BYTES_MAX: Final = 2 * 1024 * 1024
 _NUMBER_BYTES: Final = 9  # In msgpack, at most.
 _NONE_INSIDE: Final = object()
-_OF_MEDIA: Final = frozenset(("PIL", "matplotlib", "pandas", "plotly"))
+_OF_MEDIA: Final = frozenset(("PIL", "matplotlib", "pandas", "plotly", "polars", "pyarrow"))
 """Packages some of whose objects are kept as media."""
 
 MakeMedia = Callable[[Any, "Stage | None"], Any]
@@ -145,7 +146,8 @@ class Conversion:
         if isinstance(value, Set):
             # Sorted: the order of a set differs between processes.
             return _in_order(self._list(value, depth))
-        return self._array(value, depth) if hasattr(value, "tolist") else _NONE_INSIDE
+        is_array = hasattr(value, "tolist") or is_column(value)
+        return self._array(value, depth) if is_array else _NONE_INSIDE
 
     def _array(self, value: Any, depth: int) -> Any:
         count = size_of(value)
@@ -155,7 +157,7 @@ class Conversion:
         if is_series(value) and is_labelled(value):
             return self.convert(values_by_label(value), depth + 1)
         try:
-            items = array_items(value)
+            items = column_values(value) if is_column(value) else array_items(value)
         except Exception:  # A tensor without data, for example; it is described.
             return _NONE_INSIDE
         return self.convert(items, depth + 1)
@@ -323,7 +325,7 @@ _NUMBERS: Final = frozenset((float, int, bool, type(None)))
 def _way_out(kind: type) -> str:
     """Return the end of a sentence that says how an object of another package can be logged."""
     if kind.__name__ == "DataFrame":
-        return "; log() keeps a DataFrame of pandas as a table"
+        return "; log() keeps a DataFrame of pandas or polars as a table"
     if any("to_html" in vars(each) for each in kind.__mro__):
         return "; to log what it shows, use Html(value.to_html())"
     return ""

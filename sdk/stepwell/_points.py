@@ -54,7 +54,10 @@ def _let_torch_warn() -> None:
 def size_of(value: Any) -> int:
     """Return how many values an array or tensor holds; a large number when it does not say."""
     try:
-        size = value.numel() if hasattr(value, "numel") else value.size
+        if hasattr(value, "numel"):
+            size = value.numel()
+        else:
+            size = value.size if hasattr(value, "size") else len(value)
         return int(size() if callable(size) else size)
     except Exception:
         return 2**31

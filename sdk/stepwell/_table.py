@@ -10,11 +10,12 @@ from typing import Any, Final
 
 from stepwell._argument_names import checks_names
 from stepwell._array_items import array_items
+from stepwell._frames import is_frame, read_frame
 from stepwell._image import image_of
 from stepwell._json_conversion import Conversion
 from stepwell._media import Media
 from stepwell._names import Warn, text_of
-from stepwell._row_labels import is_labelled, is_series, label_columns
+from stepwell._row_labels import is_labelled, is_series
 from stepwell._staging import Stage, blobs_in
 from stepwell_wire.staged import TABLE
 from stepwell_wire.table_rows import COLUMNS_MAX
@@ -33,20 +34,21 @@ _KINDS: Final[Mapping[Any, tuple[type, ...]]] = {
 def make_media(value: Any, stage: Stage | None) -> Media | None:
     """Return an object of another package as media; None for other values.
 
-    A picture of PIL or a figure of matplotlib is an image. Where media are kept, a DataFrame and a
-    Series with row labels are tables, and a figure of plotly is one of ours.
+    A picture of PIL or a figure of matplotlib is an image. Where media are kept, a data frame and a
+    Series of pandas with row labels are tables, and a figure of plotly is one of ours.
     """
     if type(value).__module__.partition(".")[0] == "plotly":
         from stepwell._plotly import Plotly, is_plotly
 
         return Plotly(value) if stage is not None and is_plotly(value) else None
-    if type(value).__module__.partition(".")[0] != "pandas":
+    is_table = is_frame(value)
+    if not is_table and not is_series(value):
         return image_of(value)
     if stage is None:
         return None
     if is_series(value) and is_labelled(value):
         return Table(dataframe=value.to_frame("value" if value.name is None else value.name))
-    return Table(dataframe=value) if type(value).__name__ == "DataFrame" else None
+    return Table(dataframe=value) if is_table else None
 
 
 class Table(Media):
@@ -57,10 +59,11 @@ class Table(Media):
 
     Args:
         columns: names; default: Input, Output and Expected.
-        data: rows, a two-dimensional array, or a DataFrame.
+        data: rows, a two-dimensional array, or a data frame.
         rows: another name of ``data``.
-        dataframe: a DataFrame of pandas. Row labels that are not 0, 1, 2 … become the first
-            columns; a row that is added later may leave them out.
+        dataframe: a DataFrame of pandas or polars, or a Table of pyarrow. Row labels of pandas that
+            are not 0, 1, 2 … become the first columns; a row that is added later may leave them
+            out.
         dtype: a type for all columns, or one for each; int, float, str or bool are checked.
             Row labels are not counted.
         optional: whether None is allowed, for all columns or for each one.
@@ -95,22 +98,23 @@ class Table(Media):
             )
         self.log_mode = log_mode
         given = data if data is not None else rows
-        if dataframe is None and is_dataframe(given):
+        if dataframe is None and is_frame(given):
             dataframe = given
         self.data: list[list[Any]] = []
         self._label_count = 0
         if dataframe is not None:
-            if not is_dataframe(dataframe):
+            if not is_frame(dataframe):
+                kind = type(dataframe)
                 raise TypeError(
-                    f"Table: expected a DataFrame as dataframe, not a {type(dataframe).__name__}"
+                    "Table: expected a DataFrame of pandas or polars, or a Table of pyarrow, as "
+                    f"dataframe, not a {kind.__module__}.{kind.__qualname__}"
                 )
-            if columns is not None and list(columns) != list(dataframe.columns):
+            frame = read_frame(dataframe)
+            if columns is not None and list(columns) != frame.names:
                 text = "Table: columns is without effect with a DataFrame, which has its own"
                 warnings.warn(text, UserWarning, stacklevel=3)
-            columns = list(dataframe.columns)
-            labels = label_columns(dataframe.index, columns)
-            self._label_count = len(labels)
-            columns, given = [*labels, *columns], _rows_of(dataframe, [*labels.values()])
+            self._label_count = len(frame.labels)
+            columns, given = [*frame.labels, *frame.names], zip(*frame.values, strict=True)
         self.columns: list[Any] = list(_DEFAULT_COLUMNS if columns is None else columns)
         if len(self.columns) > COLUMNS_MAX:
             raise ValueError(f"Table: {len(self.columns)} columns; at most {COLUMNS_MAX}")
@@ -306,34 +310,6 @@ def _make_cell_media(value: Any, stage: Stage | None) -> Media | None:
 
 class EvalTable(Table):
     """A table with the interface of `Table`."""
-
-
-def is_dataframe(value: Any) -> bool:
-    """Whether `Table` reads it as a DataFrame of pandas."""
-    return hasattr(value, "columns") and hasattr(value, "itertuples")
-
-
-def _rows_of(dataframe: Any, labels: list[list[Any]]) -> Iterable[Sequence[Any]]:
-    """Return the rows of a DataFrame; a missing value is None, among floats NaN.
-
-    Args:
-        labels: columns before the others.
-    """
-    places = range(len(dataframe.columns))
-    columns = [*labels, *(_values_of(dataframe.iloc[:, place]) for place in places)]
-    return zip(*columns, strict=True) if columns else ()
-
-
-def _values_of(series: Any) -> list[Any]:
-    values: list[Any] = series.tolist()
-    missing = series.isna().tolist()
-    if not any(missing):
-        return values
-    has_floats = getattr(series.dtype, "kind", "") == "f"
-    return [
-        None if is_gone and not (has_floats and isinstance(value, float)) else value
-        for value, is_gone in zip(values, missing, strict=True)
-    ]
 
 
 def _items_of(array: Any) -> Any:

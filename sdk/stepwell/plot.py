@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stepwell._array_items import array_items
 from stepwell._chart_spec import chart_of, distinct_names, is_drawn
+from stepwell._frames import is_frame
 from stepwell._later import warn_unavailable
 from stepwell._media import Media
 from stepwell._names import Warn, text_of
-from stepwell._table import Table, is_dataframe
+from stepwell._table import Table
 from stepwell._terminal import OF_ALL
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class CustomChart(Media):
 
     Args:
         id: the kind of chart, such as ``wandb/line/v0``.
-        data: the table, or a DataFrame of pandas.
+        data: the table, or a data frame, see `Table`.
         fields: the column of each field of the chart; default: columns with the fields' names.
         string_fields: ``title``, and ``x-axis-title`` and ``y-axis-title``.
         split_table: no effect.
@@ -58,7 +59,7 @@ class CustomChart(Media):
         texts = self.given.get("string_fields")
         title = texts.get("title") if isinstance(texts, Mapping) else None
         self.caption = None if title is None else text_of(title) or None
-        if is_dataframe(data := self.given.get("data")):
+        if is_frame(data := self.given.get("data")):
             self.given["data"] = Table(dataframe=data)
 
     @property

@@ -11,13 +11,17 @@ import pytest
 
 from stepwell import Image, Table
 from stepwell._table_rows import pack_rows
+from stepwell._values import split_values
 from stepwell.testing import RecordingDaemon
 from stepwell_wire.table_rows import GROUP_ROWS
 from tests.sdk.conftest import Start
+from tests.sdk.held import read_journal
 
-# The environment of the oldest packages has neither.
+# The environment of the oldest packages has none of them.
 pd = pytest.importorskip("pandas")
+pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
+polars = pytest.importorskip("polars")
 
 from stepwell_daemon.blobs.tables import write_table  # noqa: E402
 
@@ -114,6 +118,54 @@ def test_a_dataframe(tmp_path: Path) -> None:
         assert [row["c3"] for row in rows] == [None, datetime(2026, 1, 31, tzinfo=UTC)]
 
 
+NOON = datetime(2026, 1, 31, 12)
+COLUMNS = {
+    "i": [1, None],
+    "s": [None, "b"],
+    "t": [None, NOON],
+    "l": [[1, 2], None],
+    "f": [0.5, float("inf")],
+}
+FRAMES = {
+    "polars": lambda: polars.DataFrame(COLUMNS),
+    "table of pyarrow": lambda: pa.table(COLUMNS),
+    "batch of pyarrow": lambda: pa.record_batch(COLUMNS),
+}
+
+
+@pytest.mark.parametrize("kind", FRAMES)
+@pytest.mark.parametrize("argument", ["data", "rows", "dataframe"])
+def test_data_frames_of_other_packages(kind: str, argument: str, tmp_path: Path) -> None:
+    table = Table(**{argument: FRAMES[kind]()})
+    assert table.columns == list(COLUMNS)
+    rows, _ = made(table, tmp_path)
+    assert [row["c0"] for row in rows] == [1, None]
+    assert [row["c1"] for row in rows] == [None, "b"]
+    assert [row["c2"] for row in rows] == [None, NOON.replace(tzinfo=UTC)]
+    assert [row["c4"] for row in rows] == [0.5, float("inf")]
+    assert table.data[0][3] == [1, 2]
+
+
+@pytest.mark.parametrize("kind", FRAMES)
+def test_log_keeps_data_frames_as_tables_and_their_columns_as_lists(
+    kind: str, offline: Start, tmp_path: Path
+) -> None:
+    frame = FRAMES[kind]()
+    run = offline()
+    run.log({"frame": frame, "column": frame["s"], "numbers": frame["i"]})
+    held = read_journal(run._journal_dir)
+    ((_, described),) = held.texts("frame")
+    assert (described["_type"], described["columns"]) == ("table-file", list(COLUMNS))
+    assert held.texts("column") == [(0, [None, "b"])]
+    assert held.texts("numbers") == [(0, [1, None])]
+
+
+def test_a_frame_that_was_not_computed_is_no_table() -> None:
+    lazy = polars.DataFrame(COLUMNS).lazy()
+    with pytest.raises(TypeError, match="as dataframe, not a polars"):
+        Table(dataframe=lazy)
+
+
 def test_moments_of_numpy_and_missing_values_in_cells(tmp_path: Path) -> None:
     day = np.datetime64("2026-01-31", "ns")
     rows, _ = made(Table(columns=["t"], data=np.array([[day], ["NaT"]], "M8[ns]")), tmp_path)
@@ -123,6 +175,19 @@ def test_moments_of_numpy_and_missing_values_in_cells(tmp_path: Path) -> None:
     assert (rows[0]["c0"], rows[0]["c1"]) == (datetime(2026, 1, 31, tzinfo=UTC), 1)
     rows, _ = made(Table(columns=["n"], data=[[np.datetime64("NaT")], [1]]), tmp_path)
     assert [row["c0"] for row in rows] == [None, 1]
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (pd.NA, None),
+        (pd.NaT, None),
+        (pd.Series([1, None], dtype="Int64"), [1, None]),
+        (pd.to_datetime(["2026-01-31", None]), ["2026-01-31T00:00:00", None]),
+    ],
+)
+def test_a_missing_value_of_pandas_is_none(value: object, kept: object) -> None:
+    assert split_values({"x": value}, lambda *_: None).others == {"x": kept}
 
 
 def test_row_labels_of_a_dataframe_are_its_first_columns(tmp_path: Path) -> None:
