@@ -9,6 +9,27 @@ from typing import Any, Final
 
 _FINE: Final = frozenset(("ns", "ps", "fs", "as"))
 """Units of numpy in which `tolist` returns integers."""
+_OF_ANOTHER_PACKAGE: Final = 2
+_TENSORS: Final = frozenset(("jax", "jaxlib", "tensorflow"))
+"""Packages whose tensors numpy can read. Those of torch are counted on their own device."""
+
+
+def as_numpy(value: Any) -> Any:
+    """Return a tensor of jax or tensorflow as an array of numpy; other values unchanged."""
+    package = type(value).__module__.partition(".")[0]
+    numpy = sys.modules.get("numpy")
+    if numpy is None or package not in _TENSORS or not hasattr(value, "__array__"):
+        return value
+    try:
+        return numpy.asarray(value)
+    except Exception:  # A key of jax, a part of a graph: its text is kept.
+        return value
+
+
+def has_numbers(array: Any) -> bool:
+    """Whether an array of numpy has real numbers, also in the small types of ml_dtypes."""
+    dtype = array.dtype
+    return dtype.kind in "biuf" or (dtype.kind == "V" and dtype.isbuiltin == _OF_ANOTHER_PACKAGE)
 
 
 def array_items(value: Any, *, cuts: bool = False) -> Any:

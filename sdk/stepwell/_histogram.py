@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from stepwell._argument_names import checks_names
+from stepwell._array_items import has_numbers
 from stepwell._media import Media
 from stepwell_wire.limits import HISTOGRAM_BINS_MAX
 
@@ -196,7 +197,7 @@ def histogram_of(value: Any, size_max: int) -> Histogram | None:
     else:
         numpy = sys.modules.get("numpy")
         kind = getattr(numpy, "ndarray", None)
-        if kind is None or not isinstance(value, kind) or value.dtype.kind not in "biuf":
+        if kind is None or not isinstance(value, kind) or not has_numbers(value):
             return None
         size = int(value.size)
     if size <= size_max:

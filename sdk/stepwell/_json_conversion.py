@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set, Sized
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwell._array_items import array_items
+from stepwell._array_items import array_items, as_numpy
 from stepwell._fields import Unreadable, fields_of, items_of
 from stepwell._frames import column_values, is_column
 from stepwell._later import warn_unavailable
@@ -146,6 +146,7 @@ class Conversion:
         if isinstance(value, Set):
             # Sorted: the order of a set differs between processes.
             return _in_order(self._list(value, depth))
+        value = as_numpy(value)
         is_array = hasattr(value, "tolist") or is_column(value)
         return self._array(value, depth) if is_array else _NONE_INSIDE
 

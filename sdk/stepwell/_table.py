@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from stepwell._argument_names import checks_names
-from stepwell._array_items import array_items
+from stepwell._array_items import array_items, as_numpy
 from stepwell._frames import is_frame, read_frame
 from stepwell._image import image_of
 from stepwell._json_conversion import Conversion
@@ -166,6 +166,7 @@ class Table(Media):
         Raises:
             ValueError: The column exists, or there are too few or too many values.
         """
+        data = as_numpy(data)
         values = _items_of(data) if hasattr(data, "tolist") else list(data)
         if name in self.columns:
             raise ValueError(f"the table already has a column {name!r}")
@@ -323,6 +324,7 @@ def _items_of(array: Any) -> Any:
 def _read(given: Any) -> Iterable[Sequence[Any]]:
     if given is None:
         return ()
+    given = as_numpy(given)
     if hasattr(given, "tolist"):
         given = _items_of(given)
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):

@@ -7,6 +7,7 @@ history as it is. No function here raises for any kind of value.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from stepwell._array_items import as_numpy
 from stepwell._fields import Unreadable, fields_of
 from stepwell._json_values import as_json
 from stepwell._names import Warn, inside_itself, metric_name, text_of
@@ -101,6 +102,7 @@ def _as_histogram(value: Any) -> Any:
     histograms = sys.modules.get("stepwell._histogram")  # Imported if there is one.
     if histograms is not None and isinstance(value, histograms.Histogram):
         return value
+    value = as_numpy(value)
     if isinstance(value, type) or not hasattr(value, "tolist"):
         return None
     from stepwell._histogram import histogram_of

@@ -6,7 +6,7 @@ Each returns a value for `log`, which keeps the table, and which chart the page 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwell._array_items import array_items
+from stepwell._array_items import array_items, as_numpy
 from stepwell._chart_spec import chart_of, distinct_names, is_drawn
 from stepwell._frames import is_frame
 from stepwell._later import warn_unavailable
@@ -315,11 +315,11 @@ def _table_of(columns: list[str], rows: list[list[Any]] | None) -> Table | None:
 
 def _list_of(values: Any) -> list[Any]:
     """Return a sequence or an array as a list of Python objects."""
-    return (
-        array_items(values, cuts=True)
-        if hasattr(values, "tolist")
-        else [_plain(each) for each in values]
-    )
+    values = as_numpy(values)
+    if not hasattr(values, "tolist"):
+        return [_plain(each) for each in values]
+    items: list[Any] = array_items(values, cuts=True)
+    return items
 
 
 def _plain(value: Any) -> Any:
