@@ -251,8 +251,8 @@ def confusion_matrix(
         probs: a row for each sample, with a score for each class; or give ``preds``.
         y_true: the class of each sample.
         preds: the predicted class of each sample.
-        class_names: names of the classes 0, 1 and so on; default ``Class_1`` and so on, for the
-            classes that occur.
+        class_names: names of the classes 0, 1 and so on, or all classes if they are texts; default
+            the texts, or ``Class_1`` and so on, that occur.
 
     Raises:
         ValueError: Both or none of ``probs`` and ``preds``, different numbers of samples, or a
@@ -270,9 +270,12 @@ def confusion_matrix(
         raise ValueError(
             f"confusion_matrix(): {len(guesses)} predictions for {len(truths)} values of y_true"
         )
+    are_texts = bool(truths) and all(isinstance(each, str) for each in (*truths, *guesses))
     if class_names is None:
         classes = sorted({*truths, *guesses})
-        names = [f"Class_{number + 1}" for number in range(len(classes))]
+        names = classes if are_texts else [f"Class_{number + 1}" for number in range(len(classes))]
+    elif are_texts and {*truths, *guesses} <= {*_list_of(class_names)}:
+        names = classes = list(dict.fromkeys(_list_of(class_names)))
     else:
         names = _list_of(class_names)
         classes = list(range(len(names)))

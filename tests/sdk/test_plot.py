@@ -207,13 +207,28 @@ def test_a_confusion_matrix_counts_every_pair() -> None:
     scores = np.eye(3)[guesses]
     by_scores = plot.confusion_matrix(probs=scores, y_true=truths, class_names=["a", "b", "c"])
     assert rows(by_scores) == found
-    unnamed = rows(plot.confusion_matrix(preds=["cat", "dog"], y_true=["dog", "dog"]))
+    unnamed = rows(plot.confusion_matrix(preds=[3, 7], y_true=[7, 7]))
     assert unnamed == [
         ["Class_1", "Class_1", 0],
         ["Class_1", "Class_2", 0],
         ["Class_2", "Class_1", 1],
         ["Class_2", "Class_2", 1],
     ]
+
+
+@pytest.mark.parametrize("names", [None, ["dog", "cat", "cow"]])
+def test_the_texts_of_a_confusion_matrix_are_its_classes(names: list[str] | None) -> None:
+    found = rows(
+        plot.confusion_matrix(preds=["cat", "dog"], y_true=["dog", "dog"], class_names=names)
+    )
+    assert [row for row in found if row[2]] == [
+        *(
+            [["dog", "dog", 1], ["dog", "cat", 1]]
+            if names
+            else [["dog", "cat", 1], ["dog", "dog", 1]]
+        )
+    ]
+    assert len(found) == len(names or "12") ** 2
 
 
 def test_classes_and_lines_of_equal_names_stay_apart() -> None:
