@@ -191,6 +191,12 @@ def test_a_list_that_goes_on_names_its_cursor(call: Call) -> None:
     assert "start again" in wrong.err
 
 
+def test_an_archived_run_is_marked(call: Call) -> None:
+    (run,) = json.loads(call("runs", "--filter", "id:run-a", "--json").out)
+    assert "finished, archived" not in runs_text([run], now=0.0)
+    assert "finished, archived" in runs_text([{**run, "archived": True}], now=0.0)
+
+
 def test_a_filter_that_finds_none_says_of_how_many_and_what_no_run_has(call: Call) -> None:
     done = call("runs", "--project", "digits", "--filter", "train/los<0 state:done")
     assert (done.code, done.out) == (0, "")

@@ -234,7 +234,7 @@ def runs_text(found: list[dict[str, Any]], columns: Sequence[str] = (), *, now: 
             plain(each["run_id"]),
             plain(each["project"]),
             plain(each["name"]),
-            plain(each["state"]),
+            plain(each["state"]) + ", archived" * each["archived"],
             moment_text(each["started_at"]),
             seconds_text(duration_seconds(each, now=now)),
             str(each["writers"]),
