@@ -143,7 +143,9 @@ def sync_with(
     run = _Sync(socket, progress or (lambda _: None), ensure_daemon, keep=keep)
     found = _find(named, are_named=are_named)
     elsewhere = [] if are_named else _stored_elsewhere(found, Path(socket), data)
-    report = run.all([each for each in found if each not in elsewhere], _ownerless(named))
+    skipped = set(elsewhere)
+    ours = [each for each in found if each not in skipped]
+    report = run.all(ours, _ownerless(named))
     return replace(report, others=_of_others(named), elsewhere=tuple(elsewhere))
 
 
