@@ -16,6 +16,7 @@ from stepwell_hub.tables.workers import TableWorkers
 from stepwell_store import Store
 from stepwell_store.blob_store import BlobStore
 from stepwell_wire.control_channel import socket_noted_in
+from stepwell_wire.storing import rows_are_stored
 
 _FLUSHES_MAX: Final = 2
 
@@ -47,6 +48,23 @@ class Context:
     """Each flush keeps one of the few threads busy until the daemon has stored its rows."""
     artifacts_cleared_at: float = -1e9
     deletions_seen_at: float = -1e9
+
+    async def await_rows(self, seconds: float) -> bool:
+        """Wait until rows that this node's daemon received before can be read.
+
+        Returns:
+            False without a daemon, and if it took too long.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                await self.flushing.acquire()
+        except TimeoutError:
+            return False
+        try:
+            socket = self.node_socket()
+            return await asyncio.to_thread(rows_are_stored, socket, timeout_seconds=seconds)
+        finally:
+            self.flushing.release()
 
     def daemon_socket(self) -> Path | None:
         """Return the socket of the daemon that stores into an embedded store; None without one."""

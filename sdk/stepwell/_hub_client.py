@@ -15,6 +15,7 @@ import random
 import ssl
 import time
 import urllib.parse
+import weakref
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -71,6 +72,7 @@ class Hub:
         # No lock: one that another thread holds during a fork would stay held in the child.
         self._idle: deque[http.client.HTTPConnection] = deque()
         self._owner = os.getpid()
+        weakref.finalize(self, _close_all, self._idle)
 
     # ------------------------------------------------------------------ JSON
 
@@ -297,8 +299,9 @@ class Hub:
 
     def _take(self) -> http.client.HTTPConnection:
         if self._owner != os.getpid():
-            # A forked child must not speak on its parent's connections.
-            self._idle, self._owner = deque(), os.getpid()
+            # A forked child must not speak on its parent's connections; the parent's stay open.
+            _close_all(self._idle)
+            self._owner = os.getpid()
         try:
             return self._idle.pop()
         except IndexError:
@@ -331,6 +334,11 @@ class Hub:
             return HubAccessError(message, status=response.status, code=code or "unauthorized")
         kind = NotFoundError if response.status == 404 else HubError
         return kind(message, status=response.status, code=code, field=field)
+
+
+def _close_all(connections: deque[http.client.HTTPConnection]) -> None:
+    while connections:
+        connections.pop().close()
 
 
 def path_of(*parts: str) -> str:

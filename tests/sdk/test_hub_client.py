@@ -1,5 +1,6 @@
 """The client of a hub: connections that are kept, repeated calls, answers that break off."""
 
+import gc
 import json
 import multiprocessing
 import ssl
@@ -82,6 +83,17 @@ def test_calls_share_a_connection(server: Server, hub: Hub) -> None:
         assert hub.get("/x", a="ä b", b=None) == {"ok": True}
     assert server.asked == [("GET", "/base/api/v1/x?a=%C3%A4+b", None)] * 3
     assert server.connections == 1
+
+
+def test_no_connection_outlives_its_hub(server: Server) -> None:
+    """Python reports sockets that were not closed."""
+    hub = Hub(server.url, "k")
+    hub.get("/a")
+    (connection,) = hub._idle
+    assert connection.sock is not None
+    del hub
+    gc.collect()
+    assert connection.sock is None
 
 
 def test_a_connection_that_the_hub_closed_is_replaced_at_once(server: Server) -> None:

@@ -11,7 +11,6 @@ from msgspec import Meta
 from stepwell_hub.endpoints import Call, Form, endpoint
 from stepwell_store import StoreError, queries
 from stepwell_wire import __version__
-from stepwell_wire.storing import rows_are_stored
 
 _DAEMON_SECONDS: Final = 2.0
 _FLUSH_SECONDS_MAX: Final = 60.0
@@ -76,18 +75,7 @@ class FlushAnswer:
 @endpoint("POST", "/flush", body=FlushForm, answer=FlushAnswer)
 async def flush(call: Call) -> Any:
     """Wait until rows that this node's daemon received before the call can be read."""
-    context, seconds = call.context, call.body.timeout_seconds
-    try:
-        async with asyncio.timeout(seconds):
-            await context.flushing.acquire()
-    except TimeoutError:
-        return FlushAnswer(stored=False)
-    try:
-        socket = context.node_socket()
-        stored = await asyncio.to_thread(rows_are_stored, socket, timeout_seconds=seconds)
-    finally:
-        context.flushing.release()
-    return FlushAnswer(stored=stored)
+    return FlushAnswer(stored=await call.context.await_rows(call.body.timeout_seconds))
 
 
 async def _store_facts(call: Call) -> StoreFacts:

@@ -268,8 +268,8 @@ async def _opened(call: Call) -> _Table:
 
 async def first_rows(
     call: Call, digest: str, count: int
-) -> tuple[list[str], list[tuple[Any, ...]], int]:
-    """Return names of columns, the first ``count`` rows, and how many there are.
+) -> tuple[list[tuple[str, str]], list[tuple[Any, ...]], int]:
+    """Return names and types of columns, the first ``count`` rows, and how many there are.
 
     A medium is returned as text: the script's description of it.
     """
@@ -286,7 +286,7 @@ async def first_rows(
         )
         for line in rows
     ]
-    return [each.name for each in shown], cells, table.facts.rows
+    return [(each.name, each.type) for each in shown], cells, table.facts.rows
 
 
 def _medium_text(logged: Any) -> str:

@@ -34,9 +34,9 @@ from stepwell_hub.reports.svg import (
     ridges,
     smoothed,
 )
+from stepwell_hub.reports.values import cell_text, column_text, shown_value, value_text
 from stepwell_hub.reports.words import (
     OWN,
-    cell_text,
     cut_text,
     empty_html,
     least,
@@ -45,13 +45,13 @@ from stepwell_hub.reports.words import (
     not_positive_text,
     pattern_of,
     quoted,
-    shown_value,
     table_html,
     x_text,
 )
 from stepwell_store import StoreError, queries
 from stepwell_store.queries import XAxis
 
+_FLUSH_SECONDS: Final = 10.0
 _BUCKETS: Final = 400
 _ROWS, _BINS = 128, 48
 _NEWEST_RUNS: Final = 20
@@ -68,6 +68,7 @@ async def export_report(call: Call, report: Report) -> str:
     """Return the report as one HTML file."""
     base = str(call.request.base_url)
     path = f"p/{quote(report.project, safe='')}/reports/{report.id}"
+    await call.context.await_rows(_FLUSH_SECONDS)  # The file stays as it is now.
     now = time.time()
     document = await document_of(report.text)
     exporter = _Exporter(call, report.project, base, now)
@@ -181,9 +182,14 @@ class _Exporter:
         return table_html(head, rows) + self._cut_html()
 
     def _cell(self, run: Any, column: str) -> str:
-        value = OWN[column](run, self._now) if column in OWN else shown_value(run, column)
+        value = self._shown(run, column)
         kind = ' class="number"' if isinstance(value, int | float) else ""
-        return f"<td{kind}>{escape(cell_text(value))}</td>"
+        return f"<td{kind}>{escape(column_text(value, column))}</td>"
+
+    def _shown(self, run: Any, column: str) -> Any:
+        if column in OWN:
+            return OWN[column](run, self._now)
+        return shown_value(run.columns.get(column), column)
 
     async def _value(self, fields: Any) -> str:
         metric, best = fields["metric"], fields["best"]
@@ -200,7 +206,7 @@ class _Exporter:
             return self._none_html(f"{which} {metric}")
         return (
             f'<div class="value"><span class="fact">{"newest" if best == "last" else best} '
-            f"{escape(metric)}</span><b>{escape(cell_text(run.columns[column]))}</b>{self._link(run)}</div>"
+            f"{escape(metric)}</span><b>{escape(value_text(run.columns[column]))}</b>{self._link(run)}</div>"
         )
 
     # ------------------------------------------------------------------ charts
@@ -218,8 +224,8 @@ class _Exporter:
         groups: dict[str, list[str]] = {}
         if group:
             for run in runs:
-                value = OWN[group](run, self._now) if own else shown_value(run, group)
-                groups.setdefault(cell_text(value), []).append(run.run_id)
+                text = value_text(self._shown(run, group))
+                groups.setdefault(text, []).append(run.run_id)
         marks = self._marks(runs, groups)
         charts = []
         for metric in names[:CHARTS_MAX]:
@@ -445,14 +451,16 @@ class _Exporter:
             if item.state != "ready":
                 return empty_html(medium_state_text(item))
             columns, rows, count = await first_rows(self._call, item.digest, fields["rows"])
-            head = "".join(f"<th>{escape(name)}</th>" for name in columns)
-            lines = [
-                "<tr>" + "".join(f"<td>{escape(cell_text(cell))}</td>" for cell in row) + "</tr>"
-                for row in rows
-            ]
+            head = "".join(f"<th>{escape(name)}</th>" for name, _ in columns)
+            lines = [_table_row(columns, row) for row in rows]
             words = f"{len(rows):,} of {count:,} rows, step {value.step:,} of {self._link(run)}"
             return f'{table_html(head, lines)}<p class="fact">{words}</p>'
         return self._none_html(f"These runs have no table {fields['metric']}")
+
+
+def _table_row(columns: Sequence[tuple[str, str]], cells: Sequence[Any]) -> str:
+    texts = [cell_text(cell, kind) for (_, kind), cell in zip(columns, cells, strict=True)]
+    return "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in texts) + "</tr>"
 
 
 def _middles(band: Any, width: float) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 
 from stepwell_hub.reports.file import moment_text
 from stepwell_hub.reports.svg import number_text
+from stepwell_hub.reports.values import duration_text
 
 _MICROSECONDS: Final = 1_000_000
 OWN: Final[dict[str, Callable[[Any, float], Any]]] = {
@@ -25,8 +26,6 @@ OWN: Final[dict[str, Callable[[Any, float], Any]]] = {
     "host": lambda run, _now: ", ".join(run.hosts),
     "id": lambda run, _now: run.run_id,
 }
-_OPERATIONS: Final = frozenset({"min", "max", "mean", "first", "last", "best"})
-_CELL_CHARACTERS_MAX: Final = 500
 
 
 def medium_state_text(item: Any) -> str:
@@ -40,46 +39,19 @@ def medium_state_text(item: Any) -> str:
     return f"{what}: {item.reason or 'no reason reported'}"
 
 
-def shown_value(run: Any, column: str) -> Any:
-    """Return the value of ``column``; of one operation of define_metric, {"min": 1}, its number."""
-    value = run.columns.get(column)
-    if column.startswith("config.") or not isinstance(value, dict) or len(value) != 1:
-        return value
-    ((operation, number),) = value.items()
-    return number if operation in _OPERATIONS and isinstance(number, int | float) else value
-
-
-def cell_text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return number_text(value)
-    if isinstance(value, dict) and "characters" in value:
-        return f"{value['text']}{'…' if len(str(value['text'])) < value['characters'] else ''}"
-    return str(value)[:_CELL_CHARACTERS_MAX]
+def _duration(seconds: float | None) -> str:
+    return "" if seconds is None else duration_text(seconds)
 
 
 def _moment(seconds: float | None) -> str:
     return "" if seconds is None else moment_text(seconds)
 
 
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    if seconds < 60:
-        return f"{seconds:.3g} s"
-    whole = round(seconds)
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {whole % 60} s"
-
-
 def x_text(x: str) -> Callable[[float], str]:
     if x == "time":
         return lambda value: f"{datetime.fromtimestamp(value / _MICROSECONDS, UTC):%m-%d %H:%M}"
     if x == "relative":
-        return lambda value: _duration(value / _MICROSECONDS)
+        return lambda value: duration_text(value / _MICROSECONDS)
     return lambda value: f"{value:,.0f}" if value == int(value) else number_text(value)
 
 

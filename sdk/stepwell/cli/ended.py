@@ -39,7 +39,7 @@ def print_ended(where: Places, running: Collection[RunPath]) -> None:
         return
     if has_daemon:
         return
-    ended = ended_runs(journals_folders(where), running)
+    ended = ended_runs(journals_folders(where), running, with_waiting=True)
     if ended:
         them = "it" if len(ended) == 1 else "them"
         print(f"stepwell: {ended_text(ended)}; {CORRECTED} {them}", file=sys.stderr)
@@ -55,13 +55,19 @@ def ended_text(ended: Collection[RunPath]) -> str:
     )
 
 
-def ended_runs(folders: Iterable[Path], asked: Collection[RunPath] | None = None) -> set[RunPath]:
-    """Return the runs of ended processes whose journals in ``folders`` are fully acknowledged.
+def ended_runs(
+    folders: Iterable[Path],
+    asked: Collection[RunPath] | None = None,
+    *,
+    with_waiting: bool = False,
+) -> set[RunPath]:
+    """Return the runs of ended processes by their journals in ``folders``.
 
-    Runs with a running process, or with data that waits, are left out.
+    Runs with a running process are left out.
 
     Args:
         asked: look at these runs only; None: at all.
+        with_waiting: also those with data that waits, whose end may be part of it.
     """
     ended: set[RunPath] = set()
     others: set[RunPath] = set()
@@ -74,11 +80,12 @@ def ended_runs(folders: Iterable[Path], asked: Collection[RunPath] | None = None
                 info = WriterFile.from_json((journal / WRITER_FILE).read_text("utf-8"))
                 run = (info.project, info.run_id)
                 if asked is None or run in asked:
-                    (ended if _is_ended(journal) else others).add(run)
+                    is_ended = _is_ended(journal, with_waiting=with_waiting)
+                    (ended if is_ended else others).add(run)
     return ended - others
 
 
-def _is_ended(journal: Path) -> bool:
+def _is_ended(journal: Path, *, with_waiting: bool) -> bool:
     with contextlib.closing(JournalReader(journal)) as reader:
         waits = reader.committed > reader.acked or staged_bytes(journal)
-        return not waits and not reader.writer_is_alive()
+        return (with_waiting or not waits) and not reader.writer_is_alive()

@@ -109,6 +109,22 @@ def test_panels_are_drawn_with_the_numbers_of_now(hub: Hub, runs: None) -> None:
     assert "<b>0.1</b>" in content
 
 
+def test_an_exported_file_has_the_rows_that_the_daemon_had_received(
+    hub: Hub, store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = "export at once"
+
+    def stored(socket: Path | None, *, timeout_seconds: float) -> bool:
+        make_run(store, project, "late", config={"l": [1, "x", None]}, metrics=("loss",))
+        return True
+
+    monkeypatch.setattr("stepwell_hub.context.rows_are_stored", stored)
+    text = panel(panel="runs", columns="state, config.l")
+    _, parts = exported(hub, text, project=project)
+    assert "No run matches" not in parts.text
+    assert '[1,"x",null]' in parts.text
+
+
 @pytest.mark.parametrize(
     ("scale", "values", "wanted"),
     [

@@ -4,6 +4,7 @@ import { expect, it } from "vitest";
 import type { RunOverview } from "../../src/api/types.js";
 import type { Value } from "../../src/api/values.js";
 import { columnText, columnValue, isNumberColumn } from "../../src/parts/columnValues.js";
+import cases from "./formats.json";
 
 function run(columns: Record<string, Value>): RunOverview {
   return { columns } as unknown as RunOverview;
@@ -25,4 +26,8 @@ it("a summary of several statistics, and any config, is shown whole", () => {
   expect(columnValue(several, "config.e", 0)).toEqual({ min: 1 });
   expect(columnValue(several, "f", 0)).toEqual({ lr: 1 });
   expect(columnValue(several, "summary.none", 0)).toBeUndefined();
+});
+
+it.each(cases.columns as unknown as [string, Value, string][])("%s with %j is %s", (column, value, text) => {
+  expect(columnText(run({ [column]: value }), column, 0)).toBe(text);
 });

@@ -1,34 +1,21 @@
 /** How numbers, moments and durations are written. */
 import { expect, test } from "vitest";
 
+import type { Value } from "../../src/api/values.js";
 import { formatAge, formatBytes, formatDuration, formatNumber, formatValue } from "../../src/parts/format.js";
+import cases from "./formats.json";
 
-test.each([
-  [0, "0"],
-  [1234567, "1234567"],
-  [-3, "-3"],
-  [0.1 + 0.2, "0.3"],
-  [3.14159265, "3.1416"],
-  [0.0001, "1e-4"],
-  [0.00012345678, "1.235e-4"],
-  [1.5e10, "1.5e10"],
-  [1796000123.75, "1796000124"],
-  [4294967295, "4294967295"],
-  [99999.6, "1e5"],
-  [123456.789, "123457"],
-  [-2.5e-9, "-2.5e-9"],
-  [NaN, "NaN"],
-  [-Infinity, "-∞"],
-])("the number %d is %s", (value, text) => expect(formatNumber(value)).toBe(text));
+// The tests of exported reports have these cases too.
+const [numbers, durations, values] = [cases.numbers, cases.durations, cases.values] as [number, string][][];
 
-test.each([
-  [0, "0 s"],
-  [9.96, "10 s"],
-  [59.7, "1 min"],
-  [200, "3 min 20 s"],
-  [3600, "1 h"],
-  [90061, "1 d 1 h"],
-])("%d seconds are %s", (seconds, text) => expect(formatDuration(seconds)).toBe(text));
+test.each([...numbers!, [NaN, "NaN"], [Infinity, "∞"], [-Infinity, "-∞"]] as [number, string][])(
+  "the number %d is %s",
+  (value, text) => expect(formatNumber(value)).toBe(text),
+);
+
+test.each(durations!)("%d seconds are %s", (seconds, text) => expect(formatDuration(seconds)).toBe(text));
+
+test.each(values as unknown as [Value, string][])("the value %j is %s", (value, text) => expect(formatValue(value)).toBe(text));
 
 test.each([
   [0, "0 B"],
