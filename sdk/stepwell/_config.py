@@ -1,15 +1,16 @@
 """`run.config`: the parameters of a run, by item and by attribute.
 
 A value is set once; changing it needs ``allow_val_change=True``, so that a typo in a late cell
-does not rewrite a run's config. Lists and dicts are copied when they are set: later changes of the
-program's own objects change no config.
+does not rewrite a run's config. Lists, dicts and records are copied when they are set, as plain
+ones: later changes of the program's own objects change no config.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableSequence
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from stepwell._config_sources import parse_config
+from stepwell._fields import Unreadable, fields_of, items_of
 from stepwell._json_values import conversion_of
 from stepwell._names import kind_of, text_of, warn_finished
 from stepwell._stored_forms import (
@@ -28,6 +29,8 @@ Publish = Callable[[dict[str, Any], list[str]], None]
 """Takes the values that were set, as JSON-like values, and the deleted paths."""
 
 _MISSING: Final = object()
+_LEAVES: Final = frozenset((float, int, str, bool, type(None), bytes))
+_OF_PYTHON: Final = frozenset(("array", "builtins", "collections"))
 _SECRET_CHARACTERS_MIN: Final = 8
 _SECRET_CHARACTERS_MAX: Final = 10_000
 _TEXTS_LOOKED_AT: Final = 1000
@@ -43,7 +46,7 @@ _HINTS: Final = {
 
 
 class Config:
-    """Settings of an experiment; nested dicts stay plain dicts."""
+    """Settings of an experiment; nested dicts and records, such as dataclasses, are plain dicts."""
 
     def __init__(
         self,
@@ -128,7 +131,7 @@ class Config:
 
     def __getitem__(self, key: str) -> Any:
         value = self._items[key]
-        if type(value) is dict or type(value) is list:
+        if type(value) in (dict, list, set):
             if self._is_finished():
                 return _own(value)  # A change of it would not be stored.
             self._handed_out[key] = value
@@ -329,17 +332,40 @@ def _equal(left: Any, right: Any) -> bool:
 
 
 def _own(value: Any, depth: int = 0, made: dict[int, Any] | None = None) -> Any:
-    """Return ``value`` with copies of the plain lists and dicts in it, one of each."""
-    if depth > VALUE_DEPTH_MAX or (type(value) is not dict and type(value) is not list):
+    """Return ``value`` with plain copies of the dicts, records and lists in it, one of each."""
+    if depth > VALUE_DEPTH_MAX or type(value) in _LEAVES:
         return value
     made = {} if made is None else made
     if id(value) in made:
         return made[id(value)]
-    copied: Any = type(value)()
-    made[id(value)] = copied
-    # `copy()` is one call in C: whole, also while another thread changes it.
-    if type(value) is dict:
-        copied.update({name: _own(item, depth + 1, made) for name, item in value.copy().items()})
-    else:
-        copied.extend(_own(item, depth + 1, made) for item in value.copy())
-    return copied
+    inside = _plain(value)
+    if type(inside) is list:
+        copied: list[Any] = []
+        made[id(value)] = copied
+        copied.extend(_own(item, depth + 1, made) for item in inside)
+        return copied
+    if type(inside) is dict:
+        named: dict[Any, Any] = {}
+        made[id(value)] = named
+        named.update({name: _own(item, depth + 1, made) for name, item in inside.items()})
+        return named
+    return inside
+
+
+def _plain(value: Any) -> Any:
+    """Return a list for a list, a dict for a mapping or a record; other values as they are."""
+    kind = type(value)
+    if kind is list or kind is dict or kind is set:
+        return value.copy()  # One call in C: whole, also while another thread changes it.
+    if kind is Unreadable:
+        return value.text
+    if issubclass(kind, tuple):
+        return value
+    if (fields := fields_of(value)) is not None:
+        return fields
+    try:
+        if issubclass(kind, MutableSequence) and kind.__module__ not in _OF_PYTHON:
+            return items_of(value, len(value))  # A list of OmegaConf, for example.
+    except Exception:  # Any class may raise.
+        return value
+    return value

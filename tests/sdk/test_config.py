@@ -1,5 +1,8 @@
 """`run.config`: what is given in whatever form is stored, also when it changes in place."""
 
+import argparse
+import collections
+import dataclasses
 import json
 import pickle
 import subprocess
@@ -331,3 +334,46 @@ def test_media_in_a_config_are_named_once_each(
         "'best': the content of Html() is not stored, because a config has no media; log it: "
         "run.log({'best': …})",
     ]
+
+
+class Tree(collections.UserDict[str, Any]):
+    """A mapping of another package, such as a DictConfig of OmegaConf."""
+
+
+class Branch(collections.UserList[Any]):
+    """A list of another package."""
+
+
+@dataclasses.dataclass
+class Optimizer:
+    lr: float = 0.1
+
+
+def test_mappings_records_and_lists_are_plain_copies_whose_changes_are_stored(
+    offline: Start,
+) -> None:
+    tree = Tree(name="bert", layers=Branch([1, Tree(a=2)]))
+    space, tags = argparse.Namespace(a=1, inner=argparse.Namespace(b=2)), {"x"}
+    run = offline(config={"tree": tree, "space": space, "optimizer": Optimizer(), "tags": tags})
+    tree["name"] = space.a = "of the script"
+    tags.add("of the script")
+    plain = {
+        "tree": {"name": "bert", "layers": [1, {"a": 2}]},
+        "space": {"a": 1, "inner": {"b": 2}},
+        "optimizer": {"lr": 0.1},
+        "tags": {"x"},
+    }
+    assert run.config.as_dict() == plain
+    assert type(run.config["tree"]["layers"][1]) is dict
+    run.config["tree"]["layers"][1]["a"] = 3
+    run.config["space"]["inner"]["b"] = 4
+    run.config["optimizer"]["lr"] = 0.2
+    run.config["tags"].add("y")
+    run.config.update({"optimizer": Optimizer()})  # As it was set first: no change.
+    run.config.persist()
+    assert stored(run) == {
+        "tree": {"name": "bert", "layers": [1, {"a": 3}]},
+        "space": {"a": 1, "inner": {"b": 4}},
+        "optimizer": {"lr": 0.2},
+        "tags": ["x", "y"],
+    }
