@@ -128,7 +128,7 @@ def _content_of(data: Any) -> bytes | None:
         data.seek(place)
     else:
         content = data.read()
-    return content.encode("utf-8", "replace") if isinstance(content, str) else bytes(content)
+    return content.encode("utf-8", "backslashreplace") if isinstance(content, str) else bytes(content)
 
 
 def _kind_of_content(content: bytes) -> str:
@@ -344,5 +344,5 @@ class Html(Media):
         if self._path is not None:
             about |= stage.keep_file(TEXT, what, self._path)
         else:
-            about |= stage.keep(TEXT, what, [self._text.encode("utf-8", "replace")])
+            about |= stage.keep(TEXT, what, [self._text.encode("utf-8", "backslashreplace")])
         return about | self.caption_field()

@@ -44,7 +44,7 @@ class Plotly(Media):
         self._image: Image | None = None
         self._json = b""
         if is_plotly(figure):
-            self._json = figure.to_json().encode("utf-8", "replace")
+            self._json = figure.to_json().encode("utf-8", "backslashreplace")
         elif figure_of(figure) is not None:
             self._image = Image(figure, caption=self.caption)
         else:

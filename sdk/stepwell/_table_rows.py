@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
+from stepwell._names import valid_text
 from stepwell_wire.table_rows import (
     BLOCK,
     BOOLEAN,
@@ -47,7 +48,7 @@ def pack_rows(
     Args:
         rows: each with one value for each of ``columns``.
     """
-    head = _encode({"columns": list(columns), "rows": len(rows)}).encode("utf-8", "replace")
+    head = _bytes({"columns": list(columns), "rows": len(rows)})
     yield MAGIC + HEAD.pack(len(head)) + head
     for start in range(0, len(rows), GROUP_ROWS):
         group = rows[start : start + GROUP_ROWS]
@@ -91,7 +92,7 @@ def _pack_plain(code: str, values: Sequence[Any], *, has_nulls: bool) -> tuple[b
     elif code in _FIXED:
         data = array(_FIXED[code], values).tobytes()
     else:
-        data = _encode(values).encode("utf-8", "replace")
+        data = _bytes(values)
     return BLOCK.pack(code.encode(), bool(nulls), len(nulls) + len(data)), nulls + data
 
 
@@ -109,8 +110,24 @@ def _pack_odd(values: Sequence[Any], describe: Describe) -> tuple[bytes, bytes]:
         return _pack_plain(codes.pop(), plain, has_nulls=has_nulls)
     mixed = [[NOTHING, None] if each is None else each for each in typed]
     nulls = bytes(each is None for each in typed) if has_nulls else b""
-    data = nulls + _encode(mixed).encode("utf-8", "replace")
+    data = nulls + _bytes(mixed)
     return BLOCK.pack(MIXED.encode(), has_nulls, len(data)), data
+
+
+def _bytes(value: Any) -> bytes:
+    """Return JSON in UTF-8; a lone surrogate in a text becomes its escape, see `valid_text`."""
+    try:
+        return _encode(value).encode()
+    except UnicodeEncodeError:
+        return _encode(_valid(value)).encode()
+
+
+def _valid(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {valid_text(name): _valid(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return list(map(_valid, value))
+    return valid_text(value) if isinstance(value, str) else value
 
 
 def _typed(value: Any, describe: Describe) -> tuple[str, Any] | None:

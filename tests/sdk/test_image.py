@@ -353,6 +353,7 @@ def test_html_is_a_text_a_file_or_a_path(tmp_path: Path) -> None:
             Html(file),
             Html(path),
             Html("a.html", data_is_not_path=True),
+            Html("<b>lone \udce9</b>"),
         ]
     stage = Kept()
     for value in values:
@@ -362,6 +363,7 @@ def test_html_is_a_text_a_file_or_a_path(tmp_path: Path) -> None:
         b"<b>path</b>",
         b"<b>path</b>",
         b"a.html",
+        b"<b>lone \\udce9</b>",
     ]
     with pytest.raises(TypeError, match="expected a text"):
         Html(3)

@@ -56,7 +56,8 @@ def column(values: list[Any], tmp_path: Path) -> tuple[list[Any], str]:
         ([np.float32(0.5), np.int64(2)], [0.5, 2.0], "double"),
         ([np.int8(3), 4, None], [3, 4, None], "int64"),
         ([np.bool_(True), False], [True, False], "bool"),
-        (["\ud800"], ["?"], "string"),
+        (["\ud800ä", "b"], ["\\ud800ä", "b"], "string"),
+        (["\udce9", 1], ["\\udce9", "1"], "string"),
     ],
 )
 def test_a_column_has_the_type_of_its_values(
