@@ -128,7 +128,8 @@ def _content_of(data: Any) -> bytes | None:
         data.seek(place)
     else:
         content = data.read()
-    return content.encode("utf-8", "backslashreplace") if isinstance(content, str) else bytes(content)
+    is_text = isinstance(content, str)
+    return content.encode("utf-8", "backslashreplace") if is_text else bytes(content)
 
 
 def _kind_of_content(content: bytes) -> str:

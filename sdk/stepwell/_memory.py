@@ -35,6 +35,7 @@ _PEERS_BYTES_MAX = 4 * 1024 * 1024
 class Remembered:
     """A run as this machine knows it. ``next_step`` is one more than the last one logged.
 
+    ``started_at`` is its first start in seconds since 1970 UTC, 0 if it is unknown.
     ``about`` is the name, notes, tags, group and the like that its scripts gave to `init`,
     ``shown`` those that the run had at last, without its name: a script may change them. Edits on
     the page are in neither. ``definitions`` are those of `define_metric`, ``trackers`` is the state
@@ -49,7 +50,7 @@ class Remembered:
         name: str = "",
         config: dict[str, Any] | None = None,
         summary: dict[str, Any] | None = None,
-        runtime_seconds: float = 0.0,
+        started_at: float = 0.0,
         about: dict[str, Any] | None = None,
         shown: dict[str, Any] | None = None,
         trackers: dict[str, list[float]] | None = None,
@@ -62,7 +63,7 @@ class Remembered:
         self.shown = {**self.about, **(shown or {})}  # Older notes have none.
         self.run_id, self.name = run_id, name
         self.config, self.summary = config or {}, summary or {}
-        self.runtime_seconds = runtime_seconds
+        self.started_at = started_at
         self.next_step = 0
 
 
@@ -142,7 +143,7 @@ class Memory:
                 name=str(held.get("name", "")),
                 config=dict(held.get("config") or {}),
                 summary=dict(held.get("summary") or {}),
-                runtime_seconds=float(held.get("runtime_seconds") or 0.0),
+                started_at=float(held.get("started_at") or 0.0),
                 about=dict(held.get("about") or {}),
                 shown=dict(held.get("shown") or {}),
                 trackers=dict(held.get("trackers") or {}),
@@ -254,7 +255,7 @@ class Memory:
             "config": remembered.config,
             "config_given": remembered.config_given,
             "summary": remembered.summary,
-            "runtime_seconds": remembered.runtime_seconds,
+            "started_at": remembered.started_at,
             "about": remembered.about,
             "shown": remembered.shown,
             "trackers": remembered.trackers,

@@ -103,6 +103,7 @@ class Recording:
         )
         self.console = RunConsole(self.writer)
         self._metadata = RunMetadata(self.writer, git=settings.git)
+        self.started_at = time.time()
         self._open()
 
     # ------------------------------------------------------------------ events
@@ -146,6 +147,7 @@ class Recording:
             self.writer.stager = self._blobs.stager
         started = {**self._start, "label": self.label, "pid": os.getpid()}
         info = self._info_of(journal)
+        self.started_at = info.created_at / 1e6
         started |= {"project": info.project, "run_id": info.run_id, "writer_id": info.writer_id}
         started |= {"host": info.host, "client": CLIENT, "started_at": info.created_at}
         self.writer.write_event(START, started)

@@ -79,7 +79,6 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         self._rank, self._world_size = rank, world_size
         self._resumed = remembered is not None
         self._started_at = time.time()
-        self._runtime_before = remembered.runtime_seconds if remembered else 0.0
         self._starting_step = remembered.next_step if remembered else 0
         self._about = dict(remembered.about) if remembered else {}
         self._summary_before = dict(remembered.summary) if remembered else {}
@@ -95,7 +94,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
             self._memory,
             run_id,
             lock=lambda: self._writer.lock,
-            remembered=lambda: self._remembered(self.summary._as_stored(), self._runtime_seconds()),
+            remembered=lambda: self._remembered(self.summary._as_stored()),
             is_primary=primary,
         )
         start: dict[str, Any] = {
@@ -128,6 +127,8 @@ class Run(UsingCalls, LaterCalls, OtherNames):
             on_command=None if self._trial is None else self._take_command,
         )
         self._writer = self._recording.writer
+        before = remembered.started_at if remembered else 0.0
+        self._first_started_at = before or self._recording.started_at
         self._config = Config(
             self._publish(CONFIG),
             voice.warn_once,
@@ -138,7 +139,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
             self._writer,
             self._publish(SUMMARY),
             voice.warn_once,
-            self._runtime_seconds,
+            lambda: self._first_started_at,
             lambda: self.finished,
         )
         if remembered is not None:
@@ -298,7 +299,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
             elif ending.state == "finished":
                 self._memory.set_auto_run_id(None)
 
-    def _remembered(self, summary: dict[str, Any], runtime_seconds: float) -> Remembered:
+    def _remembered(self, summary: dict[str, Any]) -> Remembered:
         """Return the facts of the run that this machine keeps for `resume`."""
         return Remembered(
             run_id=self._id,
@@ -306,7 +307,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
             config=self.config._stored(),
             config_given=dict(self.config._given),
             summary=summary,
-            runtime_seconds=runtime_seconds,
+            started_at=self._first_started_at,
             about=self._about,
             shown=self._shown(),
             trackers=self._writer.definitions.states(),
@@ -408,7 +409,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
             self.config.update(config, allow_val_change=True)
         if self._recording.primary and not self.disabled:
             self._memory.note_step(self._id, self._starting_step)
-            self._memory.note(self._remembered(self._summary_before, self._runtime_before))
+            self._memory.note(self._remembered(self._summary_before))
             if failure := self._memory.failure:
                 self._voice.warn_once(
                     OF_ALL + "notes",
@@ -475,9 +476,6 @@ class Run(UsingCalls, LaterCalls, OtherNames):
     def _write_histograms(self, histograms: dict[str, dict[str, Any]]) -> None:
         with contextlib.suppress(RunFinishedError):  # Another thread has just finished the run.
             self._writer.write_histograms(histograms)
-
-    def _runtime_seconds(self) -> float:
-        return self._runtime_before + time.time() - self._started_at
 
     def _check_running(self, call: str) -> None:
         if self.finished:

@@ -45,20 +45,20 @@ class Summary:
         writer: Writer,
         publish: Callable[[dict[str, Any], list[str]], None],
         warn: Callable[[str, str], None],
-        runtime_seconds: Callable[[], float],
+        started_at: Callable[[], float],
         is_finished: Callable[[], bool],
     ) -> None:
         object.__setattr__(self, "_writer", writer)
         object.__setattr__(self, "_publish", publish)
         object.__setattr__(self, "_warn", warn)
-        object.__setattr__(self, "_runtime_seconds", runtime_seconds)
+        object.__setattr__(self, "_started_at", started_at)
         object.__setattr__(self, "_is_finished", is_finished)
         object.__setattr__(self, "_handed_out", {})
 
     _writer: Writer
     _publish: Callable[[dict[str, Any], list[str]], None]
     _warn: Callable[[str, str], None]
-    _runtime_seconds: Callable[[], float]
+    _started_at: Callable[[], float]
     _is_finished: Callable[[], bool]
     _handed_out: dict[str, tuple[Any, Any]]  # Nested values that may change, and how they were.
 
@@ -270,11 +270,9 @@ class Summary:
         return False
 
     def _automatic(self) -> dict[str, Any]:
-        return {
-            "_step": self._writer.last_step,
-            "_timestamp": self._writer.last_us / 1e6 or time.time(),
-            "_runtime": round(self._runtime_seconds(), 3),
-        }
+        now = self._writer.last_us / 1e6 or time.time()
+        runtime = max(0.0, round(now - self._started_at(), 6))
+        return {"_step": self._writer.last_step, "_timestamp": now, "_runtime": runtime}
 
     def _look(self) -> None:
         """Write changes inside nested values: ``run.summary["best"]["loss"] = 0.1``."""

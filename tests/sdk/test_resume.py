@@ -315,6 +315,18 @@ def test_a_run_whose_notes_were_forgotten_begins_anew(start: Start, folder: Path
     assert (run.resumed, run.step, dict(run.config)) == (False, 0, {})
 
 
+def test_the_runtime_begins_with_the_first_start(start: Start) -> None:
+    """As in the store: the time between an end and a resumption is included."""
+    run = start(mode="offline", id="again")
+    began = read_journal(run._journal_dir).bodies("start")[0]["started_at"] / 1e6
+    run.finish()
+    for _ in range(2):
+        run = start(mode="offline", id="again", resume="must")
+        run.log({"x": 1.0})
+        assert run.summary["_runtime"] == pytest.approx(run.summary["_timestamp"] - began, abs=1e-5)
+        run.finish()
+
+
 def test_auto_goes_on_with_the_run_that_was_not_finished(start: Start) -> None:
     run = start(mode="offline", resume=True)
     run.log({"x": 1.0})
