@@ -115,17 +115,19 @@ class LineAssembler:
 
         Lines are shown by time and then by number. So a changed line above others gets the current
         time, which is later than that of all taken lines, and the lines below it are taken again
-        with it.
+        with it. So that ended lines keep their times, all changes above one are due with it.
         """
         gone, self._gone = self._gone, []
         late = max(now_us, self._taken_time + 1)
         floor = 0
         taken: list[Line] = []
         last = len(self._rows) - 1
+        ended = [at for at, row in enumerate(self._rows) if row.is_changed and row.is_ended]
+        last_ended = max(ended, default=-1)  # Those that are gone are before all.
         for at, row in enumerate([*gone, *self._rows], -len(gone)):
             if at == last and not row.text and row.taken_at_us is None:
                 row.is_changed = False  # Nothing yet.
-            due = row.is_changed and (at_once or at < 0 or row.is_due(now_us))
+            due = row.is_changed and (at_once or at <= last_ended or row.is_due(now_us))
             if not due and (row.taken_at_us is None or row.taken_time >= floor):
                 continue
             if row.number < self._taken_number:

@@ -647,12 +647,32 @@ def test_a_line_that_changes_gets_a_time_after_all_that_was_taken_before() -> No
     assembler = LineAssembler()
     assembler.add("bar 1\n", 1_000_000)
     assembler.take(1_000_000)
-    assembler.add(f"{UP}\rbar 2\n", 2_000_000)
-    assembler.add("next\n", 2_500_000)
-    assert assembler.take(2_600_000) == [(1, 2_500_000, "next")]
+    assembler.add("next\n", 1_500_000)
+    assert assembler.take(1_600_000) == [(1, 1_500_000, "next")]
+    assembler.add(f"{UP}{UP}\rbar 2\n\n", 2_000_000)
+    assert assembler.take(2_600_000) == []
     first, second = assembler.take(4_000_000)
     assert (first[0], first[2], second[0], second[2]) == (0, "bar 2", 1, "next")
     assert 2_500_000 < first[1] <= second[1]
+
+
+def test_lines_after_bars_keep_their_times() -> None:
+    """The last state of a bar is taken with the next line, not later: it would move that line."""
+    assembler = LineAssembler()
+    assembler.add("outer 1\n\rinner 1" + UP, 1_000_000)
+    assert len(assembler.take(1_000_000)) == 2
+    # As tqdm ends two bars; the inner one leaves its line.
+    assembler.add("\n\r       \r" + UP + "\router 2\n", 1_300_000)
+    assembler.add("first line\n", 1_400_000)
+    taken = assembler.take(1_400_100)
+    assert [(number, text.rstrip()) for number, _, text in taken] == [
+        (0, "outer 2"),
+        (1, "first line"),
+    ]
+    assert all(time_us <= 1_400_100 for _, time_us, _ in taken)
+    assembler.add("second line\n", 2_400_000)
+    assert assembler.take(2_400_100) == [(2, 2_400_000, "second line")]
+    assert assembler.take(9_000_000) == []
 
 
 def test_only_so_many_lines_can_change() -> None:
