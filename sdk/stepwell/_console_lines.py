@@ -113,12 +113,12 @@ class LineAssembler:
     def take(self, now_us: int, *, at_once: bool = False) -> list[Line]:
         """Return the lines that are due, in order; with ``at_once`` all that changed.
 
-        Lines are shown by time and then by number. So a changed line above others gets the current
-        time, which is later than that of all taken lines, and the lines below it are taken again
+        Lines are shown by time and then by number. So a changed line above others gets the time of
+        its change, or one after that of all taken lines, and the lines below it are taken again
         with it. So that ended lines keep their times, all changes above one are due with it.
         """
         gone, self._gone = self._gone, []
-        late = max(now_us, self._taken_time + 1)
+        late = self._taken_time + 1
         floor = 0
         taken: list[Line] = []
         last = len(self._rows) - 1
