@@ -89,6 +89,19 @@ class JournalPlaces:
             return False
         return True
 
+    def is_missing(self, journal: Path) -> bool:
+        """Return whether ``journal`` was removed.
+
+        Not if its parent is missing too: a file system may not be mounted now. The daemon's own
+        folder in its data folder is on the same one as the data: a restored back-up has none.
+        """
+        # os.path: Path.exists() raises for a name that is too long, and clients choose it.
+        if os.path.exists(journal):
+            return False
+        parent = journal.parent
+        is_own = self._data is not None and parent == self.journals == self._data / "journals"
+        return is_own or os.path.exists(parent)
+
     def fallback_folder(self) -> Path | None:
         """Return the folder that writers of our user use if theirs cannot be written, or None."""
         if self._socket is None:

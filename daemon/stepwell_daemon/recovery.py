@@ -42,6 +42,7 @@ from stepwell_wire.ingest_pb2 import MALFORMED, Frame
 from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import LOCK_FILE, OFFLINE, WRITER_FILE, WriterFile
 from stepwell_wire.limits import FRAME_BYTES_TARGET
+from stepwell_wire.processes import process_exists
 from stepwell_wire.records import FINISH, pack_event
 
 logger = logging.getLogger("stepwell_daemon")
@@ -140,7 +141,7 @@ class JournalRecovery:
             if state is None or (
                 state.session is None
                 and not state.via  # Its journal is on another node.
-                and not (state.info.host == self._host and _process_exists(state.info.pid))
+                and not (state.info.host == self._host and process_exists(state.info.pid))
             ):
                 found[path] = problem
         return found
@@ -279,11 +280,9 @@ class JournalRecovery:
             return False
         if state.journal_dir:
             folder = Path(state.journal_dir)
-            # os.path: Path.exists() raises for a name that is too long, and clients choose it.
-            may_exist = os.path.exists(folder) or not os.path.exists(folder.parent)
-            if may_exist and folder not in self._left:
+            if not self._places.is_missing(folder) and folder not in self._left:
                 return False
-        return not _process_exists(state.info.pid)
+        return not process_exists(state.info.pid)
 
 
 def _remedy(error: Exception) -> str:
@@ -334,7 +333,7 @@ def _abandoned(
         elif places.obstacle(path):
             if folder not in ended or os.path.lexists(path):
                 paths.append(path)
-        elif not os.path.exists(path) and os.path.exists(path.parent):
+        elif places.is_missing(path):
             gone.add(folder)
     found, closed = [], {}
     for path in paths:
@@ -388,16 +387,4 @@ def _is_free(path: Path) -> bool:
         return False
     finally:
         os.close(descriptor)
-    return True
-
-
-def _process_exists(pid: int) -> bool:
-    if pid <= 0:
-        return True  # Unknown.
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
     return True

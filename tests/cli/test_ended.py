@@ -1,6 +1,10 @@
 """Runs that the store has as running, but whose processes here have ended."""
 
 import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,3 +100,28 @@ def test_a_running_daemon_corrects_it_itself(
     for words in (("runs", "--project", project), ("show", f"{project}/r1"), ("doctor",)):
         told = call(*words)
         assert "has ended" not in told.err + told.out, words
+
+
+@pytest.mark.parametrize(
+    ("host", "alive", "is_named"),
+    [("here", False, True), ("here", True, False), ("far", False, False)],
+)
+def test_a_run_of_a_restored_back_up_has_no_journal(
+    call: Call, store: EmbeddedStore, host: str, alive: bool, is_named: bool
+) -> None:
+    project = fresh_project()
+    name = socket.gethostname() if host == "here" else "far-away"
+    pid = os.getpid() if alive else dead_pid()
+    who = replace(writer(project, "r1", host=name), pid=pid)
+    start = {"project": project, "run_id": "r1", "label": "", "name": "the r1"}
+    tell(store, who, event("start", {**start, "started_at": START_US, "world_size": 1}))
+    line = f"{project}/r1 is shown as running, but its process has ended"
+    for words in (("runs", "--project", project), ("show", f"{project}/r1"), ("doctor",)):
+        told = call(*words)
+        assert (line in told.err + told.out) == is_named, words
+
+
+def dead_pid() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid

@@ -44,8 +44,9 @@ START = schema_event()
 STREAM = START + b"".join(row(step) for step in range(ROWS))
 
 
-def recovery_of(spool: Spool, journals: Path) -> JournalRecovery:
-    return JournalRecovery(spool, places=JournalPlaces(journals), counters=spool.counters)
+def recovery_of(spool: Spool, journals: Path, *, data: Path | None = None) -> JournalRecovery:
+    places = JournalPlaces(journals, data=data)
+    return JournalRecovery(spool, places=places, counters=spool.counters)
 
 
 def events_in(spool: Spool) -> list[Event]:
@@ -60,8 +61,8 @@ def states_in(spool: Spool) -> list[str]:
     return [event.body["state"] for event in events_in(spool) if event.kind == "finish"]
 
 
-async def look(spool: Spool, journals: Path) -> JournalRecovery:
-    recovery = recovery_of(spool, journals)
+async def look(spool: Spool, journals: Path, *, data: Path | None = None) -> JournalRecovery:
+    recovery = recovery_of(spool, journals, data=data)
     await recovery.look()
     await spool.settled()
     recovery.close()
@@ -487,6 +488,7 @@ def _dead_pid() -> int:
         ("just ended", []),
         ("journal out of sight", []),
         ("journal removed", ["crashed"]),
+        ("restored without journals", ["crashed"]),
     ],
 )
 def test_a_writer_that_is_surely_gone_gets_an_end(
@@ -514,10 +516,15 @@ def test_a_writer_that_is_surely_gone_gets_an_end(
                 state.journal_dir = "/nowhere/at/all/run-w1"
             if case == "journal removed":
                 state.journal_dir = str(tmp_path / "run-w1")
+            data = None
+            if case.startswith("restored"):
+                data = tmp_path / "data"
+                state.journal_dir = str(data / "journals" / "run-w1")
             append(spool, state, STREAM)
             await spool.settled()
-            await look(spool, tmp_path / "j")
-            await look(spool, tmp_path / "j")
+            journals = tmp_path / "j" if data is None else data / "journals"
+            await look(spool, journals, data=data)
+            await look(spool, journals, data=data)
             assert states_in(spool) == expected
             assert state.accepted == len(STREAM)
 

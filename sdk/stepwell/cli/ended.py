@@ -5,10 +5,11 @@ daemon stores the end of the run.
 """
 
 import contextlib
+import socket
 import sys
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from stepwell.cli.daemon_client import UnusableSocketError, is_answered
 from stepwell.cli.options import Places
@@ -17,19 +18,29 @@ from stepwell.cli.unsent import journals_folders
 from stepwell_wire.errors import JournalError
 from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import WRITER_FILE, WriterFile, find_journals
+from stepwell_wire.processes import process_exists
 from stepwell_wire.staged import staged_bytes
+
+if TYPE_CHECKING:
+    from stepwell_store import Store
 
 RunPath = tuple[str, str]
 """Project and run id."""
 CORRECTED: Final = "the next daemon corrects"
 RUNNING: Final = "running"
 _NAMES_MAX: Final = 3
+_LOOKED_AT_MAX: Final = 100
 
 
-def print_ended(where: Places, running: Collection[RunPath]) -> None:
+def print_ended(
+    where: Places, running: Collection[RunPath], gone: Collection[RunPath] = ()
+) -> None:
     """Print a line if processes of runs that are shown as ``running`` have ended.
 
     Without a daemon only: a daemon corrects them itself.
+
+    Args:
+        gone: those of ``running`` that have no process here, see `without_process`.
     """
     if not running:
         return
@@ -39,10 +50,26 @@ def print_ended(where: Places, running: Collection[RunPath]) -> None:
         return
     if has_daemon:
         return
-    ended = ended_runs(journals_folders(where), running, with_waiting=True)
+    ended = ended_runs(journals_folders(where), running, with_waiting=True) | set(gone)
     if ended:
         them = "it" if len(ended) == 1 else "them"
         print(f"stepwell: {ended_text(ended)}; {CORRECTED} {them}", file=sys.stderr)
+
+
+def without_process(store: "Store", running: Collection[RunPath]) -> set[RunPath]:
+    """Return those of the ``running`` runs whose processes were of this machine, and are gone.
+
+    Such a run may have no journal here: its store was restored from a back-up. Of many runs, the
+    first ones are looked at.
+    """
+    from stepwell_store.queries import list_writers
+
+    host, found = socket.gethostname(), set()
+    for project, run_id in sorted(running)[:_LOOKED_AT_MAX]:
+        writers = [w for w in list_writers(store, project, run_id) if w.state == RUNNING]
+        if writers and all(w.host == host and not process_exists(w.pid) for w in writers):
+            found.add((project, run_id))
+    return found
 
 
 def ended_text(ended: Collection[RunPath]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwell.cli.ended import RUNNING, print_ended
+from stepwell.cli.ended import RUNNING, print_ended, without_process
 from stepwell.cli.errors import NOT_FOUND, OK, USAGE, CommandError
 from stepwell.cli.options import add_json, add_store, count, places
 from stepwell.cli.projects import no_project
@@ -90,10 +90,10 @@ def run(options: argparse.Namespace) -> int:
             _check_project(store, options.project)
         if not found and options.filter:
             _hint_filter(store, options)
+        running = {(run["project"], run["run_id"]) for run in found if run["state"] == RUNNING}
+        gone = without_process(store, running)
     print_unsent(where, options.project or "")
-    print_ended(
-        where, {(each["project"], each["run_id"]) for each in found if each["state"] == RUNNING}
-    )
+    print_ended(where, running, gone)
     if not found and options.filter and not options.json:
         return OK
     if shared:

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwell.cli.ended import RUNNING, print_ended
+from stepwell.cli.ended import RUNNING, print_ended, without_process
 from stepwell.cli.errors import OK
 from stepwell.cli.gaps import doubt_text, gap_text, gaps_of, missing_text
 from stepwell.cli.options import add_json, add_store, count, places
@@ -65,9 +65,10 @@ def run(options: argparse.Namespace) -> int:
 
         ref = find_run(store, options.reference)
         detail = detail_of(store, ref, tail=options.tail)
+        running = {(ref.project, ref.run_id)} if detail["state"] == RUNNING else set()
+        gone = without_process(store, running)
     print_unsent(where, str(ref))
-    if detail["state"] == RUNNING:
-        print_ended(where, {(ref.project, ref.run_id)})
+    print_ended(where, running, gone)
     print(
         json_text(detail)
         if options.json

@@ -9,7 +9,7 @@ from typing import Final
 
 from stepwell._other_users import journals_of_others, without_others
 from stepwell.cli.checks.finding import Finding, Level
-from stepwell.cli.ended import CORRECTED, RUNNING, RunPath, ended_runs, ended_text
+from stepwell.cli.ended import CORRECTED, RUNNING, RunPath, ended_runs, ended_text, without_process
 from stepwell.cli.errors import CommandError
 from stepwell.cli.extras import require_store
 from stepwell.cli.text import bytes_text, count_text, counted, moment_text, of_others_text
@@ -23,6 +23,7 @@ from stepwell_wire.staged import staged_bytes
 
 _FUTURE_SECONDS_MAX: Final = 60.0
 _REPAIR: Final = "not sent; `stepwell journal repair` prints what can be sent"
+_RUNNING_MAX: Final = 100
 _ENDED: Final = 0
 _OFFLINE: Final = 1
 _OF_ANOTHER: Final = 2
@@ -104,15 +105,15 @@ def ended(data: Path, folders: Collection[Path]) -> Iterator[Finding]:
     Args:
         folders: of journals.
     """
-    found = ended_runs(folders)
-    if not found or not (data / "store").is_dir():
+    if not (data / "store").is_dir():
         return
+    found = ended_runs(folders)
     try:
         require_store()
     except CommandError:
         return  # `store` reports it.
     from stepwell_store import StoreError, connect_embedded
-    from stepwell_store.queries import run_states
+    from stepwell_store.queries import list_runs, run_states
 
     shown: set[RunPath] = set()
     try:
@@ -121,6 +122,10 @@ def ended(data: Path, folders: Collection[Path]) -> Iterator[Finding]:
                 asked = [run_id for other, run_id in found if other == project]
                 states = run_states(opened, project, asked)
                 shown |= {(project, each) for each in states if states[each][0] == RUNNING}
+            page = list_runs(opened, filter=f"state:{RUNNING}", archived=True, limit=_RUNNING_MAX)
+            running = {(run.project, run.run_id) for run in page.items}
+            waiting = ended_runs(folders, running, with_waiting=True) - found  # With own lines.
+            shown |= without_process(opened, running - waiting)
     except StoreError:
         return  # `store` reports it.
     if shown:
