@@ -13,6 +13,11 @@ _TO_ENTER: Final = os.R_OK | os.W_OK | os.X_OK
 _TO_SEND: Final = os.R_OK | os.W_OK
 
 
+def is_closed(folder: Path) -> bool:
+    """Whether ``folder`` exists and this user may not look into it, so that it is no journal."""
+    return os.path.isdir(folder) and not os.access(folder, os.R_OK | os.X_OK)
+
+
 def without_others(journals: Iterable[Path]) -> list[Path]:
     """Return those of ``journals`` that this user can send."""
     return [each for each in journals if not _is_closed(each)]

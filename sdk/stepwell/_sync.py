@@ -12,7 +12,7 @@ from stepwell._argument_names import checks_names
 from stepwell._blob_delivery import BlobDelivery, staged_in
 from stepwell._delivery import JournalDelivery, ReaderSource
 from stepwell._identity import CLIENT
-from stepwell._other_users import journals_of_others, without_others
+from stepwell._other_users import is_closed, journals_of_others, without_others
 from stepwell._spawn import daemon_answers
 from stepwell._tracker_files import has_journals, no_journal_text
 from stepwell.errors import DaemonUnreachableError, RefusedError, StepwellError, SyncError
@@ -32,6 +32,7 @@ After a wait of this time, a journal with a held lock is skipped at once, until 
 imported another one.
 """
 _LOCK_POLL_SECONDS = 0.05
+_CLOSED = "no permission to look into this folder"
 _REPAIR = "`stepwell journal repair` sends the readable rows"
 
 
@@ -139,13 +140,15 @@ def sync_with(
             journals in them are sent.
         data: where the daemon on ``socket`` stores; None if that is unknown.
     """
-    named = [Path(path).absolute() for path in paths]
+    asked = [Path(path).absolute() for path in paths]
+    closed = [(path, _CLOSED) for path in asked if is_closed(path)]
+    named = [path for path in asked if not is_closed(path)]
     run = _Sync(socket, progress or (lambda _: None), ensure_daemon, keep=keep)
     found = _find(named, are_named=are_named)
     elsewhere = [] if are_named else _stored_elsewhere(found, Path(socket), data)
     skipped = set(elsewhere)
     ours = [each for each in found if each not in skipped]
-    report = run.all(ours, _ownerless(named))
+    report = run.all(ours, [*closed, *_ownerless(named)])
     return replace(report, others=_of_others(named), elsewhere=tuple(elsewhere))
 
 

@@ -11,6 +11,9 @@ import pytest
 
 from stepwell import _spawn
 from stepwell._last_delivery import _is_seen
+from stepwell._sync import sync_with
+from stepwell.cli.errors import CommandError
+from stepwell.cli.journal import _journals_in
 from stepwell.testing import RecordingDaemon
 from stepwell_wire.journal_files import find_journals
 from stepwell_wire.lock_notes import write_lock_note
@@ -117,6 +120,27 @@ def test_no_permission_on_the_socket(folder: Path) -> None:
             assert "no permission to use the socket" in found.obstacle, found
 
         assert in_fork(look) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
+def test_a_folder_that_may_not_be_looked_into_is_no_journal(folder: Path) -> None:
+    """And the other folders are searched: the SDK uses the second one in such a case."""
+    folder.chmod(0o755)
+    closed, other = folder / "closed", folder / "other"
+    closed.mkdir(mode=0o700)
+    other.mkdir()
+
+    def look() -> None:
+        os.setgroups([])
+        os.setuid(54_321)
+        report = sync_with(
+            lambda: None, [closed, other], "/none", None, keep=False, are_named=False, data=None
+        )
+        assert report.failed == ((closed, "no permission to look into this folder"),)
+        with pytest.raises(CommandError, match="no permission to look into this folder"):
+            _journals_in(closed)
+
+    assert in_fork(look) == 0
 
 
 def test_a_socket_that_is_none_and_a_path_that_can_be_none(folder: Path) -> None:

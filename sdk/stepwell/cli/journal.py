@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
-from stepwell._other_users import journals_of_others, without_others
+from stepwell._other_users import is_closed, journals_of_others, without_others
 from stepwell._tracker_files import has_journals, no_journal_text
 from stepwell.cli import journal_repair
 from stepwell.cli.errors import FAILED, NOT_FOUND, OK, UNREACHABLE, CommandError
@@ -83,6 +83,8 @@ def _journals_in(folder: Path) -> tuple[list[Path], list[Path]]:
             f"{folder}: no such folder; name the folder of journals as DIR or in STEPWELL_DIR",
             UNREACHABLE,
         )
+    if is_closed(folder):
+        raise CommandError(f"{folder}: no permission to look into this folder", FAILED)
     if (folder / WRITER_FILE).exists() or any(folder.glob("*.seg*")):
         return [folder], []
     ownerless, doubtful = map(without_others, find_remains(folder))
