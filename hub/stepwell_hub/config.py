@@ -14,7 +14,7 @@ from stepwell_store.server import configuration
 from stepwell_store.server.settings import ServerSettings
 from stepwell_wire.arguments import OneLineParser
 from stepwell_wire.configuration import SettingError, SettingsReader, setting
-from stepwell_wire.hub_access import hub_dir
+from stepwell_wire.hub_access import KEY_FILE, hub_dir
 from stepwell_wire.hub_address import PORT_DEFAULT as HUB_PORT_DEFAULT
 from stepwell_wire.hub_address import HubAddress, HubAddressError, catalog_failure
 from stepwell_wire.places import default_data_dir
@@ -196,9 +196,15 @@ def check_data(config: HubConfig, *, rotates_key: bool = False) -> None:
     created its store yet. A hub over ClickHouse servers creates its folder.
 
     Raises:
-        HubConfigError: There is no such folder.
+        HubConfigError: There is no such folder, or no hub has used it, whose key could be rotated.
     """
     if config.data.is_dir():
+        if rotates_key and not os.path.lexists(config.folder / KEY_FILE):
+            raise HubConfigError(
+                f"data: no hub has used {config.data}, so there is no key to replace; name the "
+                "hub's data folder with --data or STEPWELL_DATA. `stepwell status` prints that of "
+                "a daemon"
+            )
         return
     problem = f"data: {config.data} is not a folder"
     if rotates_key:

@@ -312,6 +312,15 @@ def test_a_stop_ends_the_streams_of_listeners(process: Process) -> None:
     events.close()
 
 
+def test_no_key_is_made_where_no_hub_was(tmp_path: Path) -> None:
+    """The key that it should replace would go on to work."""
+    hub = Alone(tmp_path, "--rotate-key")
+    out, err = hub.running.communicate(timeout=60)
+    assert (hub.running.returncode, out) == (2, "")
+    assert f"no hub has used {tmp_path}, so there is no key to replace" in err
+    assert list(tmp_path.rglob("key")) == []
+
+
 @pytest.mark.parametrize("option", [[], ["--rotate-key"]], ids=["serve", "rotate"])
 def test_a_folder_that_is_not_there_is_an_error_and_is_not_made(
     tmp_path: Path, option: list[str]
