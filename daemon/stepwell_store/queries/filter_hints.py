@@ -5,6 +5,7 @@ in one run is no mistake, and neither is a half-typed text: these are hints, not
 """
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -17,6 +18,8 @@ from stepwell_store.store import Store
 _KNOWN_MAX: Final = 5000
 _HINTS_MAX: Final = 5
 _NEAREST: Final = 3
+_WORD: Final = re.compile(r"[A-Za-z_]\w*")
+_VALUES: Final = frozenset(("nan", "inf", "none", "null", "true", "false"))
 _OPERATIONS: Final = ("min", "max", "mean", "first", "last", "best", "copy")
 
 _NAMES: Final = """
@@ -38,7 +41,8 @@ def filter_hints(
 ) -> tuple[str, ...]:
     """Return sentences about likely mistakes in ``filter_text``, which matches no run.
 
-    One for each path that no run of ``project`` has, and one on single quotes.
+    One for each path that no run of ``project`` has, one for each value in the form of something
+    else, and one on single quotes.
 
     Args:
         project: None for all projects.
@@ -53,9 +57,23 @@ def filter_hints(
         if path.kind is not Kind.RUN and not _is_absence(compare):
             asked[compare.path] = path
     found = _hints(store, project, asked, limits)
+    found += tuple(filter(None, map(_odd_value_hint, compares)))
     if any(each.value.startswith("'") and not each.quoted for each in compares):
         found += ('quote a value with "…"; single quotes are characters of the value',)
     return found
+
+
+def _odd_value_hint(compare: Compare) -> str:
+    """Return that a value has the form of something else, else an empty text."""
+    path, value = parse_path(compare.path), compare.value
+    if compare.operator != ":" or compare.quoted:
+        return ""
+    word = value.partition(">")[0].partition("<")[0].partition("=")[0]
+    if path.kind is Kind.METRIC and _WORD.fullmatch(word) and word.lower() not in _VALUES:
+        return f"a metric has no {word!r}; its statistics are {', '.join(STATISTICS)}"
+    if word != value:
+        return f"{compare.path} is compared with the text {value!r}"
+    return ""
 
 
 def path_hints(

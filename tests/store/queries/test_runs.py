@@ -438,6 +438,12 @@ def test_names_that_no_run_has_are_hinted_at_with_the_nearest(store: Store):
             f"no run has '{name}:max'; did you mean metric.val/loss:max?",
         )
     assert path_hints(store, project, ["metric.val/loss:max"]) == ()
+    for text in ("metric.val/loss:median>1", "metric.val/loss:median"):
+        (hint,) = filter_hints(store, project, text)
+        assert hint.startswith("a metric has no 'median'; its statistics are last, min, max")
+    (hint,) = filter_hints(store, project, "config.lr:median>1")
+    assert hint == "config.lr is compared with the text 'median>1'"
+    assert filter_hints(store, project, 'metric.val/loss:nan metric.val/loss:2 lr:"a>1"') == ()
     assert filter_hints(store, project, "zzzzzz:9") == ("no run has 'zzzzzz'",)
     assert filter_hints(store, None, "lr:9") == ()
 
