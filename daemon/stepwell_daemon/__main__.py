@@ -30,8 +30,9 @@ from stepwell_daemon.errors import (
 from stepwell_daemon.instance import Instance
 from stepwell_daemon.log_file import configure_logging
 from stepwell_daemon.part_settings import (
-    check_blob_store,
     check_is_used,
+    check_journals,
+    check_places,
     load_config,
     unused_settings,
 )
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = load_config(options)
         if options.check_config:
-            check_blob_store(config)
+            check_places(config)
             check_is_used(config)
             print(config.to_json())
             return OK
@@ -80,6 +81,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 config.data,
                 sink_kind(config),
             )
+            try:
+                check_journals(config)
+            except DaemonConfigError as error:
+                if os.path.exists(config.journals):
+                    raise
+                logger.warning("%s", error)  # Its file system may come later.
             if warning := check_at_start(config):
                 logger.warning("%s", warning)
             daemon_loop(

@@ -136,16 +136,49 @@ def check_blob_store(config: DaemonConfig) -> None:
     Raises:
         DaemonConfigError: It cannot.
     """
-    if not config.blob_store or config.sink == "gateway":
-        return
-    folder = Path(config.blob_store).expanduser()
+    if config.blob_store and config.sink != "gateway":
+        _check_folder(Path(config.blob_store).expanduser(), "blob_store")
+
+
+def check_places(config: DaemonConfig) -> None:
+    """Check the places that a start makes or uses, for commands that check a configuration.
+
+    Raises:
+        DaemonConfigError: A folder cannot be made or written, or the socket is another file.
+    """
+    check_blob_store(config)
+    _check_folder(config.data, "data")
+    check_journals(config)
+    if not os.path.lexists(config.socket):
+        check_can_be_made(config.socket, "socket")
+    elif os.path.exists(config.socket) and not config.socket.is_socket():
+        raise DaemonConfigError(
+            f"socket: {config.socket} exists and is not a socket; set another path"
+        )
+
+
+def check_journals(config: DaemonConfig) -> None:
+    """Check that ``journals`` is a folder, or can become one.
+
+    The daemon need not write into it: users may have folders of their own there.
+
+    Raises:
+        DaemonConfigError: It is not, and cannot.
+    """
+    if not os.path.lexists(config.journals) and config.journals.parent != config.data:
+        check_can_be_made(config.journals, "journals")
+    elif os.path.exists(config.journals) and not os.path.isdir(config.journals):
+        raise DaemonConfigError(f"journals: {config.journals} is not a folder; set a folder")
+
+
+def _check_folder(folder: Path, name: str) -> None:
     # os.path: Path.exists() raises for a folder that may not be entered.
     if not os.path.exists(folder):
-        check_can_be_made(folder, "blob_store")
+        check_can_be_made(folder, name)
     elif not os.path.isdir(folder):
-        raise DaemonConfigError(f"blob_store: {folder} is not a folder; set a folder")
+        raise DaemonConfigError(f"{name}: {folder} is not a folder; set a folder")
     else:
-        check_can_be_written(folder, "blob_store")
+        check_can_be_written(folder, name)
 
 
 def spool_settings(config: DaemonConfig) -> SpoolSettings:

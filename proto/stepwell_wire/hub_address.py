@@ -109,7 +109,8 @@ def is_host(text: str) -> bool:
     try:
         ipaddress.ip_address(text)
     except ValueError:
-        return len(text) <= _NAME_CHARACTERS_MAX and _NAME.fullmatch(text) is not None
+        is_name = _NAME.fullmatch(text) is not None and text.strip("0123456789.") != ""
+        return is_name and len(text) <= _NAME_CHARACTERS_MAX
     return True
 
 

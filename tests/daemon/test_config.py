@@ -248,6 +248,44 @@ def test_settings_that_go_together_are_accepted(words: list[str], tmp_path: Path
     assert main(["--check-config", "--data", str(tmp_path), *words]) == OK
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--data", "/proc/x"], "data: creating /proc/x failed"),
+        (["--data", "FILE"], "data: FILE is not a folder"),
+        (["--data", "FILE/x"], "data: creating FILE/x failed: FILE is not a folder"),
+        (["--journals", "/proc/j"], "journals: creating /proc/j failed"),
+        (["--journals", "FILE"], "journals: FILE is not a folder"),
+        (["--socket", "/proc/s/s.sock"], "socket: creating /proc/s/s.sock failed"),
+        (["--socket", "FILE"], "socket: FILE exists and is not a socket"),
+        (["--host", "999.1.1.1"], "host: expected an address or a host name, not '999.1.1.1'"),
+    ],
+)
+def test_check_config_finds_what_would_end_the_start(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    given = [word.replace("FILE", str(file)) for word in words]
+    assert main(["--check-config", "--data", str(tmp_path), *given]) == BAD_CONFIG
+    assert told.replace("FILE", str(file)) in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_journals_that_cannot_be_kept_are_reported_at_the_start(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    words = ["--data", str(tmp_path / "data"), "--socket", str(tmp_path / "s.sock")]
+    done = subprocess.run(
+        [sys.executable, "-m", "stepwell_daemon", *words, "--journals", str(file)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == BAD_CONFIG
+    assert f"journals: {file} is not a folder" in done.stderr
+
+
 def test_a_wrong_configuration_ends_with_its_own_code(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
