@@ -42,18 +42,27 @@ def print_ended(
     Args:
         gone: those of ``running`` that have no process here, see `without_process`.
     """
-    if not running:
-        return
-    try:
-        has_daemon = is_answered(where.socket)
-    except UnusableSocketError:  # The runs were read without it.
-        return
-    if has_daemon:
+    if not running or _may_have_daemon(where):
         return
     ended = ended_runs(journals_folders(where), running, with_waiting=True) | set(gone)
     if ended:
         them = "it" if len(ended) == 1 else "them"
         print(f"stepwell: {ended_text(ended)}; {CORRECTED} {them}", file=sys.stderr)
+
+
+def _may_have_daemon(where: Places) -> bool:
+    """Whether a daemon answers, or one may be there that is not used."""
+    try:
+        return is_answered(where.socket)
+    except UnusableSocketError:  # The runs were read without it.
+        return True
+
+
+def gone_without_daemon(
+    where: Places, store: "Store", running: Collection[RunPath]
+) -> set[RunPath]:
+    """See `without_process`; none with a daemon, which ends such runs itself."""
+    return without_process(store, running) if running and not _may_have_daemon(where) else set()
 
 
 def without_process(store: "Store", running: Collection[RunPath]) -> set[RunPath]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwell.cli.ended import RUNNING, print_ended, without_process
+from stepwell.cli.ended import RUNNING, gone_without_daemon, print_ended
 from stepwell.cli.errors import NOT_FOUND, OK, USAGE, CommandError
 from stepwell.cli.options import add_json, add_store, count, places
 from stepwell.cli.projects import no_project
@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
         if not found and options.filter:
             _hint_filter(store, options)
         running = {(run["project"], run["run_id"]) for run in found if run["state"] == RUNNING}
-        gone = without_process(store, running)
+        gone = gone_without_daemon(where, store, running)
     print_unsent(where, options.project or "")
     print_ended(where, running, gone)
     if not found and options.filter and not options.json:

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwell.cli.ended import RUNNING, print_ended, without_process
+from stepwell.cli.ended import RUNNING, gone_without_daemon, print_ended
 from stepwell.cli.errors import OK
 from stepwell.cli.gaps import doubt_text, gap_text, gaps_of, missing_text
 from stepwell.cli.options import add_json, add_store, count, places
@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
         ref = find_run(store, options.reference)
         detail = detail_of(store, ref, tail=options.tail)
         running = {(ref.project, ref.run_id)} if detail["state"] == RUNNING else set()
-        gone = without_process(store, running)
+        gone = gone_without_daemon(where, store, running)
     print_unsent(where, str(ref))
     print_ended(where, running, gone)
     print(
