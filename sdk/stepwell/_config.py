@@ -212,7 +212,7 @@ class Config:
                     key in forms and same(forms[key], form) for forms in (self._sent, self._given)
                 )
                 if key in self._locked:
-                    if not is_known:
+                    if not is_known and not _equal(self._items.get(key, _MISSING), value):
                         text = f"config {key!r} is locked; the new value is ignored"
                         self._warn(f"locked {key}", text)
                     continue

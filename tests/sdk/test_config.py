@@ -377,3 +377,15 @@ def test_mappings_records_and_lists_are_plain_copies_whose_changes_are_stored(
         "optimizer": {"lr": 0.2},
         "tags": ["x", "y"],
     }
+
+
+def test_a_locked_value_that_is_given_again_in_another_form_is_no_new_one(
+    offline: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = offline()
+    run.config.update_locked({"lr": 1})
+    run.config.update({"lr": 1.0})
+    assert "is locked" not in capsys.readouterr().err
+    run.config.update({"lr": 2.0})
+    assert "config 'lr' is locked; the new value is ignored" in capsys.readouterr().err
+    assert run.config["lr"] == 1

@@ -353,9 +353,7 @@ def _cells(kinds: Sequence[str], values: Sequence[Any], characters: int) -> tupl
     left = iter(values)
     for kind in kinds:
         value = next(left)
-        if kind == DATETIME:
-            cells.append(None if value is None else value / 1e6)
-        elif kind in (NUMBER, INTEGER, BOOLEAN, MEDIA):
+        if kind in (NUMBER, INTEGER, BOOLEAN, DATETIME, MEDIA):
             cells.append(float(value) if kind == NUMBER and value is not None else value)
         else:
             length = next(left)

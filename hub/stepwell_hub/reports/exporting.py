@@ -51,7 +51,13 @@ from stepwell_hub.reports.words import (
 from stepwell_store import StoreError, queries
 from stepwell_store.queries import XAxis
 
+_sleep = asyncio.sleep
 _FLUSH_SECONDS: Final = 10.0
+_MEDIA_SECONDS: Final = 10.0
+"""How long all panels wait for media that are on their way: the file stays as it is."""
+_MEDIA_ASK_SECONDS: Final = 0.25
+_RECENT: Final = 60.0
+"""Media of runs that ended so many seconds ago, or earlier, are not waited for."""
 _BUCKETS: Final = 400
 _ROWS, _BINS = 128, 48
 _NEWEST_RUNS: Final = 20
@@ -87,6 +93,7 @@ class _Exporter:
         self._slots: dict[str, int] = {}
         self._picture_bytes = 0
         self._boxes = 0
+        self._media_deadline = time.monotonic() + _MEDIA_SECONDS
         self._cut = ""  # The panel draws fewer runs than match.
 
     async def block(self, block: Block) -> str:
@@ -374,14 +381,20 @@ class _Exporter:
     # ------------------------------------------------------------------ media
 
     async def _values(self, fields: Any) -> list[tuple[Any, Any]]:
-        """Return runs with their media of the panel's metric."""
+        """Return runs with their media of the panel's metric; wait for those on their way."""
         runs = await self._chosen(fields, logged=[fields["metric"]])
         if not runs:
             return []
         ids = [run.run_id for run in runs]
-        values = await self._call.ask(
-            queries.media_at, self._project, ids, [fields["metric"]], step=fields.get("step")
-        )
+        while True:
+            values = await self._call.ask(
+                queries.media_at, self._project, ids, [fields["metric"]], step=fields.get("step")
+            )
+            waits = any(item.state == "uploading" for value in values for item in value.items)
+            recent = any(run.ended_at is None or run.ended_at > self._now - _RECENT for run in runs)
+            if not waits or not recent or time.monotonic() >= self._media_deadline:
+                break
+            await _sleep(_MEDIA_ASK_SECONDS)
         return [(run, value) for run in runs for value in values if value.run_id == run.run_id]
 
     async def _media(self, fields: Any) -> str:

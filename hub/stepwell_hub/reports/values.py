@@ -2,7 +2,7 @@
 
 import json
 import math
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ _PLAIN: Final = Context(prec=5, rounding=ROUND_HALF_UP)
 _SHORT: Final = Context(prec=4, rounding=ROUND_HALF_UP)
 _OPERATIONS: Final = frozenset({"min", "max", "mean", "first", "last", "best"})
 _CHARACTERS_MAX: Final = 500
+_EPOCH: Final = datetime(1970, 1, 1)
 _EXACT_MAX: Final = 2**53
 _DURATIONS: Final = ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 
@@ -44,7 +45,7 @@ def shown_value(value: Any, column: str) -> Any:
 
 def cell_text(cell: Any, kind: str) -> str:
     """Return a cell of a logged table, whose column has the type ``kind``."""
-    if kind == DATETIME and isinstance(cell, int | float):
+    if kind == DATETIME and isinstance(cell, int):
         return _utc_text(cell)
     if isinstance(cell, dict) and "characters" in cell:  # A cut text.
         text = str(cell["text"])
@@ -78,6 +79,8 @@ def duration_text(seconds: float) -> str:
     """Return two units at most: 4 s, 3 min 20 s, 5 h 2 min, 3 d 4 h."""
     if seconds < 0:
         return f"-{duration_text(-seconds)}"
+    if 0 < seconds < 0.1:
+        return f"{max(1, math.floor(seconds * 1000 + 0.5))} ms"
     if seconds < 10:
         return f"{math.floor(seconds * 10 + 0.5) / 10:g} s"
     whole = math.floor(seconds + 0.5)
@@ -97,14 +100,14 @@ def _are_operations(value: Any) -> bool:
     )
 
 
-def _utc_text(seconds: float) -> str:
+def _utc_text(micros: int) -> str:
     """Return a moment in UTC, with what it has of a second: 2026-11-26 08:15:02.250."""
     try:
-        moment = datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
+        moment = _EPOCH + timedelta(microseconds=micros)
+    except OverflowError:
         return "?"
-    micros = f"{moment.microsecond:06}".removesuffix("000") if moment.microsecond else ""
-    return f"{moment:%Y-%m-%d %H:%M:%S}" + (f".{micros}" if micros else "")
+    rest = f".{moment.microsecond:06}".removesuffix("000") if moment.microsecond else ""
+    return moment.isoformat(sep=" ", timespec="seconds") + rest
 
 
 def _json(value: Any) -> str:

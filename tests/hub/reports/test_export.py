@@ -336,6 +336,34 @@ def test_boxes_are_over_their_picture_up_to_a_limit_of_the_file(
     assert parts.text.count("1 of 3 boxes are drawn") == 1
 
 
+def test_media_on_their_way_are_waited_for(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    project, who = "on their way", writer("on their way", "run")
+    start = {"project": project, "run_id": "run", "label": "", "name": "run", "world_size": 1}
+    logged = {"shown": {"_type": "image-file", "blob": "c" * 32}}
+    tell(
+        hub.context.store,
+        who,
+        event("start", {**start, "started_at": START_US}),
+        event("values", {"values": logged}, step=3),
+    )
+    picture = io.BytesIO()
+    Image.new("RGB", (4, 4), "red").save(picture, "png")
+    waited: list[float] = []
+
+    async def store_it(seconds: float) -> None:
+        waited.append(seconds)
+        digest = put_blob(hub.context.blobs, picture.getvalue())
+        facts = {"id": "c" * 32, "state": "ready", "digest": digest, "size": 99}
+        facts |= {"media_type": "image/png", "width": 4, "height": 4}
+        tell(hub.context.store, who, event("blob", facts))
+
+    monkeypatch.setattr("stepwell_hub.reports.exporting._sleep", store_it)
+    _, parts = exported(hub, panel(panel="media", metric="shown"), project=project)
+    assert len(waited) == 1
+    assert "Uploading" not in parts.text
+    assert parts.all("img")[0]["src"].startswith("data:image/png;base64,")
+
+
 def test_media_without_bytes_say_why(hub: Hub) -> None:
     make_run(hub.context.store, "bytesless", "run", steps=0)
     logged = {

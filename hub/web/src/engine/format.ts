@@ -118,13 +118,15 @@ export function formatMoment(seconds: number): string {
 }
 
 /** A moment of logged data in UTC: 2026-11-26 08:15:02, with what it has of a second. */
-export function formatUtc(microseconds: number): string {
-  const whole = Math.round(microseconds);
-  const rest = ((whole % 1e6) + 1e6) % 1e6;
-  const date = new Date((whole - rest) / 1000);
+export function formatUtc(microseconds: number | bigint): string {
+  if (typeof microseconds === "number" && !Number.isFinite(microseconds)) return "?";
+  // Moments beyond the year 2255 are larger than the numbers that are exact.
+  const whole = typeof microseconds === "bigint" ? microseconds : BigInt(Math.round(microseconds));
+  const rest = ((whole % 1_000_000n) + 1_000_000n) % 1_000_000n;
+  const date = new Date(Number((whole - rest) / 1000n));
   if (Number.isNaN(date.getTime())) return "?";
   const digits = String(rest).padStart(6, "0").replace(/000$/, "");
-  return `${date.toISOString().slice(0, -5).replace("T", " ")}${rest === 0 ? "" : `.${digits}`}`;
+  return `${date.toISOString().slice(0, -5).replace("T", " ")}${rest === 0n ? "" : `.${digits}`}`;
 }
 
 /** x in a read-out. */

@@ -48,6 +48,7 @@ export function formatBytes(bytes: number): string {
 /** Seconds as two units at most: 4 s, 3 min 20 s, 5 h 2 min, 3 d 4 h. */
 export function formatDuration(seconds: number): string {
   if (seconds < 0) return `-${formatDuration(-seconds)}`;
+  if (seconds > 0 && seconds < 0.1) return `${Math.max(1, Math.round(seconds * 1000))} ms`;
   if (seconds < 10) return `${Number(seconds.toFixed(1))} s`;
   const whole = Math.round(seconds);
   if (whole < 60) return `${whole} s`;

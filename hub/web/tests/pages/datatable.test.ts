@@ -86,8 +86,12 @@ describe("cellText", () => {
   ])("shows a moment in UTC, wherever its viewer is, with %s of a second", (fraction, shown) => {
     vi.stubEnv("TZ", "America/New_York");
     expect(new Date(0).getHours()).toBe(19);
-    expect(cellText(Date.UTC(2026, 0, 31) / 1000 + fraction, "datetime")).toBe(`2026-01-31 00:00:00${shown}`);
-    expect(cellText(-1 + fraction, "datetime")).toBe(`1969-12-31 23:59:59${shown}`);
+    const at = (milliseconds: number) => milliseconds * 1000 + Math.round(fraction * 1e6);
+    expect(cellText(at(Date.UTC(2026, 0, 31)), "datetime")).toBe(`2026-01-31 00:00:00${shown}`);
+    expect(cellText(at(-1000), "datetime")).toBe(`1969-12-31 23:59:59${shown}`);
+    expect(cellText(BigInt(at(Date.UTC(2255, 0, 1))), "datetime")).toBe(`2255-01-01 00:00:00${shown}`);
+    expect(cellText(253402300799999999n, "datetime")).toBe("9999-12-31 23:59:59.999999");
+    expect(cellText(-62135596800000000n, "datetime")).toBe("0001-01-01 00:00:00");
     vi.unstubAllEnvs();
   });
 });

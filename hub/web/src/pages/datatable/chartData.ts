@@ -45,7 +45,7 @@ export interface Matrix {
 }
 
 /** A cell as a finite number; null for others. A moment is in microseconds, as axes have it. */
-export function numberOf(cell: Cell, type: ChartColumn["type"]): number | null {
+export function numberOf(cell: Cell): number | null {
   const value =
     typeof cell === "bigint" || typeof cell === "boolean"
       ? Number(cell)
@@ -53,7 +53,7 @@ export function numberOf(cell: Cell, type: ChartColumn["type"]): number | null {
         ? Number(cell.text)
         : cell;
   if (typeof value !== "number" || !Number.isFinite(value)) return null;
-  return type === "datetime" ? value * 1e6 : value;
+  return value;
 }
 
 /** Numbers of a column of several kinds are texts with the kind beside it. */
@@ -74,7 +74,7 @@ export function linesOf({ columns, read }: ChartRows): Lines {
   const others = new Set<string>();
   let left = 0;
   for (let row = 0; row < read; row++) {
-    const [across, up] = [numberOf(x.cells[row]!, x.type), numberOf(y.cells[row]!, y.type)];
+    const [across, up] = [numberOf(x.cells[row]!), numberOf(y.cells[row]!)];
     if (across === null || up === null) {
       left++;
       continue;
@@ -98,7 +98,7 @@ export function barsOf({ columns, read }: ChartRows): { bars: Bar[]; more: numbe
   const { label, value } = columns;
   if (label === undefined || value === undefined) return { bars: [], more: 0, left: read };
   const bars = value.cells.flatMap((cell, row) => {
-    const size = numberOf(cell, value.type);
+    const size = numberOf(cell);
     return size === null ? [] : [{ label: textOf(label.cells[row]!, label.type), value: size }];
   });
   return { bars: bars.slice(0, BARS_MAX), more: Math.max(0, bars.length - BARS_MAX), left: read - bars.length };
@@ -107,7 +107,7 @@ export function barsOf({ columns, read }: ChartRows): { bars: Bar[]; more: numbe
 /** Bins of one round width, from the lowest value to the highest. */
 export function binsOf({ columns, read }: ChartRows): { bins: Bin[]; left: number } {
   const { value } = columns;
-  const values = value?.cells.flatMap((cell) => numberOf(cell, value.type) ?? []) ?? [];
+  const values = value?.cells.flatMap((cell) => numberOf(cell) ?? []) ?? [];
   const left = read - values.length;
   if (values.length === 0) return { bins: [], left };
   let [low, high] = [Infinity, -Infinity];
@@ -149,7 +149,7 @@ export function matrixOf({ columns, read, part }: ChartRows): Matrix {
   const pairs: [number, number, number][] = [];
   let left = 0;
   for (let row = 0; row < read; row++) {
-    const many = numberOf(count.cells[row]!, count.type);
+    const many = numberOf(count.cells[row]!);
     if (many === null) left++;
     else pairs.push([place(actual, row), place(predicted, row), many]);
   }

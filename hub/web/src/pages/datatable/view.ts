@@ -70,7 +70,8 @@ export function isCut(cell: Cell): cell is CutText {
 /** The text of a cell that is no medium. A moment is as it was logged, in UTC, which filters take, too. */
 export function cellText(cell: Exclude<Cell, MediumCell>, type: ColumnType): string {
   if (cell === null) return "";
-  if (typeof cell === "number") return type === "datetime" ? formatUtc(cell * 1e6) : formatNumber(cell);
+  if (type === "datetime" && (typeof cell === "number" || typeof cell === "bigint")) return formatUtc(cell);
+  if (typeof cell === "number") return formatNumber(cell);
   if (isCut(cell)) return cell.text.length < cell.characters ? `${cell.text}…` : cell.text;
   return String(cell);
 }
