@@ -22,7 +22,10 @@ from tests.daemon.made import writer_info
 def make_journal(
     parent: Path, name: str, records: bytes, *, acked: int = 0, base: int = 0, **changes: Any
 ) -> Path:
-    """Write the journal of writer ``name`` whose process is gone."""
+    """Write the journal of writer ``name`` whose process is gone.
+
+    It appears whole, as those of the SDK do: a daemon may be looking.
+    """
     info = writer_info(name)
     fields = {
         "project": info.project,
@@ -32,15 +35,16 @@ def make_journal(
         "pid": 1,
         "boot_id": boot_id(),
     }
-    folder = parent / f"{info.run_id}-{name}"
-    folder.mkdir(parents=True)
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = parent.parent / f".made-{name}"
+    folder.mkdir()
     (folder / WRITER_FILE).write_text(WriterFile(**{**fields, **changes}).to_json())
     (folder / LOCK_FILE).touch()
     page = bytearray(pack_page(base))
     page[COMMITTED_AT : COMMITTED_AT + 8] = (PAGE_BYTES + len(records)).to_bytes(8, "little")
     page[ACKED_AT : ACKED_AT + 8] = acked.to_bytes(8, "little")
     (folder / segment_name(base)).write_bytes(bytes(page) + records + bytes(4096))
-    return folder
+    return folder.rename(parent / f"{info.run_id}-{name}")
 
 
 def seal(path: Path, size: int, *, turn: int = 0) -> None:
