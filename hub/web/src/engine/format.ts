@@ -117,7 +117,7 @@ export function formatMoment(seconds: number): string {
   return `${day} ${two(moment.getHours())}:${two(moment.getMinutes())}:${two(moment.getSeconds())}`;
 }
 
-/** A moment of logged data in UTC: 2026-11-26 08:15:02, with what it has of a second. */
+/** A moment of logged data in UTC, with a fraction of a second if it has one: 2026-11-26 08:15:02.250. */
 export function formatUtc(microseconds: number | bigint): string {
   if (typeof microseconds === "number" && !Number.isFinite(microseconds)) return "?";
   // Moments beyond the year 2255 are larger than the numbers that are exact.
