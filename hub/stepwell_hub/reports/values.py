@@ -101,7 +101,7 @@ def _are_operations(value: Any) -> bool:
 
 
 def _utc_text(micros: int) -> str:
-    """Return a moment in UTC, with a fraction of a second if it has one: 2026-11-26 08:15:02.250."""
+    """Return a moment in UTC, with the fraction of a second if any: 2026-11-26 08:15:02.250."""
     try:
         moment = _EPOCH + timedelta(microseconds=micros)
     except OverflowError:
