@@ -29,6 +29,7 @@ class _Thread(threading.local):
 
 
 _takers: tuple[Taker, ...] = ()
+_ends: dict[str, str] = {}  # The last character that was written to each.
 _wrapped: list[Any] = []  # Streams whose write is ours, or was.
 _lock = threading.RLock()  # A signal handler may finish a run in the middle of a start.
 _thread = _Thread()
@@ -46,6 +47,11 @@ def uncaptured() -> Iterator[None]:
         yield
     finally:
         _thread.off = before
+
+
+def is_in_line(stream: str) -> bool:
+    """Return whether the last text on ``stream`` has not ended its line, as far as is known."""
+    return bool(_takers) and _ends.get(stream, "\n") not in "\r\n"
 
 
 def start_capture(taker: Taker) -> None:
@@ -141,8 +147,10 @@ def _plain_write(original: Any, name: str) -> Callable[..., Any]:
         except OSError:
             failed.add(name)
             raise
-        if _takers and text and not _thread.off:
-            print_to_takers(name, text)
+        if _takers and text:
+            _ends[name] = text[-1]
+            if not _thread.off:
+                print_to_takers(name, text)
         return written
 
     return write
@@ -150,6 +158,8 @@ def _plain_write(original: Any, name: str) -> Callable[..., Any]:
 
 def _any_write(original: Any, name: str) -> Callable[..., Any]:
     def write(text: Any, *more: Any, **named: Any) -> Any:
+        if _takers and text and isinstance(text, str):
+            _ends[name] = text[-1]
         if not _takers or _thread.off:
             return original(text, *more, **named)
         _thread.off = True

@@ -98,6 +98,7 @@ def _wait_for_daemon(
 ) -> bool:
     """Return whether the daemon has taken everything in time."""
     position = journal.committed
+    sender.personal.hurry()
     deadline = time.monotonic() + settings.finish_timeout
     delivered = sender.wait_acked(position, min(_PROGRESS_SECONDS, settings.finish_timeout))
     if not delivered and sender.can_deliver and time.monotonic() < deadline:

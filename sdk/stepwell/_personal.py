@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     import subprocess
 
 RESTART_SECONDS: Final = 30.0
-"""A daemon that died is started again so long after its last start, or later."""
+"""A daemon that died is started again so long after its last start, or later.
+
+Once for each run it is sooner: when the run ends and waits for the daemon.
+"""
 RESTART_SECONDS_MAX: Final = 600.0
 _START_SECONDS_MAX: Final = 60.0
 """How long to wait for a daemon that runs and does not answer yet."""
@@ -49,6 +52,7 @@ class PersonalDaemon:
     ) -> None:
         self.expected = False
         self._is_allowed = False
+        self._end_waits = False
         self._socket, self._data_dir = socket, data_dir
         self._say, self._clock = say, clock
         self._starts = 0
@@ -62,6 +66,10 @@ class PersonalDaemon:
         """Allow the start of daemons; ``expected``: the first one starts soon."""
         self._is_allowed = True
         self.expected = expected
+
+    def hurry(self) -> None:
+        """Make the next start due now, because the end of a run waits. From any thread."""
+        self._end_waits = True
 
     def note_answer(self) -> None:
         self._answered = True
@@ -131,7 +139,7 @@ class PersonalDaemon:
         return f"the personal daemon {how}: {words or log}"
 
     def _pause_seconds(self, code: int | None) -> float:
-        if code == _spawn.ANOTHER_RUNS:
+        if code == _spawn.ANOTHER_RUNS or self._end_waits:
             return _TURN_SECONDS  # One that is just ending, or just starting.
         return min(RESTART_SECONDS * 2.0 ** min(self._failures, 8), RESTART_SECONDS_MAX)
 
@@ -144,7 +152,8 @@ class PersonalDaemon:
             self._note_start(f"a daemon cannot be started in {problem}; {_OTHER_SOCKET}")
             return self._refusal
         with _turn(Path(self._socket)) as held:
-            if held is None or _is_starting(held) or (again and _age(held) < RESTART_SECONDS):
+            pause_seconds = _TURN_SECONDS if self._end_waits else RESTART_SECONDS
+            if held is None or _is_starting(held) or (again and _age(held) < pause_seconds):
                 return ""  # Another process does, or did.
             try:
                 self._process = _spawn.start_daemon(self._socket, self._data_dir)
@@ -163,6 +172,7 @@ class PersonalDaemon:
         self.expected = not refusal
         self._starts += 1
         self._failures += 1
+        self._end_waits = False
         self._started_at = self._clock()
         self._answered = False
 

@@ -66,7 +66,8 @@ class Recording:
     ) -> None:
         self.settings = settings
         self.run_id = run_id
-        self._called = f"run {name} ({run_id})"
+        on_one_line = "".join(sign if sign.isprintable() else " " for sign in name)
+        self._called = f"run {on_one_line} ({run_id})"
         self.label = label
         self.primary = primary
         self.voice = voice

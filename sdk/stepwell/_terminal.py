@@ -57,9 +57,11 @@ def print_uncaptured(text: str) -> bool:
 
     Never raises. It does not wait for a reader longer than `_WAIT_SECONDS`.
     """
-    from stepwell._console_streams import uncaptured
+    from stepwell._console_streams import is_in_line, uncaptured
 
     with contextlib.suppress(Exception), uncaptured():
+        if is_in_line("stderr"):  # Such as that of a progress bar.
+            text = f"\n{text}"
         stream = sys.stderr
         descriptor = _descriptor_of(stream)
         width = 1 if text.isascii() else len(r"\U00000000")  # The most bytes of a character.

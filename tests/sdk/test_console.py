@@ -308,6 +308,28 @@ def test_a_forked_childs_prints_are_not_taken_twice(daemon: RecordingDaemon) -> 
 
 
 @pytest.mark.slow
+def test_a_line_of_ours_does_not_go_on_in_a_line_of_the_script(daemon: RecordingDaemon) -> None:
+    done = python(
+        "import sys, stepwell\n"
+        "run = stepwell.init('p', name='two\\nlines\\x1b[2J')\n"
+        "run.flush()\n"
+        "print('\\r10%', end='', file=sys.stderr)\n"
+        "run.log({'a': object()})\n"
+        "print('\\r20%', file=sys.stderr)\n"
+        "run.unknown = 1\n",
+        STEPWELL_SOCKET=daemon.socket,
+    )
+    lines = done.stderr.split("\n")
+    ours = [line for line in lines if "stepwell: " in line]
+    assert len(ours) == 3
+    assert all(line.startswith("stepwell: ") for line in ours)
+    assert ours[0].startswith("stepwell: run two lines [2J (")
+    others = [line for line in lines if line and line not in ours]
+    assert others == ["10%", "20%"]
+    assert daemon.console("stderr") == ["20%"]
+
+
+@pytest.mark.slow
 def test_a_forked_child_that_logs_has_a_console_of_its_own(daemon: RecordingDaemon) -> None:
     done = python(
         "import os, stepwell\n"

@@ -100,6 +100,39 @@ def test_a_daemon_that_was_killed_is_started_again_and_not_in_a_tight_loop(world
     assert len(world.said) == 3
 
 
+def test_when_the_end_of_a_run_waits_a_daemon_that_was_killed_is_started_again_soon(
+    world: World,
+) -> None:
+    personal = world.daemon()
+    personal.ensure_started()
+    for _ in range(2):
+        personal.note_answer()
+        world.note("personal")
+        world.codes[-1] = -9
+        world.pass_seconds(3)
+        personal.ensure_started()
+        assert len(world.codes) == 1
+    personal.hurry()
+    personal.ensure_started()
+    assert len(world.codes) == 2
+    personal.note_answer()
+    world.codes[-1] = -9
+    world.pass_seconds(3)
+    personal.ensure_started()
+    assert len(world.codes) == 2, "once, not in a loop"
+
+
+def test_of_many_ranks_that_end_one_starts_a_daemon(world: World) -> None:
+    ranks = [world.daemon() for _ in range(8)]
+    for rank in ranks:
+        rank.allow(expected=False)
+        rank.note_answer()
+        rank.hurry()
+    world.note("personal")
+    assert [rank.ensure_started() for rank in ranks] == [""] * 8
+    assert len(world.codes) == 1
+
+
 def test_a_daemon_of_another_script_is_replaced_and_one_that_was_stopped_is_not(
     world: World,
 ) -> None:
