@@ -18,6 +18,7 @@ from stepwell_hub.errors import ApiError
 from stepwell_hub.tables.sql import Condition, Order, TableSql, grid_of, quoted
 from stepwell_hub.tables.workers import TableWorkers
 from stepwell_store import queries
+from stepwell_store.queries import MediaItem
 from stepwell_wire.staged import is_digest
 from stepwell_wire.table_columns import (
     BOOLEAN,
@@ -267,11 +268,11 @@ async def _opened(call: Call) -> _Table:
 
 
 async def first_rows(
-    call: Call, digest: str, count: int
+    call: Call, project: str, run_id: str, digest: str, count: int
 ) -> tuple[list[tuple[str, str]], list[tuple[Any, ...]], int]:
     """Return names and types of columns, the first ``count`` rows, and how many there are.
 
-    A medium is returned as text: the script's description of it.
+    A medium is returned as its `queries.MediaItem`.
     """
     table = await _open(call, digest)
     places = tuple(range(min(len(table.facts.columns), _COLUMNS_SHOWN_MAX)))
@@ -279,21 +280,9 @@ async def first_rows(
     [rows] = await _ask(table.workers, [page])
     shown = [table.facts.columns[place] for place in places]
     kinds = [each.type for each in shown]
-    cells = [
-        tuple(
-            _medium_text(cell) if kind == MEDIA else cell
-            for kind, cell in zip(kinds, _cells(kinds, line[1:], _CHARACTERS_SHOWN), strict=True)
-        )
-        for line in rows
-    ]
-    return [(each.name, each.type) for each in shown], cells, table.facts.rows
-
-
-def _medium_text(logged: Any) -> str:
-    if logged is None:
-        return ""
-    facts = json.loads(logged)
-    return str(facts.get("caption") or facts.get("_type") or "medium")
+    cells = [_cells(kinds, line[1:], _CHARACTERS_SHOWN) for line in rows]
+    with_items = await _with_items(call, project, run_id, kinds, cells)
+    return [(each.name, each.type) for each in shown], with_items, table.facts.rows
 
 
 async def _open(call: Call, digest: str) -> _Table:
@@ -370,21 +359,35 @@ def _text(value: str | None, length: int | None, characters: int, kind: str | No
 
 async def _with_media(call: Call, kinds: Sequence[str], rows: list[TableRow]) -> list[TableRow]:
     """Return the rows with the state of the media in their cells."""
+    cells = [row.cells for row in rows]
+    found = await _with_items(call, call.project, call.run_id, kinds, cells)
+    return [
+        TableRow(
+            row.row,
+            tuple(with_url(cell) if isinstance(cell, MediaItem) else cell for cell in cells),
+        )
+        for row, cells in zip(rows, found, strict=True)
+    ]
+
+
+async def _with_items(
+    call: Call, project: str, run_id: str, kinds: Sequence[str], rows: list[tuple[Any, ...]]
+) -> list[tuple[Any, ...]]:
+    """Return the cells of rows with a `MediaItem` for each medium."""
     places = [place for place, kind in enumerate(kinds) if kind == MEDIA]
-    texts = [row.cells[place] for row in rows for place in places]
-    logged = [json.loads(text) if text is not None else None for text in texts]
-    if not any(logged):
+    logged = [
+        json.loads(cells[place]) for cells in rows for place in places if cells[place] is not None
+    ]
+    if not logged:
         return rows
-    flat = [each for each in logged if each is not None]
-    found = iter(await call.ask(queries.media_items, call.project, call.run_id, flat))
-    items = iter([None if each is None else with_url(next(found)) for each in logged])
-    made = []
-    for row in rows:
-        cells = list(row.cells)
-        for place in places:
-            cells[place] = next(items)
-        made.append(TableRow(row.row, tuple(cells)))
-    return made
+    found = iter(await call.ask(queries.media_items, project, run_id, logged))
+    return [
+        tuple(
+            next(found) if kind == MEDIA and cell is not None else cell
+            for kind, cell in zip(kinds, cells, strict=True)
+        )
+        for cells in rows
+    ]
 
 
 async def _bins(table: _Table, place: int, line: Sequence[Any]) -> tuple[Bin, ...]:

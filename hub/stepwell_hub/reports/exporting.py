@@ -49,7 +49,7 @@ from stepwell_hub.reports.words import (
     x_text,
 )
 from stepwell_store import StoreError, queries
-from stepwell_store.queries import XAxis
+from stepwell_store.queries import MediaItem, XAxis
 
 _sleep = asyncio.sleep
 _FLUSH_SECONDS: Final = 10.0
@@ -390,12 +390,18 @@ class _Exporter:
             values = await self._call.ask(
                 queries.media_at, self._project, ids, [fields["metric"]], step=fields.get("step")
             )
-            waits = any(item.state == "uploading" for value in values for item in value.items)
-            recent = any(run.ended_at is None or run.ended_at > self._now - _RECENT for run in runs)
-            if not waits or not recent or time.monotonic() >= self._media_deadline:
+            if not await self._may_change(runs, [item for value in values for item in value.items]):
                 break
-            await _sleep(_MEDIA_ASK_SECONDS)
         return [(run, value) for run in runs for value in values if value.run_id == run.run_id]
+
+    async def _may_change(self, runs: Sequence[Any], items: Sequence[Any]) -> bool:
+        """Return, after a pause, whether it is worth to ask for the state of ``items`` again."""
+        waits = any(item.state == "uploading" for item in items)
+        recent = any(run.ended_at is None or run.ended_at > self._now - _RECENT for run in runs)
+        if not waits or not recent or time.monotonic() >= self._media_deadline:
+            return False
+        await _sleep(_MEDIA_ASK_SECONDS)
+        return True
 
     async def _media(self, fields: Any) -> str:
         parts = []
@@ -417,15 +423,21 @@ class _Exporter:
             return (
                 f'<figure><p class="fact">{escape(medium_state_text(item))}</p>{caption}</figure>'
             )
-        content = await asyncio.to_thread(self._picture, item.digest)
-        if content is None:
+        image = await self._image(item)
+        if not image:
             size = f"{item.size:,} bytes"
             words = f"{escape(item.type)}, {size}: only on the live page"
             return f'<figure><p class="fact">{words}</p>{caption}</figure>'
+        return f"<figure>{image}{caption}</figure>"
+
+    async def _image(self, item: Any) -> str:
+        """Return a picture with its boxes; "" where it is none, too large, or gone."""
+        content = await asyncio.to_thread(self._picture, item.digest)
+        if content is None:
+            return ""
         tiny = ' class="tiny"' if 0 < item.width <= _TINY_PIXELS else ""
         name = escape(item.caption or item.type)
-        image = f'<img{tiny} alt="{name}" src="{content}">'
-        return f"<figure>{self._boxed(item, image)}{caption}</figure>"
+        return self._boxed(item, f'<img{tiny} alt="{name}" src="{content}">')
 
     def _boxed(self, item: Any, image: str) -> str:
         """Return the picture with its boxes over it."""
@@ -463,17 +475,37 @@ class _Exporter:
             [item, *_] = value.items
             if item.state != "ready":
                 return empty_html(medium_state_text(item))
-            columns, rows, count = await first_rows(self._call, item.digest, fields["rows"])
+            while True:
+                columns, rows, count = await first_rows(
+                    self._call, self._project, run.run_id, item.digest, fields["rows"]
+                )
+                media = [cell for row in rows for cell in row if isinstance(cell, MediaItem)]
+                if not await self._may_change([run], media):
+                    break
             head = "".join(f"<th>{escape(name)}</th>" for name, _ in columns)
-            lines = [_table_row(columns, row) for row in rows]
+            lines = [await self._table_row(columns, row) for row in rows]
             words = f"{len(rows):,} of {count:,} rows, step {value.step:,} of {self._link(run)}"
             return f'{table_html(head, lines)}<p class="fact">{words}</p>'
         return self._none_html(f"These runs have no table {fields['metric']}")
 
+    async def _table_row(self, columns: Sequence[tuple[str, str]], cells: Sequence[Any]) -> str:
+        parts = []
+        for (_, kind), cell in zip(columns, cells, strict=True):
+            if isinstance(cell, MediaItem):
+                parts.append(await self._medium_cell(cell))
+            else:
+                parts.append(escape(cell_text(cell, kind)))
+        return "<tr>" + "".join(f"<td>{part}</td>" for part in parts) + "</tr>"
 
-def _table_row(columns: Sequence[tuple[str, str]], cells: Sequence[Any]) -> str:
-    texts = [cell_text(cell, kind) for (_, kind), cell in zip(columns, cells, strict=True)]
-    return "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in texts) + "</tr>"
+    async def _medium_cell(self, item: MediaItem) -> str:
+        """Return a picture over its caption; of another medium its caption or its type."""
+        if item.state != "ready":
+            return escape(medium_state_text(item))
+        image = await self._image(item)
+        if not image:
+            return escape(item.caption or item.type.removesuffix("-file"))
+        caption = f'<div class="fact">{escape(item.caption)}</div>' if item.caption else ""
+        return f"{image}{caption}"
 
 
 def _middles(band: Any, width: float) -> Any:

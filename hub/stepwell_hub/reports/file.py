@@ -61,6 +61,8 @@ font-size:12px}}
 .media{{display:flex;flex-wrap:wrap;gap:10px}}
 .media img{{display:block;max-width:100%;min-width:96px;
 image-rendering:auto}}.media img.tiny{{image-rendering:pixelated}}
+td img{{display:block;max-width:160px;max-height:120px;min-width:24px}}
+td img.tiny{{image-rendering:pixelated;min-width:48px}}td .box-label{{display:none}}
 .boxed{{display:inline-block;vertical-align:top;position:relative;max-width:100%;overflow:hidden}}
 .boxes{{position:absolute;inset:0}}
 .box{{position:absolute;border:2px solid;box-shadow:0 0 0 1px rgb(0 0 0/50%)}}

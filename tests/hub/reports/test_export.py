@@ -300,6 +300,55 @@ def test_pictures_and_tables_are_in_the_file(hub: Hub, tmp_path: Path) -> None:
     assert HOSTILE in parts.text
 
 
+def test_pictures_in_cells_of_a_table_are_in_the_file(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Media that are on their way are waited for, as in panels of media."""
+    picture = io.BytesIO()
+    Image.new("RGB", (4, 4), "red").save(picture, "png")
+    box = {"position": {"middle": [0.5, 0.5], "width": 0.5, "height": 0.5}, "class_id": 1}
+    ids = {"cat": "1" * 32, "dog": "2" * 32, "bark": "3" * 32}
+    logged = [
+        {"_type": "image-file", "blob": ids["cat"], "boxes": {"found": {"box_data": [box]}}},
+        {"_type": "image-file", "blob": ids["dog"], "caption": HOSTILE},
+        {"_type": "audio-file", "blob": ids["bark"]},
+        {"_type": "image-file", "failed": "no room"},
+        None,
+    ]
+    table = put(hub, tmp_path, ["n", "shown"], [[n, each] for n, each in enumerate(logged)])
+    digest = put_blob(hub.context.blobs, picture.getvalue())
+    make_run(hub.context.store, "cells", "run", steps=0, state="")
+    who = writer("cells", "run")
+    value = {"values": {"rows": {"_type": "table-file", "blob": "4" * 32}}}
+
+    def ready(id_: str, digest: str) -> Any:
+        facts = {"id": id_, "state": "ready", "digest": digest, "size": 99}
+        return event("blob", facts | {"media_type": "image/png", "width": 4, "height": 4})
+
+    tell(
+        hub.context.store,
+        who,
+        event("values", value, step=3, time_us=10**15),
+        ready("4" * 32, table.rpartition("/")[2]),
+        ready(ids["cat"], digest),
+    )
+
+    async def store_the_rest(seconds: float) -> None:
+        sound = put_blob(hub.context.blobs, b"RIFF" + struct.pack("<I", 4) + b"WAVE")
+        tell(hub.context.store, who, ready(ids["dog"], digest), ready(ids["bark"], sound))
+
+    monkeypatch.setattr("stepwell_hub.reports.exporting._sleep", store_the_rest)
+    _, parts = exported(hub, panel(panel="table", metric="rows"), project="cells")
+    cat, dog = parts.all("img")
+    assert cat["src"] == dog["src"]
+    assert cat["src"].startswith("data:image/png;base64,")
+    assert dog["alt"] == HOSTILE
+    assert len(parts.all("span", role="listitem")) == 1
+    for words in ("audio", "Dropped: no room", HOSTILE, "5 of 5 rows"):
+        assert words in parts.text
+    assert "Uploading" not in parts.text
+
+
 def test_boxes_are_over_their_picture_up_to_a_limit_of_the_file(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
