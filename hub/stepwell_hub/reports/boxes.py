@@ -55,23 +55,13 @@ def box_groups(about: Mapping[str, Any], width: int, height: int) -> list[BoxGro
     given = about.get("boxes")
     if not isinstance(given, Mapping):
         return []
-    classes = about.get("classes")
-    names = {
-        _text(each.get("id")): _text(each.get("name"))
-        for each in (classes if isinstance(classes, list) else ())
-        if isinstance(each, Mapping)
-    }
+    names = class_names(about)
     slots: dict[str, int] = {}
     groups = []
     for name, group in given.items():
         if not isinstance(group, Mapping) or not isinstance(group.get("box_data"), list):
             continue
-        own = group.get("class_labels")
-        labels = names | (
-            {str(id_): _text(label) for id_, label in own.items()}
-            if isinstance(own, Mapping)
-            else {}
-        )
+        labels = names | labels_of(group.get("class_labels"))
         boxes = []
         for each in group["box_data"]:
             place = _place(each, width, height) if isinstance(each, Mapping) else None
@@ -93,6 +83,23 @@ def boxes_html(groups: Sequence[BoxGroup], most: int) -> tuple[str, int]:
         return "", 0
     inner = "".join(parts)
     return f'<span class="boxes" role="list" aria-label="Boxes">{inner}</span>', len(parts)
+
+
+def class_names(about: Mapping[str, Any]) -> dict[str, str]:
+    """Return the names in `Image(classes=[{"id": 1, "name": "cat"}])`."""
+    classes = about.get("classes")
+    return {
+        _text(each.get("id")): _text(each.get("name"))
+        for each in (classes if isinstance(classes, list) else ())
+        if isinstance(each, Mapping)
+    }
+
+
+def labels_of(given: Any) -> dict[str, str]:
+    """Return the names of classes of a group of boxes, or of a mask."""
+    if not isinstance(given, Mapping):
+        return {}
+    return {str(id_): _text(label) for id_, label in given.items()}
 
 
 def _box_html(box: Box, group: str, line: str) -> str:

@@ -22,6 +22,7 @@ from stepwell_hub.reports.blocks import AUTO
 from stepwell_hub.reports.boxes import SHOWN_MAX, box_groups, boxes_html
 from stepwell_hub.reports.document import document_of
 from stepwell_hub.reports.file import panel_html, problem_html, report_file
+from stepwell_hub.reports.masks import Painted, legend_html, names_of, paint
 from stepwell_hub.reports.nodes_html import nodes_html
 from stepwell_hub.reports.palette import group_marks, mark_of
 from stepwell_hub.reports.panels import CHARTS_MAX
@@ -396,7 +397,7 @@ class _Exporter:
 
     async def _may_change(self, runs: Sequence[Any], items: Sequence[Any]) -> bool:
         """Return, after a pause, whether it is worth to ask for the state of ``items`` again."""
-        waits = any(item.state == "uploading" for item in items)
+        waits = any(each.state == "uploading" for item in items for each in (item, *item.masks))
         recent = any(run.ended_at is None or run.ended_at > self._now - _RECENT for run in runs)
         if not waits or not recent or time.monotonic() >= self._media_deadline:
             return False
@@ -420,38 +421,57 @@ class _Exporter:
     async def _item(self, item: Any) -> str:
         caption = f"<figcaption>{escape(item.caption)}</figcaption>" if item.caption else ""
         if item.state != "ready":
-            return (
-                f'<figure><p class="fact">{escape(medium_state_text(item))}</p>{caption}</figure>'
-            )
-        image = await self._image(item)
+            return f"<figure>{empty_html(medium_state_text(item))}{caption}</figure>"
+        image, words = await self._image(item)
         if not image:
             size = f"{item.size:,} bytes"
-            words = f"{escape(item.type)}, {size}: only on the live page"
-            return f'<figure><p class="fact">{words}</p>{caption}</figure>'
-        return f"<figure>{image}{caption}</figure>"
+            what = empty_html(f"{item.type}, {size}: only on the live page")
+            return f"<figure>{what}{caption}</figure>"
+        return f"<figure>{image}{caption}{words}</figure>"
 
-    async def _image(self, item: Any) -> str:
-        """Return a picture with its boxes; "" where it is none, too large, or gone."""
+    async def _image(self, item: Any) -> tuple[str, str]:
+        """Return a picture with its masks and boxes, and the words below it.
+
+        Both are "" where it is no picture, too large, or gone.
+        """
         content = await asyncio.to_thread(self._picture, item.digest)
         if content is None:
-            return ""
+            return "", ""
+        kind, picture = content
         tiny = ' class="tiny"' if 0 < item.width <= _TINY_PIXELS else ""
         name = escape(item.caption or item.type)
-        return self._boxed(item, f'<img{tiny} alt="{name}" src="{content}">')
-
-    def _boxed(self, item: Any, image: str) -> str:
-        """Return the picture with its boxes over it."""
+        image = f'<img{tiny} alt="{name}" src="{_address(kind, picture)}">'
+        over, words, classes = "", "", []
+        for mask in item.masks:
+            painted = await self._painted(item, mask)
+            if painted is None:
+                why = medium_state_text(mask) if mask.state != "ready" else "only on the live page"
+                words += empty_html(f"{mask.name}: {why}")
+                continue
+            over += f'<img class="mask" alt="" src="{_address("image/png", painted.png)}">'
+            classes.append((mask.name, painted.classes))
         groups = box_groups(item.about, item.width, item.height)
         count = sum(len(group.boxes) for group in groups)
-        if count == 0:
-            return image
         boxes, shown = boxes_html(groups, min(SHOWN_MAX, _BOXES_MAX - self._boxes))
         self._boxes += shown
-        cut = f'<p class="fact">{shown:,} of {count:,} boxes are drawn</p>' if shown < count else ""
-        return f'<span class="boxed">{image}{boxes}</span>{cut}'
+        over += boxes
+        if shown < count:
+            words += empty_html(f"{shown:,} of {count:,} boxes are drawn")
+        words += legend_html(classes)
+        return f'<span class="boxed">{image}{over}</span>' if over else image, words
 
-    def _picture(self, digest: str) -> str | None:
-        """Return a picture as a data address; None where it is none, too large, or gone."""
+    async def _painted(self, item: Any, mask: Any) -> Painted | None:
+        """Return a mask of ``item`` in its colours; None without its bytes, or if too large."""
+        if mask.state != "ready":
+            return None
+        content = await asyncio.to_thread(self._picture, mask.digest)
+        if content is None:
+            return None
+        names = names_of(mask, item.masks, item.about)
+        return await asyncio.to_thread(paint, content[1], names)
+
+    def _picture(self, digest: str) -> tuple[str, bytes] | None:
+        """Return a picture with its type; None where it is none, too large, or gone."""
         try:
             with self._call.context.blobs.open(digest) as file:
                 content = file.read(_PICTURE_BYTES_MAX + 1)
@@ -466,7 +486,7 @@ class _Exporter:
         ):
             return None
         self._picture_bytes = total
-        return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+        return kind, content
 
     async def _table(self, fields: Any) -> str:
         for run, value in await self._values(fields):
@@ -501,11 +521,16 @@ class _Exporter:
         """Return a picture over its caption; of another medium its caption or its type."""
         if item.state != "ready":
             return escape(medium_state_text(item))
-        image = await self._image(item)
+        image, _ = await self._image(item)
         if not image:
             return escape(item.caption or item.type.removesuffix("-file"))
         caption = f'<div class="fact">{escape(item.caption)}</div>' if item.caption else ""
         return f"{image}{caption}"
+
+
+def _address(kind: str, content: bytes) -> str:
+    """Return a picture as an address that has its bytes."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _middles(band: Any, width: float) -> Any:

@@ -64,6 +64,8 @@ image-rendering:auto}}.media img.tiny{{image-rendering:pixelated}}
 td img{{display:block;max-width:160px;max-height:120px;min-width:24px}}
 td img.tiny{{image-rendering:pixelated;min-width:48px}}td .box-label{{display:none}}
 .boxed{{display:inline-block;vertical-align:top;position:relative;max-width:100%;overflow:hidden}}
+.boxed .mask{{position:absolute;inset:0;width:100%;height:100%;max-width:none;max-height:none;
+min-width:0;opacity:.5;image-rendering:pixelated}}
 .boxes{{position:absolute;inset:0}}
 .box{{position:absolute;border:2px solid;box-shadow:0 0 0 1px rgb(0 0 0/50%)}}
 .box-label{{position:absolute;bottom:100%;left:-2px;max-width:min(320px,60vw);padding:0 4px;

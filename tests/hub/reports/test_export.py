@@ -349,6 +349,36 @@ def test_pictures_in_cells_of_a_table_are_in_the_file(
     assert "Uploading" not in parts.text
 
 
+def test_masks_are_over_their_picture_with_the_colours_of_their_classes(hub: Hub) -> None:
+    digests = []
+    for mode, color in (("RGB", "red"), ("L", 2)):
+        picture = io.BytesIO()
+        Image.new(mode, (4, 4), color).save(picture, "png")
+        digests.append(put_blob(hub.context.blobs, picture.getvalue()))
+    make_run(hub.context.store, "masks", "run", steps=0)
+    logged = {
+        "_type": "image-file",
+        "blob": "1" * 32,
+        "masks": {
+            "truth": {"_type": "mask", "blob": "2" * 32, "class_labels": {"2": HOSTILE}},
+            "guess": {"_type": "mask", "blob": "3" * 32},
+            "lost": {"_type": "mask", "failed": "no room"},
+        },
+    }
+    events = [event("values", {"values": {"shown": logged}}, step=3, time_us=10**15)]
+    for id_, digest in (("1", digests[0]), ("2", digests[1]), ("3", digests[1])):
+        facts = {"id": id_ * 32, "state": "ready", "digest": digest, "size": 99, "width": 4}
+        events.append(event("blob", facts | {"media_type": "image/png", "height": 4}))
+    tell(hub.context.store, writer("masks", "run"), *events)
+    _, parts = exported(hub, panel(panel="media", metric="shown"), project="masks")
+    image, *masks = parts.all("img")
+    assert "class" not in image or image["class"] == "tiny"
+    assert [mask["class"] for mask in masks] == ["mask", "mask"]
+    assert all(mask["src"].startswith("data:image/png;base64,") for mask in masks)
+    assert "lost: Dropped: no room" in parts.text
+    assert parts.text.count(HOSTILE) == 1
+
+
 def test_boxes_are_over_their_picture_up_to_a_limit_of_the_file(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
