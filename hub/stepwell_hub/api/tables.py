@@ -267,22 +267,58 @@ async def _opened(call: Call) -> _Table:
     return await _open(call, str(call.request.path_params["digest"]))
 
 
-async def first_rows(
-    call: Call, project: str, run_id: str, digest: str, count: int
-) -> tuple[list[tuple[str, str]], list[tuple[Any, ...]], int]:
-    """Return names and types of columns, the first ``count`` rows, and how many there are.
+@dataclass(frozen=True, slots=True)
+class TableRead:
+    """Rows of a table.
 
-    A medium is returned as its `queries.MediaItem`.
+    Attributes:
+        columns: name and type of each column that was read.
+        rows: their cells; a medium is its `queries.MediaItem`.
+        total: rows of the whole table.
+    """
+
+    columns: list[tuple[str, str]]
+    rows: list[tuple[Any, ...]]
+    total: int
+
+
+async def read_rows(
+    call: Call,
+    project: str,
+    run_id: str,
+    digest: str,
+    *,
+    count: int,
+    places: Sequence[int] | None = None,
+    conditions: Sequence[Condition] = (),
+    thin: int | None = None,
+) -> TableRead:
+    """Return the first ``count`` rows that match all ``conditions``.
+
+    Args:
+        places: the numbers of the columns; None: the first 200.
+        thin: consider only so many rows of the table, evenly spread over it.
+
+    Raises:
+        ApiError: The table has no such column, or is not there.
     """
     table = await _open(call, digest)
-    places = tuple(range(min(len(table.facts.columns), _COLUMNS_SHOWN_MAX)))
-    page = table.sql.page("1", [], places, offset=0, limit=count, characters=_CHARACTERS_SHOWN)
+    columns = table.facts.columns
+    shown = range(min(len(columns), _COLUMNS_SHOWN_MAX)) if places is None else places
+    for place in shown:
+        table.sql.check(place, "columns")
+    where = table.sql.where(conditions, "")
+    if thin is not None:
+        where = table.sql.thinned(where, table.facts.rows, thin)
+    page = table.sql.page(
+        where, [], tuple(shown), offset=0, limit=count, characters=_CHARACTERS_SHOWN
+    )
     [rows] = await _ask(table.workers, [page])
-    shown = [table.facts.columns[place] for place in places]
-    kinds = [each.type for each in shown]
+    kinds = [columns[place].type for place in shown]
     cells = [_cells(kinds, line[1:], _CHARACTERS_SHOWN) for line in rows]
     with_items = await _with_items(call, project, run_id, kinds, cells)
-    return [(each.name, each.type) for each in shown], with_items, table.facts.rows
+    names = [columns[place].name or f"column {place + 1}" for place in shown]
+    return TableRead(list(zip(names, kinds, strict=True)), with_items, table.facts.rows)
 
 
 async def _open(call: Call, digest: str) -> _Table:

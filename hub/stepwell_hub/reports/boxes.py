@@ -11,7 +11,7 @@ from html import escape
 from typing import Any, Final
 
 from stepwell_hub.reports.palette import class_color, ink_on
-from stepwell_hub.reports.svg import number_text
+from stepwell_hub.reports.values import number_text
 
 SHOWN_MAX: Final = 1000
 """Boxes of one picture that are drawn."""

@@ -4,7 +4,6 @@ Each panel sends the page's queries to the store. A panel that fails is replaced
 """
 
 import asyncio
-import base64
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from html import escape
@@ -13,16 +12,13 @@ from urllib.parse import quote
 
 import numpy as np
 
-from stepwell_hub.api.blobs import media_type_of
-from stepwell_hub.api.tables import first_rows
 from stepwell_hub.endpoints import Call
 from stepwell_hub.errors import ApiError
 from stepwell_hub.reports.answers import Block, Report
 from stepwell_hub.reports.blocks import AUTO
-from stepwell_hub.reports.boxes import SHOWN_MAX, box_groups, boxes_html
 from stepwell_hub.reports.document import document_of
 from stepwell_hub.reports.file import panel_html, problem_html, report_file
-from stepwell_hub.reports.masks import Painted, legend_html, names_of, paint
+from stepwell_hub.reports.media_html import TABLE, MediaHtml
 from stepwell_hub.reports.nodes_html import nodes_html
 from stepwell_hub.reports.palette import group_marks, mark_of
 from stepwell_hub.reports.panels import CHARTS_MAX
@@ -30,18 +26,16 @@ from stepwell_hub.reports.svg import (
     Line,
     heat_map,
     line_chart,
-    number_text,
     ridge_rows,
     ridges,
     smoothed,
 )
-from stepwell_hub.reports.values import cell_text, column_text, shown_value, value_text
+from stepwell_hub.reports.values import column_text, number_text, shown_value, value_text
 from stepwell_hub.reports.words import (
     OWN,
     cut_text,
     empty_html,
     least,
-    medium_state_text,
     most,
     not_positive_text,
     pattern_of,
@@ -50,24 +44,13 @@ from stepwell_hub.reports.words import (
     x_text,
 )
 from stepwell_store import StoreError, queries
-from stepwell_store.queries import MediaItem, XAxis
+from stepwell_store.queries import XAxis
 
-_sleep = asyncio.sleep
 _FLUSH_SECONDS: Final = 10.0
-_MEDIA_SECONDS: Final = 10.0
-"""How long all panels wait for media that are on their way: the file stays as it is."""
-_MEDIA_ASK_SECONDS: Final = 0.25
-_RECENT: Final = 60.0
-"""Media of runs that ended so many seconds ago, or earlier, are not waited for."""
 _BUCKETS: Final = 400
 _ROWS, _BINS = 128, 48
 _NEWEST_RUNS: Final = 20
 _NAMES_MAX: Final = 1000
-_PICTURE_BYTES_MAX: Final = 4 << 20
-_PICTURES_BYTES_MAX: Final = 32 << 20
-_BOXES_MAX: Final = 20_000
-_PICTURES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp")
-_TINY_PIXELS: Final = 128
 _STEP_AXES: Final = {"_step": "step", "_timestamp": "time", "_runtime": "relative"}
 
 
@@ -92,9 +75,7 @@ class _Exporter:
         self._base = base
         self._now = now
         self._slots: dict[str, int] = {}
-        self._picture_bytes = 0
-        self._boxes = 0
-        self._media_deadline = time.monotonic() + _MEDIA_SECONDS
+        self._drawer = MediaHtml(call, project, now)
         self._cut = ""  # The panel draws fewer runs than match.
 
     async def block(self, block: Block) -> str:
@@ -381,156 +362,29 @@ class _Exporter:
 
     # ------------------------------------------------------------------ media
 
-    async def _values(self, fields: Any) -> list[tuple[Any, Any]]:
-        """Return runs with their media of the panel's metric; wait for those on their way."""
-        runs = await self._chosen(fields, logged=[fields["metric"]])
-        if not runs:
-            return []
-        ids = [run.run_id for run in runs]
-        while True:
-            values = await self._call.ask(
-                queries.media_at, self._project, ids, [fields["metric"]], step=fields.get("step")
-            )
-            if not await self._may_change(runs, [item for value in values for item in value.items]):
-                break
-        return [(run, value) for run in runs for value in values if value.run_id == run.run_id]
-
-    async def _may_change(self, runs: Sequence[Any], items: Sequence[Any]) -> bool:
-        """Return, after a pause, whether it is worth to ask for the state of ``items`` again."""
-        waits = any(each.state == "uploading" for item in items for each in (item, *item.masks))
-        recent = any(run.ended_at is None or run.ended_at > self._now - _RECENT for run in runs)
-        if not waits or not recent or time.monotonic() >= self._media_deadline:
-            return False
-        await _sleep(_MEDIA_ASK_SECONDS)
-        return True
-
     async def _media(self, fields: Any) -> str:
+        runs = await self._chosen(fields, logged=[fields["metric"]])
         parts = []
-        for run, value in await self._values(fields):
-            items = [await self._item(item) for item in value.items]
+        for run, value in await self._drawer.values(
+            runs, fields["metric"], step=fields.get("step")
+        ):
             label = f", {escape(value.label)}" if value.label else ""
             parts.append(
                 f'<p class="fact">{self._link(run)} '
                 f"{escape(value.metric)}, step {value.step:,}{label}</p>"
-                f'<div class="media">{"".join(items)}</div>'
+                f"{await self._drawer.value(run, value)}"
             )
         if not parts:
             return self._none_html(f"These runs have no media {fields['metric']}")
         return "".join(parts) + self._cut_html()
 
-    async def _item(self, item: Any) -> str:
-        caption = f"<figcaption>{escape(item.caption)}</figcaption>" if item.caption else ""
-        if item.state != "ready":
-            return f"<figure>{empty_html(medium_state_text(item))}{caption}</figure>"
-        image, words = await self._image(item)
-        if not image:
-            size = f"{item.size:,} bytes"
-            what = empty_html(f"{item.type}, {size}: only on the live page")
-            return f"<figure>{what}{caption}</figure>"
-        return f"<figure>{image}{caption}{words}</figure>"
-
-    async def _image(self, item: Any) -> tuple[str, str]:
-        """Return a picture with its masks and boxes, and the words below it.
-
-        Both are "" where it is no picture, too large, or gone.
-        """
-        content = await asyncio.to_thread(self._picture, item.digest)
-        if content is None:
-            return "", ""
-        kind, picture = content
-        tiny = ' class="tiny"' if 0 < item.width <= _TINY_PIXELS else ""
-        name = escape(item.caption or item.type)
-        image = f'<img{tiny} alt="{name}" src="{_address(kind, picture)}">'
-        over, words, classes = "", "", []
-        for mask in item.masks:
-            painted = await self._painted(item, mask)
-            if painted is None:
-                why = medium_state_text(mask) if mask.state != "ready" else "only on the live page"
-                words += empty_html(f"{mask.name}: {why}")
-                continue
-            over += f'<img class="mask" alt="" src="{_address("image/png", painted.png)}">'
-            classes.append((mask.name, painted.classes))
-        groups = box_groups(item.about, item.width, item.height)
-        count = sum(len(group.boxes) for group in groups)
-        boxes, shown = boxes_html(groups, min(SHOWN_MAX, _BOXES_MAX - self._boxes))
-        self._boxes += shown
-        over += boxes
-        if shown < count:
-            words += empty_html(f"{shown:,} of {count:,} boxes are drawn")
-        words += legend_html(classes)
-        return f'<span class="boxed">{image}{over}</span>' if over else image, words
-
-    async def _painted(self, item: Any, mask: Any) -> Painted | None:
-        """Return a mask of ``item`` in its colours; None without its bytes, or if too large."""
-        if mask.state != "ready":
-            return None
-        content = await asyncio.to_thread(self._picture, mask.digest)
-        if content is None:
-            return None
-        names = names_of(mask, item.masks, item.about)
-        return await asyncio.to_thread(paint, content[1], names)
-
-    def _picture(self, digest: str) -> tuple[str, bytes] | None:
-        """Return a picture with its type; None where it is none, too large, or gone."""
-        try:
-            with self._call.context.blobs.open(digest) as file:
-                content = file.read(_PICTURE_BYTES_MAX + 1)
-        except OSError:
-            return None
-        kind = media_type_of(content[:64])
-        total = self._picture_bytes + len(content)
-        if (
-            kind not in _PICTURES
-            or len(content) > _PICTURE_BYTES_MAX
-            or total > _PICTURES_BYTES_MAX
-        ):
-            return None
-        self._picture_bytes = total
-        return kind, content
-
     async def _table(self, fields: Any) -> str:
-        for run, value in await self._values(fields):
-            if value.type != "table-file" or not value.items:
-                continue
-            [item, *_] = value.items
-            if item.state != "ready":
-                return empty_html(medium_state_text(item))
-            while True:
-                columns, rows, count = await first_rows(
-                    self._call, self._project, run.run_id, item.digest, fields["rows"]
-                )
-                media = [cell for row in rows for cell in row if isinstance(cell, MediaItem)]
-                if not await self._may_change([run], media):
-                    break
-            head = "".join(f"<th>{escape(name)}</th>" for name, _ in columns)
-            lines = [await self._table_row(columns, row) for row in rows]
-            words = f"{len(rows):,} of {count:,} rows, step {value.step:,} of {self._link(run)}"
-            return f'{table_html(head, lines)}<p class="fact">{words}</p>'
+        runs = await self._chosen(fields, logged=[fields["metric"]])
+        for run, value in await self._drawer.values(runs, fields["metric"]):
+            if value.type == TABLE and value.items:
+                where = f", step {value.step:,} of {self._link(run)}"
+                return await self._drawer.rows(run, value.items[0], fields["rows"], where)
         return self._none_html(f"These runs have no table {fields['metric']}")
-
-    async def _table_row(self, columns: Sequence[tuple[str, str]], cells: Sequence[Any]) -> str:
-        parts = []
-        for (_, kind), cell in zip(columns, cells, strict=True):
-            if isinstance(cell, MediaItem):
-                parts.append(await self._medium_cell(cell))
-            else:
-                parts.append(escape(cell_text(cell, kind)))
-        return "<tr>" + "".join(f"<td>{part}</td>" for part in parts) + "</tr>"
-
-    async def _medium_cell(self, item: MediaItem) -> str:
-        """Return a picture over its caption; of another medium its caption or its type."""
-        if item.state != "ready":
-            return escape(medium_state_text(item))
-        image, _ = await self._image(item)
-        if not image:
-            return escape(item.caption or item.type.removesuffix("-file"))
-        caption = f'<div class="fact">{escape(item.caption)}</div>' if item.caption else ""
-        return f"{image}{caption}"
-
-
-def _address(kind: str, content: bytes) -> str:
-    """Return a picture as an address that has its bytes."""
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _middles(band: Any, width: float) -> Any:

@@ -53,6 +53,10 @@ figcaption,.fact,summary{{color:var(--ink3);font-size:12px;line-height:16px}}
 shape-rendering:crispEdges}}
 .ridges{{max-width:720px}}.ridge-back{{fill:var(--card)}}
 .ridge{{fill:var(--accent);stroke:var(--accent)}}
+.dots{{fill:none;stroke:var(--c);stroke-width:5;stroke-linecap:round}}
+.bar{{fill:var(--accent)}}.table-chart .chart{{max-width:720px}}
+.matrix th,.matrix td{{padding:2px 6px}}.matrix.dense td{{padding:0;min-width:3px;height:3px;
+border:0}}
 .swatch{{display:inline-block;width:10px;height:10px;border-radius:2px;background:var(--c)}}
 .legend{{display:flex;flex-wrap:wrap;gap:2px 14px;margin:6px 0;padding:0;list-style:none;
 font-size:12px}}

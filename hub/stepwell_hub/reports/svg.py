@@ -25,6 +25,13 @@ _RIDGE_OVERLAP: Final = 4
 """A ridge may rise over so many others."""
 _SIZE_MAX: Final = 1e300
 """Larger values are left out: their differences overflow."""
+_BAR_HEIGHT: Final = 22.0
+_LABEL_LETTERS: Final = 32
+_GLYPH: Final = 6.2
+"""Width of a character, a little more than the average."""
+_VALUE_WIDTH: Final = 72.0
+"""Room for the value beside a bar."""
+_STEP_LEAST: Final = 1e-307
 _LARGEST: Final = sys.float_info.max
 _LINEAR_BELOW: Final = 1.0
 """Symlog: in units of the smallest size that is not 0."""
@@ -44,19 +51,25 @@ class Line:
     high: Array
 
 
-def number_text(value: float) -> str:
-    """Return a number in few characters."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
+def _tick_text(value: float) -> str:
+    """Return a number in few characters, with an exponent from 100,000 on."""
     return f"{value:.5g}".replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")
 
 
 def line_chart(
-    lines: Sequence[Line], *, label: str, y_scale: str, x_text: Callable[[float], str]
+    lines: Sequence[Line],
+    *,
+    label: str,
+    y_scale: str,
+    x_text: Callable[[float], str],
+    dots: bool = False,
 ) -> str:
-    """Return the chart of some lines, or "" where none has a point that can be drawn."""
+    """Return the chart of some lines, or "" where none has a point that can be drawn.
+
+    Args:
+        x_text: the text of a value of x.
+        dots: draw the points alone.
+    """
     turn = _turner(lines, y_scale)
     shown = [(line, turn(line.y), turn(line.low), turn(line.high)) for line in lines]
     finite = [y[np.isfinite(y)] for _, y, _, _ in shown]
@@ -71,10 +84,7 @@ def line_chart(
     all_x = np.concatenate(xs)
     x_of, x_first, x_last = _scale(all_x, _LEFT, _WIDTH - _RIGHT, pad=0.0)
     y_of, y_first, y_last = _scale(all_y, _HEIGHT - _BOTTOM, _TOP, pad=0.04)
-    parts = [
-        f'<svg class="chart" viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" role="img" '
-        f'aria-label="{escape(label)}"><title>{escape(label)}</title>'
-    ]
+    parts = []
     for value, text in _y_ticks(y_first, y_last, y_scale, lines):
         at = y_of(value)
         parts.append(f'<path class="grid" d="M{_LEFT:g} {at:.1f}H{_WIDTH - _RIGHT:g}"/>')
@@ -86,9 +96,66 @@ def line_chart(
         )
     for line, y, low, high in shown:
         parts.append(_band(line, low, high, x_of, y_of))
-        parts.append(f'<path class="line" {line.mark} d="{_path(line.x, y, x_of, y_of)}"/>')
-    parts.append("</svg>")
-    return "".join(parts)
+        kind, path = ("dots", _dots) if dots else ("line", _path)
+        parts.append(f'<path class="{kind}" {line.mark} d="{path(line.x, y, x_of, y_of)}"/>')
+    return _svg("", _HEIGHT, label, parts)
+
+
+def bars(
+    rows: Sequence[tuple[str, float]], *, label: str, value_text: Callable[[float], str]
+) -> str:
+    """Return a bar from left to right for each label and value, one below the other."""
+    longest = max(len(name) for name, _ in rows)
+    left = min(longest, _LABEL_LETTERS) * _GLYPH + 12
+    values = np.array([0.0, *(value for _, value in rows)])
+    x_of, _, _ = _scale(values, left, _WIDTH - _VALUE_WIDTH, pad=0.0)
+    zero = x_of(0.0)
+    parts = []
+    for at, (name, value) in enumerate(rows):
+        end, top = x_of(value), at * _BAR_HEIGHT
+        middle = top + _BAR_HEIGHT / 2 + 3.5
+        parts.append(
+            f'<text class="y" x="{left - 6:g}" y="{middle:.1f}">'
+            f"{escape(_shortened(name, _LABEL_LETTERS))}<title>{escape(name)}</title></text>"
+            f'<rect class="bar" x="{min(zero, end):.1f}" y="{top + 3:g}" '
+            f'width="{max(1.0, abs(end - zero)):.1f}" height="{_BAR_HEIGHT - 6:g}"/>'
+            f'<text x="{max(zero, end) + 4:.1f}" y="{middle:.1f}">'
+            f"{escape(value_text(value))}</text>"
+        )
+    return _svg("bars", len(rows) * _BAR_HEIGHT, label, parts)
+
+
+def bins_chart(
+    edges: Sequence[float],
+    counts: Sequence[int],
+    *,
+    label: str,
+    x_text: Callable[[float], str],
+) -> str:
+    """Return a bar for each bin; ``edges`` has one more than ``counts``."""
+    most = float(max(1, *counts))
+    x_of, first, last = _scale(np.array(edges), _LEFT, _WIDTH - _RIGHT, pad=0.0)
+    y_of, _, y_last = _scale(np.array([0.0, most * 1.05]), _HEIGHT - _BOTTOM, _TOP, pad=0.0)
+    parts = []
+    for value in nice_ticks(0.0, y_last):
+        if value.is_integer():
+            at = y_of(value)
+            parts.append(f'<path class="grid" d="M{_LEFT:g} {at:.1f}H{_WIDTH - _RIGHT:g}"/>')
+            parts.append(
+                f'<text class="y" x="{_LEFT - 6:g}" y="{at + 3.5:.1f}">{_tick_text(value)}</text>'
+            )
+    for value in nice_ticks(first, last):
+        x = min(x_of(value), _WIDTH - 24)
+        parts.append(
+            f'<text class="x" x="{x:.1f}" y="{_HEIGHT - 10:g}">{escape(x_text(value))}</text>'
+        )
+    for at, count in enumerate(counts):
+        start, end, top = x_of(edges[at]), x_of(edges[at + 1]), y_of(float(count))
+        parts.append(
+            f'<rect class="bar" x="{start + 0.5:.1f}" y="{top:.1f}" '
+            f'width="{max(0.5, end - start - 1):.1f}" height="{_HEIGHT - _BOTTOM - top:.1f}"/>'
+        )
+    return _svg("", _HEIGHT, label, parts)
 
 
 def heat_map(
@@ -108,15 +175,12 @@ def heat_map(
             f'opacity="{strength:.2f}"/>'
         )
     words = [
-        f'<text class="y" x="{_LEFT - 6:g}" y="{_HEIGHT - _BOTTOM:g}">{number_text(low)}</text>',
-        f'<text class="y" x="{_LEFT - 6:g}" y="{_TOP + 8:g}">{number_text(high)}</text>',
+        f'<text class="y" x="{_LEFT - 6:g}" y="{_HEIGHT - _BOTTOM:g}">{_tick_text(low)}</text>',
+        f'<text class="y" x="{_LEFT - 6:g}" y="{_TOP + 8:g}">{_tick_text(high)}</text>',
         f'<text class="x" x="{_LEFT:g}" y="{_HEIGHT - 10:g}">{int(steps[0]):,}</text>',
         f'<text class="x" x="{_WIDTH - 30:g}" y="{_HEIGHT - 10:g}">{int(steps[-1]):,}</text>',
     ]
-    return (
-        f'<svg class="chart heat" viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" role="img" '
-        f'aria-label="{escape(label)}"><title>{escape(label)}</title>{"".join(cells + words)}</svg>'
-    )
+    return _svg("heat", _HEIGHT, label, cells + words)
 
 
 def ridge_rows(count: int) -> list[int]:
@@ -144,7 +208,7 @@ def ridges(steps: NDArray[np.int64], counts: Array, *, low: float, high: float, 
         parts.append(f'<path class="grid" d="M{x:.1f} {_TOP:g}V{_HEIGHT - _BOTTOM:g}"/>')
         parts.append(
             f'<text class="x" x="{min(x, _WIDTH - 24):.1f}" y="{_HEIGHT - 10:g}">'
-            f"{number_text(value)}</text>"
+            f"{_tick_text(value)}</text>"
         )
     every = max(1, math.ceil(rows / _TICKS))
     for row in range(rows):
@@ -163,10 +227,7 @@ def ridges(steps: NDArray[np.int64], counts: Array, *, low: float, high: float, 
         # Twice: a ridge hides those behind it, and is itself half transparent.
         parts.append(f'<path class="ridge-back" d="{path}"/>')
         parts.append(f'<path class="ridge" fill-opacity="{opacity:.2f}" d="{path}"/>')
-    return (
-        f'<svg class="chart ridges" viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" role="img" '
-        f'aria-label="{escape(label)}"><title>{escape(label)}</title>{"".join(parts)}</svg>'
-    )
+    return _svg("ridges", _HEIGHT, label, parts)
 
 
 def nice_ticks(first: float, last: float, count: int = _TICKS) -> list[float]:
@@ -180,6 +241,19 @@ def nice_ticks(first: float, last: float, count: int = _TICKS) -> list[float]:
     step = next(size * power for size in (1, 2, 5, 10) if size * power >= rough * 0.999)
     start = math.ceil(first / step - 1e-9)
     return [number * step for number in range(start, math.floor(last / step + 1e-9) + 1)]
+
+
+def nice_step(least: float) -> float:
+    """Return the smallest round step that is not below ``least``, as the page chooses it."""
+    if not 0 < least < math.inf:
+        return 1.0
+    if least <= _STEP_LEAST:
+        return _STEP_LEAST
+    if least > 1e308:
+        return 1e308
+    power = 10.0 ** math.floor(math.log10(least))
+    sizes = (factor * power for factor in (1, 2, 2.5, 5))
+    return next((size for size in sizes if size >= least * (1 - 1e-9)), 10 * power)
 
 
 def smoothed(x: Array, mean: Array, count: NDArray[np.int64], half_life: float) -> Array:
@@ -203,6 +277,17 @@ def smoothed(x: Array, mean: Array, count: NDArray[np.int64], half_life: float) 
 
 
 # ---------------------------------------------------------------------- parts
+
+
+def _svg(kind: str, height: float, label: str, parts: Sequence[str]) -> str:
+    return (
+        f'<svg class="chart {kind}" viewBox="0 0 {_WIDTH:g} {height:g}" role="img" '
+        f'aria-label="{escape(label)}"><title>{escape(label)}</title>{"".join(parts)}</svg>'
+    )
+
+
+def _shortened(text: str, letters: int) -> str:
+    return text if len(text) <= letters else f"{text[: letters - 1]}…"
 
 
 def _shares(counts: Array) -> tuple[Array, float]:
@@ -257,7 +342,7 @@ def _y_ticks(
     first: float, last: float, kind: str, lines: Sequence[Line]
 ) -> list[tuple[float, str]]:
     if kind == "linear":
-        return [(value, number_text(value)) for value in nice_ticks(first, last)]
+        return [(value, _tick_text(value)) for value in nice_ticks(first, last)]
     if kind == "symlog":
         return _symlog_ticks(first, last, _unit(lines))
     return _log_ticks(first, last)
@@ -268,7 +353,7 @@ def _log_ticks(first: float, last: float) -> list[tuple[float, str]]:
     decades = last - first
     if decades < _DECADES_ROUND:
         values = nice_ticks(10 ** min(first, _POWER_MAX), 10 ** min(last, _POWER_MAX))
-        return [(math.log10(value), number_text(value)) for value in values if value > 0]
+        return [(math.log10(value), _tick_text(value)) for value in values if value > 0]
     every = max(1, math.ceil(decades / _TICKS))
     factors = [1, 2, 5]
     if every > 1 or decades > _TICKS / 2:
@@ -283,7 +368,7 @@ def _log_ticks(first: float, last: float) -> list[tuple[float, str]]:
             at = decade + math.log10(factor)
             if first - 1e-9 <= at <= min(last, _POWER_MAX) + 1e-9:
                 found.append((at, f"{factor}e{decade}"))
-    return [(at, text if abs(at) > 4 else number_text(float(text))) for at, text in found]
+    return [(at, text if abs(at) > 4 else _tick_text(float(text))) for at, text in found]
 
 
 def _symlog_ticks(first: float, last: float, unit: float) -> list[tuple[float, str]]:
@@ -310,7 +395,7 @@ def _symlog_ticks(first: float, last: float, unit: float) -> list[tuple[float, s
             kept.append(value)
     if len(kept) < 2:
         kept = nice_ticks(value_at(first), value_at(last))
-    return [(place(value), number_text(value)) for value in sorted(kept)]
+    return [(place(value), _tick_text(value)) for value in sorted(kept)]
 
 
 def _path(
@@ -326,6 +411,14 @@ def _path(
     if len(parts) == 1:
         parts.append("h0.1")  # The round ends of the line make a single point visible.
     return "".join(parts)
+
+
+def _dots(
+    x: Array, y: Array, x_of: Callable[[float], float], y_of: Callable[[float], float]
+) -> str:
+    """Return each point as a line without length: with round ends, it is a dot."""
+    good = np.flatnonzero(np.isfinite(y))
+    return "".join(f"M{x_of(x[at]):.1f} {y_of(y[at]):.1f}h0" for at in good)
 
 
 def _band(

@@ -46,7 +46,7 @@ def shown_value(value: Any, column: str) -> Any:
 def cell_text(cell: Any, kind: str) -> str:
     """Return a cell of a logged table, whose column has the type ``kind``."""
     if kind == DATETIME and isinstance(cell, int):
-        return _utc_text(cell)
+        return utc_text(cell)
     if isinstance(cell, dict) and "characters" in cell:  # A cut text.
         text = str(cell["text"])
         return f"{text}…" if len(text) < cell["characters"] else text
@@ -91,16 +91,7 @@ def duration_text(seconds: float) -> str:
     return f"{whole} s"
 
 
-def _are_operations(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and bool(value)
-        and _OPERATIONS.issuperset(value)
-        and all(isinstance(each, int | float) for each in value.values())
-    )
-
-
-def _utc_text(micros: int) -> str:
+def utc_text(micros: int) -> str:
     """Return a moment in UTC, with the fraction of a second if any: 2026-11-26 08:15:02.250."""
     try:
         moment = _EPOCH + timedelta(microseconds=micros)
@@ -108,6 +99,15 @@ def _utc_text(micros: int) -> str:
         return "?"
     rest = f".{moment.microsecond:06}".removesuffix("000") if moment.microsecond else ""
     return moment.isoformat(sep=" ", timespec="seconds") + rest
+
+
+def _are_operations(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and _OPERATIONS.issuperset(value)
+        and all(isinstance(each, int | float) for each in value.values())
+    )
 
 
 def _json(value: Any) -> str:

@@ -8,8 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from stepwell_hub.reports.file import moment_text
-from stepwell_hub.reports.svg import number_text
-from stepwell_hub.reports.values import duration_text
+from stepwell_hub.reports.values import duration_text, number_text
 
 _MICROSECONDS: Final = 1_000_000
 OWN: Final[dict[str, Callable[[Any, float], Any]]] = {

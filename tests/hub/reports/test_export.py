@@ -337,7 +337,7 @@ def test_pictures_in_cells_of_a_table_are_in_the_file(
         sound = put_blob(hub.context.blobs, b"RIFF" + struct.pack("<I", 4) + b"WAVE")
         tell(hub.context.store, who, ready(ids["dog"], digest), ready(ids["bark"], sound))
 
-    monkeypatch.setattr("stepwell_hub.reports.exporting._sleep", store_the_rest)
+    monkeypatch.setattr("stepwell_hub.reports.media_html._sleep", store_the_rest)
     _, parts = exported(hub, panel(panel="table", metric="rows"), project="cells")
     cat, dog = parts.all("img")
     assert cat["src"] == dog["src"]
@@ -347,6 +347,34 @@ def test_pictures_in_cells_of_a_table_are_in_the_file(
     for words in ("audio", "Dropped: no room", HOSTILE, "5 of 5 rows"):
         assert words in parts.text
     assert "Uploading" not in parts.text
+
+
+@pytest.mark.parametrize(
+    ("count", "note"), [(3, "1 row without a number"), (12_000, "of 12,000 rows, evenly spread")]
+)
+def test_a_panel_of_media_draws_the_chart_of_a_table_or_its_rows(
+    hub: Hub, tmp_path: Path, count: int, note: str
+) -> None:
+    cells: list[list[Any]] = [[at, at * 0.5] for at in range(count - 1)]
+    table = put(hub, tmp_path, ["n", "half"], [*cells, [None, None]])
+    project = f"charts{count}"
+    make_run(hub.context.store, project, "run", steps=0)
+    chart = {"kind": "scatter", "x": 0, "y": 1}
+    logged = {
+        "points": {"_type": "table-file", "blob": "1" * 32, "chart": chart, "caption": HOSTILE},
+        "plain": {"_type": "table-file", "blob": "2" * 32},
+    }
+    events = [event("values", {"values": logged}, step=3, time_us=10**15)]
+    for id_ in ("1", "2"):
+        facts = {"id": id_ * 32, "state": "ready", "digest": table.rpartition("/")[2], "size": 9}
+        events.append(event("blob", facts))
+    tell(hub.context.store, writer(project, "run"), *events)
+    text = panel(panel="media", metric="points") + panel(panel="media", metric="plain")
+    _, parts = exported(hub, text, project=project)
+    [dots] = parts.all("path", **{"class": "dots"})
+    assert 2 <= dots["d"].count("h0") <= 10_000
+    for words in (note, "half over n", HOSTILE, f"{min(20, count)} of {count:,} rows"):
+        assert words in parts.text
 
 
 def test_masks_are_over_their_picture_with_the_colours_of_their_classes(hub: Hub) -> None:
@@ -409,7 +437,7 @@ def test_boxes_are_over_their_picture_up_to_a_limit_of_the_file(
     assert drawn[1]["title"] == f"found: {HOSTILE}"
     assert parts.text.count(HOSTILE) == 2
     assert "boxes are drawn" not in parts.text
-    monkeypatch.setattr("stepwell_hub.reports.exporting._BOXES_MAX", 4)
+    monkeypatch.setattr("stepwell_hub.reports.media_html._BOXES_MAX", 4)
     _, parts = exported(hub, text, project="boxes", title="Few")
     assert len(parts.all("span", role="listitem")) == 4
     assert parts.text.count("1 of 3 boxes are drawn") == 1
@@ -436,7 +464,7 @@ def test_media_on_their_way_are_waited_for(hub: Hub, monkeypatch: pytest.MonkeyP
         facts |= {"media_type": "image/png", "width": 4, "height": 4}
         tell(hub.context.store, who, event("blob", facts))
 
-    monkeypatch.setattr("stepwell_hub.reports.exporting._sleep", store_it)
+    monkeypatch.setattr("stepwell_hub.reports.media_html._sleep", store_it)
     _, parts = exported(hub, panel(panel="media", metric="shown"), project=project)
     assert len(waited) == 1
     assert "Uploading" not in parts.text
