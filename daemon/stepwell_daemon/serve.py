@@ -258,10 +258,17 @@ class Daemon:
             loaded = self._load()
         except DaemonConfigError as error:
             logger.error("reloading the configuration failed: %s", error)
+            self._facts.reload_problem = (
+                f"reloading the configuration failed, the settings stay as they were: {error}"
+            )
             return
         config, applied, refused = check_reload(self._config, loaded)
+        self._facts.reload_problem = ""
         if refused:
             logger.warning("changes that need a restart: %s", ", ".join(refused))
+            self._facts.reload_problem = (
+                f"changes of the configuration that need a restart: {', '.join(refused)}"
+            )
         set_level(config.log_level)
         if config.sample_seconds != self._config.sample_seconds:
             self._sampling.change(config.sample_seconds)

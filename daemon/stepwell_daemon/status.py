@@ -49,6 +49,8 @@ class Facts:
     personal: bool = False
     """A training script or a command started the daemon, and may start it again."""
     journal_problems: dict[Any, str] = field(default_factory=dict)
+    reload_problem: str = ""
+    """What the last SIGHUP did not do."""
 
     @property
     def ready(self) -> bool:
@@ -81,6 +83,8 @@ class Facts:
                 f"{self.spool.folder / 'quarantine'}; check the disk"
             )
         found += self.journal_problems.values()
+        if self.reload_problem:
+            found.append(self.reload_problem)
         now = time.monotonic()
         for sampler in self.samplers:
             found += sampler.problems(now)

@@ -295,9 +295,17 @@ def test_a_reload_changes_what_it_can(process: Process) -> None:
     process.running.send_signal(signal.SIGHUP)
     process.wait_logged("configuration reloaded changed=log_level")
     process.wait_logged("changes that need a restart: segment_bytes")
+    assert any("segment_bytes" in each for each in status_of(process.socket)["problems"])
     config.write_text("log_levle = 'debug'\n")
     process.running.send_signal(signal.SIGHUP)
     process.wait_logged("did you mean log_level?")
+    [problem] = status_of(process.socket)["problems"]
+    assert "the settings stay as they were" in problem
+    assert "log_levle" in problem
+    config.write_text("log_level = 'debug'\n")
+    process.running.send_signal(signal.SIGHUP)
+    process.wait_logged("changed=none")
+    assert status_of(process.socket)["problems"] == []
 
 
 @pytest.mark.holds("broken-socket")
