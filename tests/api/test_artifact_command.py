@@ -20,7 +20,8 @@ def project(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> st
     name = f"p-{uuid.uuid4().hex[:8]}"
     make_version(world, name, "data", {"old": b"1"})
     make_version(world, name, "data", FILES, "best")
-    make_version(world, name, "net", {"x": b"1"}, type="model")
+    odd = {"x": {"$float": "Infinity"}, "y": [{"$float": "NaN"}]}
+    make_version(world, name, "net", {"x": b"1"}, type="model", metadata=odd)
     return name
 
 
@@ -31,6 +32,9 @@ def test_ls_lists_artifacts_and_versions(project: str, capsys: pytest.CaptureFix
     assert second.startswith(f"{project}/net  model  1 version  1 B")
     assert main(["artifact", "ls", project, "--type", "model", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["name"] == "net"
+    assert main(["artifact", "ls", f"{project}/net", "--json"]) == 0
+    odd = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)["metadata"]
+    assert odd == {"x": "Infinity", "y": ["NaN"]}
     assert main(["artifact", "ls", f"{project}/data"]) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith(f"{project}/data:v1  (best, latest)  4 files  5.1 MB")

@@ -167,7 +167,8 @@ def export(browser: Browser, page: Page, folder: Path) -> None:
             expect(shown.locator("svg.chart")).to_have_count(2)
             expect(shown.locator("path.line")).to_have_count(2)
             expect(shown.locator("body")).to_contain_text("<script>window.__pwned = 1</script>")
-            expect(shown.locator("img[src^='data:image/png']")).to_have_count(2)
+            expect(shown.locator(".media img[src^='data:image/png']")).to_have_count(2)
+            expect(shown.locator("td img[src^='data:image/png']")).to_have_count(2)
             assert shown.locator("img").first.evaluate("e => e.naturalWidth") == 8
             assert findings(shown) == []
 
@@ -289,7 +290,11 @@ def test_boxes_are_in_the_exported_file(
             expect(boxes.first).to_have_attribute("title", f"predictions: {HTML[0]} · acc 0.875")
             found = part_of(boxes.first, picture.locator("img"))
             assert found == pytest.approx(predicted, abs=0.02)
-            drawn = shown.locator(".box").all()
+            cell_box = shown.locator("td .box")
+            expect(cell_box).to_have_count(3)
+            found = part_of(cell_box.first, shown.locator("td img"))
+            assert found == pytest.approx(predicted, abs=0.03)
+            drawn = shown.locator(".media .box").all()
             assert [each.evaluate("e => getComputedStyle(e).color") for each in drawn] == colors
             styles = [each.evaluate("e => getComputedStyle(e).borderStyle") for each in drawn]
             assert styles == lines

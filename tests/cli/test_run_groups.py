@@ -53,6 +53,30 @@ def test_true_and_one_are_two_groups_and_large_numbers_have_a_mean() -> None:
     assert group.columns["x"]["mean"] == pytest.approx(1.7e308)
 
 
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ([True, "true", "false"], ['"true"', "false", "true"]),
+        ([None, "", "-"], ['""', '"-"', "-"]),
+        ([math.nan, "nan"], ['"nan"', "nan"]),
+        ([[1, 2], "[1, 2]", [1.0, 2]], ['"[1, 2]"', "[1, 2]"]),
+        ([{"a": 1, "b": 2}, {"b": 2, "a": 1}], ['{"a": 1, "b": 2}']),
+        ([[math.nan], ["NaN"], ["NaN"]], ['["NaN"]', '["NaN"]']),
+    ],
+)
+def test_only_equal_values_are_one_group_and_a_text_may_be_in_quotes(
+    values: list[Any], names: list[str]
+) -> None:
+    groups = group_runs([run_of(v=value) for value in values], ["v"], [])
+    lines = groups_text(groups, ["v"], []).splitlines()[1:]
+    assert sorted(line.rsplit(maxsplit=1)[0] for line in lines) == names
+
+
+def test_runs_with_null_and_without_the_value_are_one_group() -> None:
+    (group,) = group_runs([run_of(v=None, x=1.0), run_of(x=3.0)], ["v"], ["x"])
+    assert (group.values, group.runs, group.columns["x"]["mean"]) == ({}, 2, 2.0)
+
+
 def test_groups_are_sorted_by_what_they_are_made_of() -> None:
     assert [each.runs for each in by_lr("runs", "lr")] == [1, 2, 2]
     assert [each.values.get("lr") for each in by_lr("-lr")] == [1.0, 0.1, None]

@@ -54,6 +54,8 @@ def test_a_run_in_a_server_is_read_back_whole(node: Node) -> None:
         {"n": 4000}
     ]
     assert stepwell("sql", "SELECT 'a,b' AS x", "--format", "csv") == 'x\n"a,b"\n'
+    odd = stepwell("sql", "SELECT nan AS a, -inf AS b, [inf, 1.5] AS c", "--format", "jsonl")
+    assert json.loads(odd) == {"a": "nan", "b": "-inf", "c": ["inf", 1.5]}
     empty = node.stepwell("sql", "SELECT 1 AS x, 2 AS y WHERE 0")
     assert (empty.stdout, empty.stderr) == ("x  y\n", "stepwell: 0 rows\n")
     nulls = stepwell("sql", "SELECT NULL AS x, '' AS y", "--format", "csv")

@@ -191,20 +191,22 @@ def test_metrics_that_are_called_as_our_columns_are_columns_of_their_own(node: N
     train(
         node,
         "run = stepwell.init('p', id='r1')\n"
-        "run.log({'_step': 10, '_timestamp': 5.0, '_label': 1.0, 'loss': 1.0})\nrun.finish()",
+        "run.log({'_step': 10, '_timestamp': 5.0, '_label': 1.0, '_runtime': 7.0, 'loss': 1.0})\n"
+        "run.finish()",
     )
     wait_until_stored(node)
     (line,) = node.stepwell("export", "r1", "-o", "-").stdout.splitlines()
     row = json.loads(line)
     assert row["_step"] == 0
     assert row["_timestamp"] > 1e9
-    assert (row["_step (logged)"], row["_timestamp (logged)"]) == (10.0, 5.0)
+    logged = [row[f"_{name} (logged)"] for name in ("step", "timestamp", "label", "runtime")]
+    assert logged == [10.0, 5.0, 1.0, 7.0]
     file = node.folder / "x.parquet"
     assert node.stepwell("export", "r1", "-o", str(file)).returncode == 0
     import pyarrow.parquet
 
     names = pyarrow.parquet.read_table(file).column_names
-    assert len(set(names)) == len(names) == 6
+    assert len(set(names)) == len(names) == 7
 
 
 def test_a_run_that_is_resumed_by_the_same_script_keeps_an_edit(node: Node) -> None:

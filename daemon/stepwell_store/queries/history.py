@@ -24,7 +24,7 @@ WINDOW_POINTS: Final = 400_000
 """Points fetched at once, on average; a window of steps may have more if they are denser."""
 
 LIMITS: Final = Limits(timeout_seconds=86_400, memory_bytes=0)
-_OWN: Final = re.compile(r"(_run|_step|_timestamp|_label)( \(logged\))*")
+_OWN: Final = re.compile(r"(_run|_step|_timestamp|_runtime|_label)( \(logged\))*")
 
 Labels = Literal["auto", "apart", "join"]
 

@@ -18,6 +18,7 @@ from stepwell_hub.reports.answers import Block, Report
 from stepwell_hub.reports.blocks import AUTO
 from stepwell_hub.reports.document import document_of
 from stepwell_hub.reports.file import panel_html, problem_html, report_file
+from stepwell_hub.reports.groups import group_runs
 from stepwell_hub.reports.media_html import TABLE, MediaHtml
 from stepwell_hub.reports.nodes_html import nodes_html
 from stepwell_hub.reports.palette import group_marks, mark_of
@@ -37,7 +38,7 @@ from stepwell_hub.reports.words import (
     empty_html,
     least,
     most,
-    not_positive_text,
+    not_drawn_text,
     pattern_of,
     quoted,
     table_html,
@@ -212,9 +213,8 @@ class _Exporter:
         names, axes = await self._metrics(fields, ids)
         groups: dict[str, list[str]] = {}
         if group:
-            for run in runs:
-                text = value_text(self._shown(run, group))
-                groups.setdefault(text, []).append(run.run_id)
+            grouped = group_runs(runs, lambda run: self._group_value(run, group))
+            groups = {name: [run.run_id for run in inside] for name, inside in grouped.items()}
         marks = self._marks(runs, groups)
         charts = []
         for metric in names[:CHARTS_MAX]:
@@ -231,6 +231,10 @@ class _Exporter:
             cut = f'<p class="fact">The first {CHARTS_MAX} of {len(names)} metrics.</p>'
         legend = self._legend(runs, groups, marks)
         return f'<div class="charts">{"".join(charts)}</div>{cut}{legend}{self._cut_html()}'
+
+    def _group_value(self, run: Any, group: str) -> Any:
+        value = self._shown(run, group)
+        return None if value == "" and group in OWN else value  # Such as a run without a group.
 
     async def _metrics(self, fields: Any, ids: list[str]) -> tuple[list[str], dict[str, str]]:
         """Return the metrics to draw, and the x of metrics that have one from define_metric."""
@@ -276,7 +280,7 @@ class _Exporter:
         by_id = {run.run_id: run for run in runs}
         for one in found.bands if groups else found.series:
             if groups:
-                name, mark = one.group or "no value", marks[one.group]
+                name, mark = one.group, marks[one.group]
             else:
                 run = by_id[one.run_id]
                 name, mark = run.name or run.run_id, self._mark(run)
@@ -306,7 +310,8 @@ class _Exporter:
         numbers = f"<details><summary>Numbers</summary>{table_html(head, rows)}</details>"
         over = x.removeprefix("metric:")
         smooth = f", smoothed by a half-life of {fields['smooth']:g}" if fields["smooth"] else ""
-        hidden = not_positive_text(found.bands if groups else found.series, fields["y"])
+        drawn_of = found.bands if groups else found.series
+        hidden = not_drawn_text(drawn_of, x=x, y_scale=fields["y"])
         return (
             f'<figure data-metric="{escape(metric)}"><span class="mono">{escape(metric)}</span>'
             f"{drawn or empty_html('These runs have no points of it that can be drawn')}"
@@ -323,8 +328,7 @@ class _Exporter:
     def _legend(self, runs: list[Any], groups: dict[str, list[str]], marks: dict[str, str]) -> str:
         if groups:
             entries = [
-                f'<li><span class="swatch" {marks[name]}></span> '
-                f"{escape(name or 'no value')} ({len(ids)})</li>"
+                f'<li><span class="swatch" {marks[name]}></span> {escape(name)} ({len(ids)})</li>'
                 for name, ids in groups.items()
             ]
         else:

@@ -53,6 +53,15 @@ def cell_text(cell: Any, kind: str) -> str:
     return value_text(cell)
 
 
+def exact_text(value: Any) -> str:
+    """Return a value with all digits of a number."""
+    if isinstance(value, float) and math.isfinite(value):
+        return _script_number(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value_text(value)
+
+
 def number_text(value: float) -> str:
     """Return five significant digits, with an exponent only where it is shorter."""
     if not math.isfinite(value):
@@ -121,7 +130,7 @@ def _json(value: Any) -> str:
     if isinstance(value, float):
         return _script_number(value) if math.isfinite(value) else _odd(value)
     if isinstance(value, int):
-        return str(value) if abs(value) <= _EXACT_MAX else _quoted(str(value))
+        return str(value)
     return _quoted(str(value))
 
 

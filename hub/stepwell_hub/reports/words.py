@@ -99,13 +99,36 @@ def pattern_of(name: str) -> str:
     return "".join(f"\\{each}" if each in r"\^$.|?*+()[]{}" else each for each in name)
 
 
-def not_positive_text(series: Sequence[Any], y_scale: str) -> str:
-    """Return the end of a caption on finite values that a logarithmic axis does not show, or "".
+def not_drawn_text(series: Sequence[Any], *, x: str, y_scale: str) -> str:
+    """Return the end of a caption on points that the chart does not show, or "".
+
+    These are NaN and infinite values, those of 0 and less on a logarithmic axis, and over another
+    metric the points where that is not finite.
+    """
+    parts = [
+        f"{count:,} {name}"
+        for name, field in (
+            ("NaN", "nan_count"),
+            ("+Inf", "positive_inf_count"),
+            ("-Inf", "negative_inf_count"),
+        )
+        if (count := sum(int(getattr(each, field).sum()) for each in series))
+    ]
+    if y_scale == "log" and (hidden := _not_positive(series)):
+        parts.append(hidden)
+    if x.startswith("metric:"):
+        lost = sum(max(0, each.version - int(each.count.sum())) for each in series)
+        if lost:
+            amount = f"{lost:,} {'point' if lost == 1 else 'points'}"
+            parts.append(f"{amount} without a finite {x.removeprefix('metric:')}")
+    return f"; {', '.join(parts)} not drawn" if parts else ""
+
+
+def _not_positive(series: Sequence[Any]) -> str:
+    """Return how many finite values a logarithmic axis does not show, or "".
 
     The number of values of 0 and less is unknown in buckets that also have larger ones.
     """
-    if y_scale != "log":
-        return ""
     count, is_exact = 0, True
     for each in series:
         hidden = each.min <= 0
@@ -116,4 +139,4 @@ def not_positive_text(series: Sequence[Any], y_scale: str) -> str:
     if is_exact and count == 0:
         return ""
     amount = f"{count:,} {'value' if count == 1 else 'values'}" if is_exact else "values"
-    return f"; {amount} ≤ 0 not drawn on a log axis"
+    return f"{amount} ≤ 0 on a log axis"

@@ -1,7 +1,6 @@
 """`stepwell artifact …`: lists, fetches and verifies artifacts, logs files."""
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,7 @@ from stepwell.cli.artifact_put import put
 from stepwell.cli.errors import FAILED, NOT_FOUND, OK, USAGE, CommandError
 from stepwell.cli.hub_answers import hub_errors
 from stepwell.cli.options import add_json
-from stepwell.cli.text import bytes_text, counted, plain
+from stepwell.cli.text import bytes_text, counted, json_text, plain
 from stepwell_wire.commands import command_text
 
 if TYPE_CHECKING:
@@ -178,7 +177,8 @@ def _verify(options: argparse.Namespace) -> int:
     folder = options.root or default_root(artifact._committed("files"))
     found = compare(artifact.manifest, folder)
     if options.json:
-        print(json.dumps({"folder": folder, "name": artifact.name, **found._asdict()}))
+        facts = {"folder": folder, "name": artifact.name, **found._asdict()}
+        print(json_text(facts, indent=None))
     else:
         for line in _lines(found._asdict()):
             print(plain(line))

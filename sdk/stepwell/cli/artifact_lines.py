@@ -1,13 +1,12 @@
 """Output of the commands of `stepwell artifact`."""
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from stepwell.cli.text import plain
+from stepwell.cli.text import json_text, plain
 
 if TYPE_CHECKING:
     from stepwell import Artifact
@@ -37,7 +36,7 @@ def seconds_of(moment: str | None) -> float | None:
 
 def print_facts(options: argparse.Namespace, facts: Mapping[str, Any], line: str) -> None:
     """Print a line of the result."""
-    print(json.dumps(facts) if options.json else plain(line))
+    print(json_text(facts, indent=None) if options.json else plain(line))
 
 
 def print_notice(line: str) -> None:

@@ -4,13 +4,14 @@ For each column a group has the number of runs with a number, and mean, minimum 
 finite ones. Pure functions over the runs of `list_runs`.
 """
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from stepwell.cli.errors import USAGE, CommandError
 from stepwell.cli.run_cells import cell_text
-from stepwell.cli.text import counted, json_text, table_text
+from stepwell.cli.text import counted, table_text
 
 STATISTICS: Final = ("count", "mean", "min", "max")
 RUNS: Final = "runs"
@@ -39,14 +40,14 @@ def group_runs(
     runs: Iterable[Mapping[str, Any]], paths: Sequence[str], columns: Sequence[str]
 ) -> list[Group]:
     """Return the groups of ``runs``, each of which has the values of ``paths`` and ``columns``."""
-    members: dict[tuple[str | None, ...], list[Mapping[str, Any]]] = {}
+    members: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     for run in runs:
         held = run["columns"]
-        key = tuple(_key(held[path]) if path in held else None for path in paths)
+        key = tuple(_key(held.get(path)) for path in paths)
         members.setdefault(key, []).append(held)
     return [
         Group(
-            {path: inside[0][path] for path in paths if path in inside[0]},
+            {path: inside[0][path] for path in paths if inside[0].get(path) is not None},
             len(inside),
             {column: _statistics(inside, column) for column in columns},
         )
@@ -92,9 +93,10 @@ def _unsortable(path: str, columns: Sequence[str]) -> str:
 
 def groups_text(groups: Sequence[Group], paths: Sequence[str], columns: Sequence[str]) -> str:
     """Return the table of groups for a person."""
+    names = [_names(groups, path) for path in paths]
     rows = [
         [
-            *(cell_text(path, each.values[path]) if path in each.values else "-" for path in paths),
+            *(of_path[at] for of_path in names),
             str(each.runs),
             *(
                 _statistic_text(column, name, each.columns[column][name])
@@ -102,7 +104,7 @@ def groups_text(groups: Sequence[Group], paths: Sequence[str], columns: Sequence
                 for name in STATISTICS
             ),
         ]
-        for each in groups
+        for at, each in enumerate(groups)
     ]
     headers = [*paths, RUNS, *(f"{column}:{name}" for column in columns for name in STATISTICS)]
     return table_text(headers, rows, right=range(len(paths), len(headers)))
@@ -113,10 +115,34 @@ def left_out_text(count: int) -> str:
 
 
 def _key(value: Any) -> str:
-    """Return a key that is the same for equal values: for 1 and 1.0, but not for 1 and true."""
+    """Return a text that only equal values have.
+
+    1 and 1.0 are equal, as are objects with another order of names. 1 is not true, and NaN is not
+    the text "NaN".
+    """
     if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return json_text(value, indent=None)
+        return json.dumps(int(value))
+    if isinstance(value, Mapping):
+        items = sorted((json.dumps(str(name)), _key(item)) for name, item in value.items())
+        return f"{{{','.join(f'{name}:{item}' for name, item in items)}}}"
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_key, value))}]"
+    return json.dumps(value)
+
+
+def _names(groups: Sequence[Group], path: str) -> list[str]:
+    """Return the text of each group's value; of a text in quotes if another value has the same."""
+    values = [each.values.get(path) for each in groups]
+    texts = ["-" if value is None else cell_text(path, value) for value in values]
+    kinds: dict[str, set[str]] = {}
+    for value, text in zip(values, texts, strict=True):
+        kinds.setdefault(text, set()).add(_key(value))
+    return [
+        json.dumps(value, ensure_ascii=False)
+        if isinstance(value, str) and (not value or len(kinds[text]) > 1)
+        else text
+        for value, text in zip(values, texts, strict=True)
+    ]
 
 
 def _statistics(members: Sequence[Mapping[str, Any]], column: str) -> dict[str, float | None]:

@@ -6,6 +6,7 @@ Two guards: its tokens are checked (`stepwell_store.statement`), and the engine 
 
 import argparse
 import json
+import math
 import re
 import sys
 from collections.abc import Iterable
@@ -198,7 +199,8 @@ def _server_text(names: list[str], rows: list[dict[str, Any]], format_name: str)
     """Return the result; servers answer in blocks of columns, so the text is made here."""
     match format_name:
         case "json" | "jsonl":
-            return "".join(f"{json.dumps(row, default=str)}\n" for row in rows).encode()
+            lines = (json.dumps(_quoted_floats(row), default=str) for row in rows)
+            return "".join(f"{line}\n" for line in lines).encode()
         case "csv":
             return b"".join(map(_csv_line, (names, *(row.values() for row in rows))))
         case "table":
@@ -207,6 +209,17 @@ def _server_text(names: list[str], rows: list[dict[str, Any]], format_name: str)
     raise CommandError(
         "parquet is not supported for a store in servers; use csv, or `stepwell export`", USAGE
     )
+
+
+def _quoted_floats(value: Any) -> Any:
+    """Return ``value`` with NaN and infinities as the engine writes them: "nan", "-inf"."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, dict):
+        return {str(name): _quoted_floats(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_quoted_floats(item) for item in value]
+    return value
 
 
 def _csv_line(values: Iterable[Any]) -> bytes:

@@ -1,7 +1,6 @@
 """`stepwell sweep FILE`: creates a sweep; pauses, resumes, stops, cancels, changes, lists them."""
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from stepwell.cli.errors import OK, USAGE, CommandError
 from stepwell.cli.hub_answers import check_project, hub_errors
 from stepwell.cli.options import add_json
+from stepwell.cli.text import json_text
 from stepwell_wire.commands import command_text, shell_word
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _create(options: argparse.Namespace) -> int:
 
     made = create_sweep(options.config, project=options.project, name=options.name)
     if options.json:
-        print(json.dumps(made))
+        print(json_text(made, indent=None))
         return OK
     print(made["id"])
     print(f"Sweep URL: {made['url']}", file=sys.stderr)
@@ -154,7 +154,7 @@ def _print(hub: "Hub", sweep: Mapping[str, Any], *, is_json: bool) -> None:
         from stepwell._page import sweep_address
 
         address = sweep_address(hub.url, sweep["project"], sweep["id"])
-        print(json.dumps({**sweep, "url": address}))
+        print(json_text({**sweep, "url": address}, indent=None))
         return
     counts = sweep.get("counts") or {}
     said = ", ".join(f"{counts[name]} {name}" for name in _COUNTED if counts.get(name))

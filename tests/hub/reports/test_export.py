@@ -155,11 +155,11 @@ def test_values_that_a_logarithmic_axis_does_not_show_are_counted(hub: Hub, stor
     log(store, who, range(20, 40), whole=[1.0] * 20)
     text = panel(panel="line", metrics="below, mixed, whole", y="log")
     _, parts = exported(hub, text, project=project)
-    assert parts.text.count("not drawn on a log axis") == 2
-    assert "; 20 values ≤ 0 not drawn" in parts.text
-    assert "; 4 values ≤ 0 not drawn" in parts.text
+    assert parts.text.count("on a log axis not drawn") == 2
+    assert "; 20 values ≤ 0 on a log axis not drawn" in parts.text
+    assert "; 1 NaN, 4 values ≤ 0 on a log axis not drawn" in parts.text
     text = panel(panel="line", metrics="below, mixed, whole", y="symlog")
-    assert "not drawn" not in exported(hub, text, project=project)[1].text
+    assert "on a log axis" not in exported(hub, text, project=project)[1].text
 
 
 def test_a_panel_with_fewer_runs_than_match_gives_both_numbers(hub: Hub, store: Any) -> None:
@@ -247,6 +247,24 @@ def test_runs_without_the_metric_do_not_count_for_the_limit(hub: Hub, store: Any
     ):
         text = exported(hub, panel(**fields), project=project)[1].text
         assert [each for each in expected if each not in text] == [], (fields, text)
+
+
+def test_points_that_a_chart_does_not_show_are_counted(hub: Hub) -> None:
+    store, project = hub.context.store, "notdrawn"
+    make_run(store, project, "run", steps=0)
+    odd = [1.0, math.nan, 3.0, math.inf, -math.inf, math.inf]
+    x = [0.0, 1.0, math.inf, 3.0, math.nan, 5.0]
+    log(store, writer(project, "run"), range(6), odd=odd, even=[1.0] * 6, x=x)
+    text = (
+        panel(panel="line", metrics="odd")
+        + panel(panel="line", metrics="odd", group="group")
+        + panel(panel="line", metrics="even", x="metric:x")
+        + panel(panel="line", metrics="even")
+    )
+    _, parts = exported(hub, text, project=project)
+    assert parts.text.count("; 1 NaN, 2 +Inf, 1 -Inf not drawn") == 2
+    assert parts.text.count("; 2 points without a finite x not drawn") == 1
+    assert parts.text.count("not drawn") == 3
 
 
 def test_a_panel_that_fails_says_so_and_the_rest_is_drawn(hub: Hub, runs: None) -> None:

@@ -32,6 +32,23 @@ function revive(_key: string, value: unknown): unknown {
   return value;
 }
 
+/** JSON with all digits of integers. Numbers that JSON does not have are texts: "NaN". */
+export function encodeJson(value: Value, indent = 0): string {
+  return written(value, indent, "\n");
+}
+
+function written(value: Value, indent: number, line: string): string {
+  if (typeof value === "bigint") return String(value);
+  if (typeof value === "number" && !Number.isFinite(value)) return `"${value}"`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const inner = line + " ".repeat(indent);
+  const [open, close, items] = isValueMap(value)
+    ? ["{", "}", Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}:${indent > 0 ? " " : ""}${written(item, indent, inner)}`)]
+    : ["[", "]", (value as readonly Value[]).map((item) => written(item, indent, inner))];
+  if (items.length === 0) return open + close;
+  return indent > 0 ? `${open}${inner}${items.join(`,${inner}`)}${line}${close}` : `${open}${items.join(",")}${close}`;
+}
+
 export function isValueMap(value: Value | undefined): value is ValueMap {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,4 +1,5 @@
 /** A chart as a table: for screen readers, and to copy from. */
+import { rangeOfX } from "../engine/buckets.js";
 import { formatX, formatValue } from "../engine/format.js";
 import type { ChartSeries } from "../engine/lines.js";
 import { orInfinity } from "../engine/marks.js";
@@ -21,7 +22,8 @@ interface ChartTableProps {
 export function ChartTable({ series, xUnit, xName, zoom, isSmoothed }: ChartTableProps) {
   const shown = series.slice(0, COLUMNS_MAX);
   const { rows, every, count } = tableRows(shown, zoom);
-  const note = tableNote({ every, count, isSmoothed });
+  const areMeans = rows.some(({ from, x }) => from < x);
+  const note = tableNote({ every, count, isSmoothed, areMeans });
   const hidden = series.length - shown.length;
   return (
     <div class="chart-table" tabIndex={0} role="group" aria-label="Values">
@@ -39,9 +41,9 @@ export function ChartTable({ series, xUnit, xName, zoom, isSmoothed }: ChartTabl
           </tr>
         </thead>
         <tbody>
-          {rows.map(({ x, values }) => (
+          {rows.map(({ from, x, values }) => (
             <tr key={x}>
-              <th scope="row">{formatX(x, xUnit)}</th>
+              <th scope="row">{rangeText(formatX(from, xUnit), formatX(x, xUnit))}</th>
               {values.map((value, at) => (
                 <td key={at} class="number">
                   {value === null ? "" : formatValue(value)}
@@ -55,8 +57,13 @@ export function ChartTable({ series, xUnit, xName, zoom, isSmoothed }: ChartTabl
   );
 }
 
+function rangeText(low: string, high: string): string {
+  return low === high ? low : `${low} … ${high}`;
+}
+
 export interface TableRows {
-  rows: { x: number; values: (number | null)[] }[];
+  /** `from` and `x`: of the first and the last point in the buckets of the row. */
+  rows: { from: number; x: number; values: (number | null)[] }[];
   /** 3: every third of the `count` rows is in `rows`. 1: all are. */
   every: number;
   count: number;
@@ -64,22 +71,23 @@ export interface TableRows {
 
 /**
  * Means of the buckets that any series has, evenly thinned; null where a series has no such bucket.
- * A bucket of +Inf alone, or of -Inf alone, has that; one of NaN, or of both, has NaN. The x of a
- * row is that of the last point in its buckets.
+ * A bucket of +Inf alone, or of -Inf alone, has that; one of NaN, or of both, has NaN.
  */
 export function tableRows(
   series: readonly ChartSeries[],
   zoom: readonly [number, number] | null,
 ): TableRows {
   const width = series.reduce((most, { data }) => Math.max(most, data.width), 0);
-  const byBucket = new Map<number, { x: number; at: number[] }>();
+  const byBucket = new Map<number, { from: number; x: number; at: number[] }>();
   series.forEach(({ data }, column) => {
     for (let i = 0; i < data.length; i++) {
       // Series that were read at different levels have buckets of different widths.
       const same = data.width === width;
       const bucket = same ? data.bucket[i]! : Math.floor((data.bucket[i]! * data.width) / width);
-      const row = byBucket.get(bucket) ?? { x: data.lastX[i]!, at: [] };
-      row.x = Math.max(row.x, data.lastX[i]!);
+      const [low, high] = rangeOfX(data, i);
+      const row = byBucket.get(bucket) ?? { from: low, x: high, at: [] };
+      row.from = Math.min(row.from, low);
+      row.x = Math.max(row.x, high);
       row.at[column] = i;
       byBucket.set(bucket, row);
     }
@@ -90,7 +98,8 @@ export function tableRows(
   const every = Math.max(1, Math.ceil((all.length * (series.length + 1)) / CELLS_MAX));
   const rows = all
     .filter((_, at) => at % every === 0 || at === all.length - 1)
-    .map(({ x, at }) => ({
+    .map(({ from, x, at }) => ({
+      from,
       x,
       values: series.map(({ data }, column) => {
         const i = at[column];
@@ -102,10 +111,11 @@ export function tableRows(
 
 /** How the rows differ from the lines of the chart; "" if they do not. */
 export function tableNote(
-  { every, count, isSmoothed }: { every: number; count: number; isSmoothed: boolean },
+  { every, count, isSmoothed, areMeans }: { every: number; count: number; isSmoothed: boolean; areMeans: boolean },
 ): string {
   const parts = [];
   if (every > 1) parts.push(`every ${ordinal(every)} of ${formatCount(count)} rows; zoom in to see all`);
+  if (areMeans) parts.push("each value is the mean of the points in its row");
   if (isSmoothed) parts.push("values are not smoothed");
   return parts.join(" · ");
 }

@@ -1,8 +1,8 @@
 /** Nested values with search, groups that open and shut, and a button that copies them as JSON. */
 import { useSignal } from "@preact/signals";
 
-import type { Value, ValueMap } from "../api/values.js";
-import { leafCount, toJson, treeLines, type TreeLine } from "../state/valueTree.js";
+import { encodeJson, type Value, type ValueMap } from "../api/values.js";
+import { leafCount, treeLines, type TreeLine } from "../state/valueTree.js";
 import { CopyButton } from "./CopyButton.js";
 import { formatCount, formatExact, formatValue } from "./format.js";
 import { Icon } from "./Icon.js";
@@ -49,7 +49,7 @@ export function ValueTree({ title, root, empty, isRounded = false, textOf }: Val
             onInput={(event) => (search.value = event.currentTarget.value)}
           />
         )}
-        {count > 0 && <CopyButton what={`${title.toLowerCase()} as JSON`} text={() => toJson(root)} />}
+        {count > 0 && <CopyButton what={`${title.toLowerCase()} as JSON`} text={() => encodeJson(root, 2)} />}
       </header>
       {count === 0 && <p class="fact">{empty}</p>}
       {count > 0 && lines.length === 0 && <p class="fact">No line matches.</p>}

@@ -1,5 +1,5 @@
 /** How numbers, moments and durations are written on the page. Pure. */
-import type { Value } from "../api/values.js";
+import { encodeJson, type Value } from "../api/values.js";
 
 const SIGNIFICANT = 5;
 
@@ -85,11 +85,7 @@ export function formatValue(value: Value | undefined): string {
   if (typeof value === "number") return formatNumber(value);
   if (typeof value === "string") return value;
   if (typeof value === "boolean" || typeof value === "bigint") return String(value);
-  return JSON.stringify(value, (_key, item: unknown) => {
-    if (typeof item === "bigint") return String(item);
-    if (typeof item === "number" && !Number.isFinite(item)) return String(item);
-    return item;
-  });
+  return encodeJson(value);
 }
 
 /** Any value with all its digits. */

@@ -1,6 +1,6 @@
 /** Runs as comma-separated values (RFC 4180), for spreadsheets. Pure. */
 import type { RunOverview } from "../api/types.js";
-import type { Value } from "../api/values.js";
+import { encodeJson, type Value } from "../api/values.js";
 import { formatTags } from "./edits.js";
 
 /** A text that starts so would be run as a formula; numbers are no texts here. */
@@ -9,7 +9,7 @@ const FORMULA = /^[=+\-@\t\r]/;
 export function csvField(value: Value | undefined): string {
   if (value === null || value === undefined) return "";
   const isText = typeof value === "string";
-  const text = isText ? value : typeof value === "object" ? JSON.stringify(value, plain) : String(value);
+  const text = isText ? value : typeof value === "object" ? encodeJson(value) : String(value);
   const safe = isText && FORMULA.test(text) ? `'${text}` : text;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
@@ -24,9 +24,4 @@ export function runsCsv(
     lines.push([run.run_id, run.name, ...columns.map((column) => (column === "tags" ? formatTags(run.tags) : valueOf(run, column)))].map(csvField));
   }
   return lines.map((fields) => fields.join(",")).join("\r\n") + "\r\n";
-}
-
-function plain(_key: string, value: unknown): unknown {
-  if (typeof value === "bigint") return String(value);
-  return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
 }

@@ -66,15 +66,3 @@ function isKept(map: ValueMap): boolean {
 export function leafCount(root: ValueMap): number {
   return Object.values(root).reduce<number>((sum, value) => sum + (isValueMap(value) ? leafCount(value) : 1), 0);
 }
-
-/** JSON with marks for what JSON cannot hold: "NaN" and the like as texts, big integers as digits. */
-export function toJson(root: ValueMap): string {
-  return JSON.stringify(
-    root,
-    (_key, value: unknown) => {
-      if (typeof value === "bigint") return String(value);
-      return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
-    },
-    2,
-  );
-}

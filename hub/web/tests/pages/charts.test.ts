@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 
 import type { RunOverview } from "../../src/api/types.js";
+import { decodeJson, type Value } from "../../src/api/values.js";
 import { groupRuns } from "../../src/pages/charts/groups.js";
 import {
   honesty,
@@ -12,6 +13,7 @@ import {
   notPositiveText,
   notPositiveXText,
   panelSeries,
+  withoutXText,
 } from "../../src/pages/charts/panelSeries.js";
 import {
   columnsFor,
@@ -34,6 +36,7 @@ import { tableNote, tableRows } from "../../src/parts/ChartTable.js";
 import { readQuery, writeQuery } from "../../src/state/query.js";
 import { random } from "../engine/encode.js";
 import { bucketed, steps } from "../engine/series.js";
+import groupCases from "./groups.json";
 
 const GRID = { columns: 3, panelHeight: 200, gap: 10, headHeight: 30 };
 
@@ -401,6 +404,14 @@ describe("lines of a panel", () => {
     ]);
   });
 
+  it.each(decodeJson(JSON.stringify(groupCases)) as readonly { values: Value[]; groups: [string, number][] }[])(
+    "are groups of equal values: $groups",
+    ({ values, groups }) => {
+      const found = groupRuns(values.map((_, at) => run(String(at))), ({ run_id }) => values[Number(run_id)]);
+      expect(found.map(({ name, runIds }) => [name, runIds.length])).toEqual(groups);
+    },
+  );
+
   it("are groups of different colours, as far as the palette has them", () => {
     const slots = (all: number[]) =>
       groupRuns(all.map((slot, i) => run(`r${i}`, { group: `g${i}`, slot })), (one) => one.group).map(({ slot }) => slot);
@@ -449,9 +460,9 @@ it("a table has the rows of all series, thinned, and holes where one has no buck
     [4, null, 2],
   ]);
   const coarse = { ...series("c", 4), data: bucketed(steps([0, 1, 2, 3]), 1, "c") };
-  expect(tableRows([coarse, series("a", 4)], null).rows.map(({ x, values }) => [x, ...values])).toEqual([
-    [1, 0.5, 1],
-    [3, 2.5, 3],
+  expect(tableRows([coarse, series("a", 4)], null).rows.map(({ from, x, values }) => [from, x, ...values])).toEqual([
+    [0, 1, 0.5, 1],
+    [2, 3, 2.5, 3],
   ]);
   expect(tableRows([series("a", 1000)], [100, 899]).rows).toHaveLength(800);
   const twenty = tableRows(Array.from({ length: 20 }, (_, i) => series(`${i}`, 935)), null);
@@ -461,12 +472,23 @@ it("a table has the rows of all series, thinned, and holes where one has no buck
 });
 
 it("a table says which rows it leaves out, and that its values are not smoothed", () => {
-  const note = (every: number, isSmoothed = false) => tableNote({ every, count: 1935, isSmoothed });
+  const note = (every: number, isSmoothed = false) => tableNote({ every, count: 1935, isSmoothed, areMeans: false });
   expect(note(1)).toBe("");
   expect(note(5)).toBe("every 5th of 1,935 rows; zoom in to see all");
   expect([2, 3, 11, 21].map((every) => note(every).split(" ")[1])).toEqual(["2nd", "3rd", "11th", "21st"]);
   expect(note(1, true)).toBe("values are not smoothed");
+  expect(tableNote({ every: 1, count: 9, isSmoothed: false, areMeans: true })).toBe("each value is the mean of the points in its row");
   expect(note(2, true)).toBe("every 2nd of 1,935 rows; zoom in to see all · values are not smoothed");
+});
+
+it("a panel says how many points have no x", () => {
+  const line = (version: number) => ({ id: "a", runId: "a", name: "a", color: "#000000", data: { ...bucketed(steps([0, 1, 2, 3]), 1, "a"), version } });
+  const axes = { x: "metric:epoch", xName: "epoch" };
+  expect(withoutXText([line(4)], axes)).toBe("");
+  expect(withoutXText([line(5), line(4)], axes)).toBe("1 point without a finite epoch not drawn");
+  expect(withoutXText([line(1004)], axes)).toBe("1,000 points without a finite epoch not drawn");
+  expect(withoutXText([line(9)], axes, [0, 1])).toBe("");
+  expect(withoutXText([line(9)], { x: "step", xName: "step" })).toBe("");
 });
 
 it("a table and the corner of a panel say which infinity a value is", () => {

@@ -10,7 +10,7 @@ import { ChartTable } from "../../parts/ChartTable.js";
 import type { HeldMetric } from "../../state/heldSeries.js";
 import { frames, type Board } from "./board.js";
 import { FullButton, PanelEmpty, PanelError, PanelTitle, TableButton } from "./panelParts.js";
-import { honesty, lineEnd, nonFiniteText, noPositiveText, notPositiveText, notPositiveXText, panelSeries } from "./panelSeries.js";
+import { honesty, lineEnd, nonFiniteText, noPositiveText, notPositiveText, notPositiveXText, withoutXText, panelSeries } from "./panelSeries.js";
 import { axisText, type ChartsAxes } from "./view.js";
 
 interface PanelProps {
@@ -171,10 +171,11 @@ export function Panel({ board, metric, isVisible, hasChart, isFull = false }: Pa
 
 /** Which values no line shows. */
 function Hidden({ series, axes }: { series: readonly ChartSeries[]; axes: ChartsAxes }) {
-  const { xUnit, xName, xScale, yScale, zoom } = axes;
+  const { x, xUnit, xName, xScale, yScale, zoom } = axes;
   const nonFinite = useMemo(() => nonFiniteText(series, xUnit, xName, zoom), [series, xUnit, xName, zoom]);
   const notPositive = useMemo(() => notPositiveText(series, yScale, zoom), [series, yScale, zoom]);
   const notPositiveX = useMemo(() => notPositiveXText(series, { xScale, xName }, zoom), [series, xScale, xName, zoom]);
+  const withoutX = useMemo(() => withoutXText(series, { x, xName }, zoom), [series, x, xName, zoom]);
   return (
     <>
       {nonFinite !== "" && <span class="panel-warning" title={nonFinite}>{nonFinite}</span>}
@@ -182,6 +183,7 @@ function Hidden({ series, axes }: { series: readonly ChartSeries[]; axes: Charts
         <span class="panel-warning" title={`${notPositive}; y symmetric logarithmic shows them`}>{notPositive}</span>
       )}
       {notPositiveX !== "" && <span class="panel-warning" title={notPositiveX}>{notPositiveX}</span>}
+      {withoutX !== "" && <span class="panel-warning" title={withoutX}>{withoutX}</span>}
     </>
   );
 }

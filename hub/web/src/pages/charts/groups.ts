@@ -4,9 +4,11 @@ import { computed, effect, signal, type ReadonlySignal } from "@preact/signals";
 import { isAborted } from "../../api/errors.js";
 import { listRuns } from "../../api/hub.js";
 import type { RunOverview } from "../../api/types.js";
+import { isValueMap, type Value } from "../../api/values.js";
 import { columnValue } from "../../parts/columnValues.js";
-import { formatValue } from "../../parts/format.js";
+import { formatExact, formatValue } from "../../parts/format.js";
 import { now } from "../../state/clock.js";
+import { isOwnColumn } from "../../state/columns.js";
 import { SLOT_COUNT } from "../../state/palette.js";
 
 export interface RunGroup {
@@ -20,14 +22,26 @@ const OWN = ["group", "job_type", "sweep", "state"] as const;
 const PAGE = 500;
 const GROUPS_MAX = 50;
 
-/** Groups of `runs` by what each one's text is, in order of their first run. */
+/**
+ * Groups of `runs` with equal values, in order of their first run.
+ *
+ * Runs without a value, and with null, are one group. The text "1" is not the number.
+ */
 export function groupRuns(
   runs: readonly RunOverview[],
-  textOf: (run: RunOverview) => string,
+  valueOf: (run: RunOverview) => Value | undefined,
 ): RunGroup[] {
-  const groups = new Map<string, RunOverview[]>();
-  for (const run of runs) groups.set(textOf(run), [...(groups.get(textOf(run)) ?? []), run]);
-  const found = joinSmall([...groups]).map(([name, inside]) => {
+  const groups = new Map<string, { value: Value; runs: RunOverview[] }>();
+  for (const run of runs) {
+    const value = valueOf(run) ?? null;
+    const key = keyOf(value);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { value, runs: [run] });
+    else group.runs.push(run);
+  }
+  const all = [...groups.values()];
+  const names = groupNames(all.map(({ value }) => value));
+  const found = joinSmall(all.map((group, at) => [names[at]!, group.runs] as const)).map(([name, inside]) => {
     const oldest = inside.reduce((a, b) =>
       (b.started_at ?? Infinity) < (a.started_at ?? Infinity) ? b : a,
     );
@@ -39,6 +53,36 @@ export function groupRuns(
     };
   });
   return withOwnSlots(found);
+}
+
+/** A text that only equal values have: NaN is not the text "NaN". The order of names does not count. */
+function keyOf(value: Value): string {
+  if (typeof value === "number" || typeof value === "bigint") return `number ${value}`;
+  if (!isValueMap(value)) return Array.isArray(value) ? `[${value.map(keyOf).join()}]` : JSON.stringify(value);
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${entries.map(([name, item]) => `${JSON.stringify(name)}:${keyOf(item)}`).join()}}`;
+}
+
+/**
+ * The names of groups with these values, which are different.
+ *
+ * Where two would have one name, numbers have all their digits, and texts are in quotes.
+ */
+export function groupNames(values: readonly Value[]): string[] {
+  const short = values.map((value) => (value === null ? "none" : formatValue(value)));
+  const counts = new Map<string, number>();
+  for (const name of short) counts.set(name, (counts.get(name) ?? 0) + 1);
+  const seen = new Map<string, number>();
+  return values.map((value, at) => {
+    const name = nameOf(value, short[at]!, counts.get(short[at]!)! > 1);
+    seen.set(name, (seen.get(name) ?? 0) + 1);
+    return seen.get(name)! > 1 ? `${name} (${seen.get(name)})` : name;
+  });
+}
+
+function nameOf(value: Value, short: string, isShared: boolean): string {
+  if (typeof value === "string") return isShared || short === "" || short.startsWith('"') ? JSON.stringify(value) : short;
+  return isShared && value !== null ? formatExact(value) : short;
 }
 
 /** The first group of a slot keeps it, later ones get free slots while the palette has some. */
@@ -83,13 +127,13 @@ export function followGroups(
   key: ReadonlySignal<string>,
   runs: ReadonlySignal<readonly RunOverview[]>,
 ): { groups: ReadonlySignal<readonly RunGroup[] | null>; stop: () => void } {
-  const values = signal<{ key: string; byRun: ReadonlyMap<string, string> } | null>(null);
+  const values = signal<{ key: string; byRun: ReadonlyMap<string, Value | undefined> } | null>(null);
   const isOwn = (name: string): name is (typeof OWN)[number] =>
     (OWN as readonly string[]).includes(name);
   const abort = new AbortController();
 
   async function load(name: string, wanted: readonly RunOverview[]): Promise<void> {
-    const byRun = new Map<string, string>();
+    const byRun = new Map<string, Value | undefined>();
     const missing = new Set(wanted.map((run) => run.run_id));
     let cursor: string | null = null;
     try {
@@ -106,7 +150,8 @@ export function followGroups(
           signal: abort.signal,
         });
         for (const run of page.runs) {
-          byRun.set(run.run_id, formatValue(columnValue(run, name, now.peek())));
+          const value = columnValue(run, name, now.peek());
+          byRun.set(run.run_id, value === "" && isOwnColumn(name) ? null : value);
           missing.delete(run.run_id);
         }
         cursor = page.next_cursor;
@@ -128,10 +173,10 @@ export function followGroups(
   const groups = computed(() => {
     const name = key.value;
     if (name === "") return null;
-    if (isOwn(name)) return groupRuns(runs.value, (run) => run[name] || "none");
+    if (isOwn(name)) return groupRuns(runs.value, (run) => run[name] || null);
     const known = values.value;
     if (known?.key !== name) return null;
-    return groupRuns(runs.value, (run) => known.byRun.get(run.run_id) || "none");
+    return groupRuns(runs.value, (run) => known.byRun.get(run.run_id));
   });
   return { groups, stop: () => (abort.abort(), stop()) };
 }

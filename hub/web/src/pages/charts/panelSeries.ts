@@ -207,6 +207,25 @@ export function notPositiveXText(
 }
 
 /**
+ * Warning about points over another metric that have no place on the axis: where that metric is NaN or infinite, and
+ * before its first value; "" without any. In a part of the axis they are not counted.
+ */
+export function withoutXText(
+  lines: readonly ChartSeries[],
+  axes: { x: string; xName: string },
+  zoom: Range = null,
+): string {
+  if (!axes.x.startsWith("metric:") || zoom !== null) return "";
+  let count = 0;
+  for (const { data } of lines) {
+    let drawn = 0;
+    for (let i = 0; i < data.length; i++) drawn += data.count[i]!;
+    count += Math.max(0, data.version - drawn);
+  }
+  return count === 0 ? "" : `${formatAmount(count, "point")} without a finite ${axes.xName} not drawn`;
+}
+
+/**
  * Why a panel with points draws none of them: a logarithmic axis shows values above 0 only; "" else.
  * The range of such an axis is not that of the data.
  */

@@ -101,7 +101,7 @@ function Legend({ board }: { board: Board }) {
         {groups.map((group) => (
           <li key={group.name}>
             <span class="swatch" style={{ background: runColor(group, theme.value) }} />
-            {`${group.name || "no value"} (${group.runIds.length})`}
+            {`${group.name} (${group.runIds.length})`}
           </li>
         ))}
       </ul>
