@@ -26,7 +26,7 @@ _OVERLAY_CHARACTERS_MAX: Final = 4096  # A longer line begins anew: it is no pro
 _CODE_CHARACTERS_MAX: Final = 256
 _MOVES_MAX: Final = 4096
 _CODE: Final = re.compile(
-    r"[\n\r\x08]|\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-OQ-WYZ\\-~])"
+    r"[\n\r\x07\x08]|\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-OQ-WYZ\\-~])"
 )
 _BEGUN_CODE: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]*\x1b?|[ -/]*)\Z")
 
@@ -93,7 +93,7 @@ class LineAssembler:
         if self._begun_code:
             text, self._begun_code = self._begun_code + text, ""
         if "\x1b" not in text and "\r" not in text and "\b" not in text:
-            *ended, rest = text.split("\n")
+            *ended, rest = text.replace("\a", "").split("\n")
             for part in ended:
                 self._put(part)
                 self._newline()

@@ -65,7 +65,7 @@ def start_capture(taker: Taker) -> None:
             held_before = getattr(sys, f"__{name}__", None)
             if held_before is not stream and not _notebook.is_kernel():
                 _wrap(held_before, name)
-        _notebook.follow_cells(rewrap_streams, print_to_takers)
+        _notebook.follow_cells(_begin_cell, rewrap_streams, print_to_takers)
 
 
 def stop_capture(taker: Taker) -> None:
@@ -96,6 +96,15 @@ def rewrap_streams() -> None:
             stream = getattr(sys, name, None)
             if any(each is stream for each in _wrapped):
                 _wrap(stream, name)
+
+
+def _begin_cell() -> None:
+    """Wrap the streams again; the output of a cell begins on a line of its own."""
+    rewrap_streams()
+    for name in ("stdout", "stderr"):
+        if is_in_line(name):
+            _ends[name] = "\n"
+            print_to_takers(name, "\n")
 
 
 def print_to_takers(stream: str, text: str) -> None:

@@ -19,8 +19,12 @@ def is_kernel() -> bool:
     return getattr(_shell(), "kernel", None) is not None
 
 
-def follow_cells(rewrap_streams: Callable[[], None], show: Callable[[str, str], None]) -> None:
-    """Call ``rewrap_streams`` in and after each later cell, if there are cells.
+def follow_cells(
+    begin_cell: Callable[[], None],
+    rewrap_streams: Callable[[], None],
+    show: Callable[[str, str], None],
+) -> None:
+    """Call ``begin_cell`` in and ``rewrap_streams`` after each later cell, if there are cells.
 
     IPython wraps the streams' `write` during a cell, and restores it afterwards.
 
@@ -33,7 +37,7 @@ def follow_cells(rewrap_streams: Callable[[], None], show: Callable[[str, str], 
         return
 
     def begin(*cell: Any) -> None:
-        rewrap_streams()
+        begin_cell()
 
     def end(*result: Any) -> None:
         error = getattr(result[0], "error_in_exec", None) if result else None

@@ -599,7 +599,7 @@ def test_every_cell_of_a_notebook_is_captured(
     for number in range(2):
         run = shell.run_cell(lambda: start(settings={"console": True}))
         for cell in range(3):
-            shell.run_cell(lambda cell=cell: print("cell", cell))  # type: ignore[misc]
+            shell.run_cell(lambda cell=cell: print("cell", cell, end="\n" * (cell != 1)))  # type: ignore[misc]
         wait_until(
             lambda: hasattr(sys.stdout.write, "_stepwell_before"), "the wrapping after a cell"
         )
@@ -628,6 +628,7 @@ ODD += ["\x1b[3C", "\x1b[2D", "\x1b[B", "\x1b", "\x1b]", "\x1b["]
             ["outer 1", "inner 9", "done"],
         ),
         (["abcdef\rxy\n"], ["xycdef"]),
+        (["a\ab\n\a", "c\rd\a\n"], ["ab", "d"]),
         (["12%\b\b\b34%\n"], ["34%"]),
         (["long text\r\x1b[Kshort\n"], ["short"]),
         (["a\nb\nc\n", UP * 3, ERASE, "A\n", ERASE, "B\n"], ["A", "B", "c"]),
