@@ -13,7 +13,7 @@ export function PanelTitle({ metric }: { metric: string }) {
       title={`Copy "${metric}"`}
       onClick={() => void copyText(metric)}
     >
-      {metric}
+      {metric || "(no name)"}
     </button>
   );
 }
