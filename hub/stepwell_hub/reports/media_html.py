@@ -181,7 +181,7 @@ class MediaHtml:
             return await self.rows(run, item, _TABLE_ROWS)
         title = f"<b>{escape(item.caption)}</b>" if item.caption else ""
         found = await self._chart_rows(run.run_id, item.digest, spec)
-        drawn = chart_html(spec, found, name=item.caption or metric)
+        drawn = await asyncio.to_thread(chart_html, spec, found, name=item.caption or metric)
         return f'<figure class="table-chart">{title}{drawn}</figure>'
 
     async def _row(self, columns: Sequence[tuple[str, str]], cells: Sequence[Any]) -> str:
@@ -213,12 +213,12 @@ class MediaHtml:
         if table.total > most:
             part = "first"
             if is_matrix:
-                conditions = _classes(table, spec)
-                found = await self._read(
-                    run_id, digest, count=most + 1, places=places, conditions=conditions
+                asked = {"count": most + 1, "places": places}
+                of_classes = await self._read(
+                    run_id, digest, **asked, conditions=_classes(table, spec)
                 )
-                if conditions and len(found.rows) <= most:
-                    part, table = "classes", found
+                if len(of_classes.rows) <= most:
+                    part, table = "classes", of_classes
             elif spec.kind != "bar":  # Bars have the order of their rows.
                 part = "thinned"
                 table = await self._read(run_id, digest, count=most, places=places, thin=most)

@@ -395,6 +395,27 @@ def test_a_panel_of_media_draws_the_chart_of_a_table_or_its_rows(
         assert words in parts.text
 
 
+def test_a_matrix_of_too_many_pairs_has_all_rows_of_its_first_classes(
+    hub: Hub, tmp_path: Path
+) -> None:
+    names = [f"class {at}" for at in range(210)]
+    cells = [[actual, predicted, 1] for actual in names for predicted in names]
+    table = put(hub, tmp_path, ["a", "p", "n"], [[*each] for each in cells])
+    make_run(hub.context.store, "matrix", "run", steps=0)
+    chart = {"kind": "confusion_matrix", "actual": 0, "predicted": 1, "count": 2}
+    logged = {"m": {"_type": "table-file", "blob": "1" * 32, "chart": chart}}
+    facts = {"id": "1" * 32, "state": "ready", "digest": table.rpartition("/")[2], "size": 9}
+    tell(
+        hub.context.store,
+        writer("matrix", "run"),
+        event("values", {"values": logged}, step=3, time_us=10**15),
+        event("blob", facts),
+    )
+    _, parts = exported(hub, panel(panel="media", metric="m"), project="matrix")
+    assert "The first 200 classes, 40,000 of 44,100 rows" in parts.text
+    assert len(parts.all("td")) == 40_000
+
+
 def test_masks_are_over_their_picture_with_the_colours_of_their_classes(hub: Hub) -> None:
     digests = []
     for mode, color in (("RGB", "red"), ("L", 2)):
