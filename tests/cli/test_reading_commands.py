@@ -268,6 +268,14 @@ def test_show_as_json_adds_console_and_node_to_the_detail(call: Call) -> None:
     assert (cpu["metric"], cpu["min"], cpu["max"]) == ("cpu/utilization_ratio", 0.25, 0.75)
 
 
+def test_ranks_are_in_the_order_of_their_numbers(call: Call, store: EmbeddedStore) -> None:
+    project = fresh_project()
+    for rank in (0, 10, 2):
+        log(store, writer(project, "ranks", label=f"rank{rank}"), [0], loss=[1.0])
+    detail = json.loads(call("show", f"{project}/ranks", "--json").out)
+    assert [each["label"] for each in detail["series"]] == ["rank0", "rank2", "rank10"]
+
+
 def test_show_as_json_keeps_the_ranks_apart_too(call: Call, store: EmbeddedStore) -> None:
     project = fresh_project()
     for rank in range(3):

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import re
 import time
 from collections import Counter
 from dataclasses import asdict
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from stepwell_store.queries import HistogramName, RunRef
 
 TAIL_DEFAULT: Final = 10
+_NUMBERED: Final = re.compile(r"([^0-9]*)([0-9]*)")
 _LINES_MAX: Final = 60
 """Lines shown for each of config, summary, metrics and node; the JSON has all."""
 _WRITERS_MAX: Final = 20
@@ -95,7 +97,8 @@ def detail_of(store: "Store", ref: "RunRef", *, tail: int) -> dict[str, Any]:
         del gap["run_id"]
     several = {each.metric for each in metrics if len(each.labels) > 1}
     apart = queries.run_series(*where) if several else ()
-    detail["series"] = [_series(asdict(each)) for each in apart if each.metric in several]
+    series = [_series(asdict(each)) for each in apart if each.metric in several]
+    detail["series"] = sorted(series, key=lambda each: (each["metric"], _natural(each["label"])))
     detail["console"] = console_tail(store, ref, tail)
     detail["node"] = [
         {"host": node.host, **asdict(metric)}
@@ -138,6 +141,11 @@ def histograms_of(store: "Store", ref: "RunRef") -> "list[HistogramName]":
         cursor = page.next_cursor
         if cursor is None:
             return found
+
+
+def _natural(label: str) -> list[tuple[str, int]]:
+    """Return a key by which rank2 comes before rank10."""
+    return [(text, int(digits or 0)) for text, digits in _NUMBERED.findall(label)]
 
 
 def _series(joined: dict[str, Any]) -> dict[str, Any]:
