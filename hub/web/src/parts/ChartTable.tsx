@@ -45,7 +45,7 @@ export function ChartTable({ series, xUnit, xName, zoom, isSmoothed }: ChartTabl
             <tr key={x}>
               <th scope="row">{rangeText(formatX(from, xUnit), formatX(x, xUnit))}</th>
               {values.map((value, at) => (
-                <td key={at} class="number">
+                <td key={at} class="number" title={value === null ? undefined : String(value)}>
                   {value === null ? "" : formatValue(value)}
                 </td>
               ))}

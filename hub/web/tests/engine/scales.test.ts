@@ -161,11 +161,12 @@ it("padding follows the scale", () => {
 });
 
 it("numbers are short", () => {
-  expect([0, 0.0001234, 1.23456, 123456, 12345678, -0.5, Number.NaN].map(formatValue)).toEqual([
+  expect([0, 0.0001234, 1.23456, 123456, 12345678, 12345678.5, -0.5, Number.NaN].map(formatValue)).toEqual([
     "0",
     "0.000123",
     "1.2346",
     "123456",
+    "12345678",
     "1.235e7",
     "-0.50000",
     "NaN",
