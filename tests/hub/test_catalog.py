@@ -3,6 +3,8 @@
 import asyncio
 import socket
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -237,6 +239,28 @@ def test_a_file_that_is_no_database_is_damage_with_a_remedy(tmp_path: Path) -> N
     assert "restore" in told
     assert "move it away" in told
     assert "try again" not in told
+    door.close()
+
+
+def test_a_question_whether_the_catalog_answers_does_not_end_its_locks(tmp_path: Path) -> None:
+    """Any close of the file in the process of a SQLite database ends its locks.
+
+    Then the next command that uses the file takes itself for the last user, and removes the WAL
+    under the hub: what the hub writes from then on is lost with its process.
+    """
+    door = CatalogDoor(tmp_path)
+    assert asyncio.run(door.answers()), "before its first use"
+    asyncio.run(door.do(lambda catalog: catalog.views("p")))
+    assert asyncio.run(door.answers())
+    wal = tmp_path / f"{CATALOG_FILE}-wal"
+    before = wal.stat().st_ino
+    other = (
+        f"import sqlite3; c = sqlite3.connect({str(tmp_path / CATALOG_FILE)!r}); "
+        "c.execute('SELECT * FROM sqlite_master').fetchall(); c.close()"
+    )
+    subprocess.run([sys.executable, "-c", other], check=True)
+    assert wal.exists()
+    assert wal.stat().st_ino == before
     door.close()
 
 

@@ -54,16 +54,19 @@ class CatalogDoor:
         """Return whether the database answers.
 
         A database file that is not in use yet is not opened for this check; its first bytes are
-        read.
+        read. That is in the catalog's thread, which opens it: to close a file in the process
+        that uses it as a SQLite database ends the locks of that use.
         """
-        if not self._url and await asyncio.to_thread(catalog_is_damaged, self._folder):
-            return False
-        if self._catalog is None and not self._url:
-            return True
+        loop = asyncio.get_running_loop()
         try:
-            await self.do(lambda catalog: catalog.ping())
+            return await loop.run_in_executor(self._thread, self._answers)
         except CatalogUnavailableError:
             return False
+
+    def _answers(self) -> bool:
+        if self._catalog is None and not self._url:
+            return not catalog_is_damaged(self._folder)
+        self._do(lambda catalog: catalog.ping())
         return True
 
     def close(self) -> None:
