@@ -100,6 +100,14 @@ def noted_socket(journal: Path) -> str:
         return ""
 
 
+def mode_of(journal: Path) -> str:
+    """Return the mode of a journal's writer, such as `OFFLINE`; "" if it is not known."""
+    try:
+        return WriterFile.from_json((journal / WRITER_FILE).read_text("utf-8")).mode
+    except (OSError, ValueError):
+        return ""
+
+
 def find_journals(folder: Path) -> list[Path]:
     """Return the writers' folders in ``folder``, oldest first; none without such a folder."""
     found = []

@@ -13,7 +13,7 @@ from stepwell._identity import display_name, new_run_id, run_id_from
 from stepwell._later import warn_unavailable
 from stepwell._memory import Memory, Remembered
 from stepwell._other_trackers import check_arguments
-from stepwell._ranks import Place, Restart, find_launch, find_place, find_restart
+from stepwell._ranks import Place, Restart, find_launch, find_place, find_restart, is_elastic
 from stepwell._run import Run
 from stepwell._settings import VARIABLES, Default, Settings, read_settings
 from stepwell._terminal import OF_ALL, Voice
@@ -102,7 +102,7 @@ def start_run(
         wanted = wanted._replace(resume="allow")
     memory = Memory(wanted.journals_dir, wanted.project)
     wanted = _without_auto(wanted, place, memory, voice)
-    run_id = _choose_run_id(wanted, place, memory)
+    run_id = _choose_run_id(wanted, place, memory, restart)
     label = _choose_label(wanted, place, primary=primary)
     has_peers = place.rank >= 0 or wanted.mode == "shared" or wanted.label is not None
     try:
@@ -135,18 +135,23 @@ def start_run(
     joined = _joined(wanted, memory, run_id) if label and place.rank < 0 else None
     if joined is not None:  # Name, command, git and host are those of the process that began it.
         wanted = wanted._replace(metadata=False)
-    if restart is not None and continues and primary and not wanted.quiet:
-        _report_restart(restart, run_id, remembered, voice)
+    if restart is not None and primary and not wanted.quiet:
+        if continues:
+            _report_restart(restart, run_id, remembered, voice)
+        elif not has_id and place.rank < 0 and wanted.resume is None:
+            _report_new_run(restart, voice)
+    noted = joined or _known(wanted, memory, run_id, has_id=has_id)
     try:
         run = make(
             wanted,
             run_id=run_id,
-            name=_choose_name(wanted, remembered or joined, run_id),
+            name=_choose_name(wanted, remembered or noted, run_id),
             label=label,
             primary=primary,
             rank=place.rank,
             world_size=place.world_size,
             remembered=remembered,
+            known=noted,
             voice=voice,
             memory=memory,
             files_parent=files_parent,
@@ -325,9 +330,7 @@ def _choose_name(wanted: Settings, remembered: Remembered | None, run_id: str) -
 def _joined(wanted: Settings, memory: Memory, run_id: str) -> Remembered | None:
     """Return what this machine knows of a run that a process with a label joins, else None."""
     is_own = wanted.mode == "disabled" or wanted.primary is not None or wanted.resume
-    if is_own or not memory.knows(run_id):
-        return None
-    return memory.recall(run_id)
+    return None if is_own else memory.facts_of(run_id)
 
 
 def _choose_place(wanted: Settings, voice: Voice) -> Place:
@@ -351,7 +354,7 @@ def _choose_place(wanted: Settings, voice: Voice) -> Place:
     return Place()
 
 
-def _choose_run_id(wanted: Settings, place: Place, memory: Memory) -> str:
+def _choose_run_id(wanted: Settings, place: Place, memory: Memory, restart: Restart | None) -> str:
     if wanted.run_id is not None:
         return wanted.run_id
     if wanted.resume == "auto" and (held := memory.auto_run_id()):
@@ -361,6 +364,14 @@ def _choose_run_id(wanted: Settings, place: Place, memory: Memory) -> str:
     # The launcher names the job; a job may have several runs, such as the folds of a validation,
     # and its processes start them in the same order.
     turn = _session.count_of_job_run()
+    if not is_elastic():
+        turn = memory.turn_of_job(
+            place.run_id,
+            place.label,
+            turn,
+            restart=0 if restart is None else restart.number,
+            continues=restart is None and wanted.resume not in (None, "never"),
+        )
     return place.run_id if turn == 0 else run_id_from(f"{place.run_id} run {turn}")
 
 
@@ -399,6 +410,23 @@ def _report_restart(
             f"{said}this machine does not know run {run_id}, so its steps begin at 0 here; to "
             "continue the earlier ones, pass step= to log"
         )
+
+
+def _report_new_run(restart: Restart, voice: Voice) -> None:
+    """Say that a restart of a job of one process is a new run, and how it is not."""
+    if _session.is_first("restart") and "STEPWELL_SWEEP_ID" not in os.environ:
+        voice.say(
+            f"init: restart {restart.number} of the job ({restart.variable}): this is a new run, "
+            "as the job has one process and the run no id; to continue one run over restarts, set "
+            "STEPWELL_RUN_ID, for example to $SLURM_JOB_ID"
+        )
+
+
+def _known(wanted: Settings, memory: Memory, run_id: str, *, has_id: bool) -> Remembered | None:
+    """Return what this machine knows of a run that new rows are added to without ``resume``."""
+    if not has_id or not _joins_without_resume(wanted):
+        return None
+    return memory.facts_of(run_id)
 
 
 def _without_auto(wanted: Settings, place: Place, memory: Memory, voice: Voice) -> Settings:

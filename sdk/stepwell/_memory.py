@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stepwell._exit_note import write_status_at_exit
+from stepwell._job_turns import turn_of_job
 from stepwell._settings import Settings
 from stepwell_wire.errors import JournalError
 from stepwell_wire.journal import JournalReader
@@ -133,12 +134,11 @@ class Memory:
             return self._path(run_id).exists()
         return False
 
-    def recall(self, run_id: str) -> Remembered | None:
-        """Return what is known of ``run_id``, from memory and from journals; None for nothing."""
-        found: Remembered | None = None
+    def facts_of(self, run_id: str) -> Remembered | None:
+        """Return what was noted of ``run_id`` but its next step; None for nothing."""
         with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
             held = json.loads(self._path(run_id).read_text())
-            found = Remembered(
+            return Remembered(
                 run_id=run_id,
                 name=str(held.get("name", "")),
                 config=dict(held.get("config") or {}),
@@ -150,6 +150,11 @@ class Memory:
                 definitions=list(held.get("definitions") or []),
                 config_given=dict(held.get("config_given") or {}),
             )
+        return None
+
+    def recall(self, run_id: str) -> Remembered | None:
+        """Return what is known of ``run_id``, from memory and from journals; None for nothing."""
+        found = self.facts_of(run_id)
         with contextlib.suppress(OSError):
             descriptor = os.open(self._step_path(run_id), os.O_RDONLY | os.O_CLOEXEC)
             try:
@@ -167,6 +172,21 @@ class Memory:
         if found is not None:  # Former clients logged larger steps.
             found.next_step = min(found.next_step, STEP_MAX + 1)
         return found
+
+    def turn_of_job(
+        self, job: str, label: str, count: int, *, restart: int, continues: bool
+    ) -> int:
+        """Return the turn of the run that this process begins, see `_job_turns`.
+
+        Args:
+            job: the id that the launcher's names give.
+        """
+        try:
+            self._make_folder()
+            path = self._folder / f"{job}.turns"
+            return turn_of_job(path, label, count, restart=restart, continues=continues)
+        except OSError:
+            return count
 
     def recall_with_peers(
         self, run_id: str, launch: str, label: str, *, is_needed: bool = False

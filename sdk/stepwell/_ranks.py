@@ -99,6 +99,11 @@ def find_restart(
     return Restart(slurm, _OF_SLURM, mark)
 
 
+def is_elastic(environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether the launcher may start ranks again, also with other numbers."""
+    return "TORCHELASTIC_RUN_ID" in environ
+
+
 def _job_run_id(environ: Mapping[str, str]) -> str | None:
     elastic = environ.get("TORCHELASTIC_RUN_ID")
     if elastic and elastic != "none":  # torchrun's default is the word none.
@@ -108,7 +113,8 @@ def _job_run_id(environ: Mapping[str, str]) -> str | None:
     if elastic or "LOCAL_SIZE" in environ:
         # A job of Slurm may have several torchruns, and each has children of its own.
         if _is_one_node(environ):
-            return run_id_from(f"launcher {os.uname().nodename} {os.getppid()} {_parent_start()}")
+            parent = os.getppid()
+            return run_id_from(f"launcher {os.uname().nodename} {parent} {process_start(parent)}")
         if job is None:
             return None
         meeting = f"{environ.get('MASTER_ADDR', '')}:{environ.get('MASTER_PORT', '')}"
@@ -136,10 +142,10 @@ def _is_one_node(environ: Mapping[str, str]) -> bool:
     return local is not None and local == environ.get("WORLD_SIZE")
 
 
-def _parent_start() -> str:
-    """Return when the parent process started, in kernel ticks; "" if /proc does not show it."""
+def process_start(pid: int) -> str:
+    """Return when a process started, in kernel ticks; "" if /proc does not show it."""
     try:
-        with open(f"/proc/{os.getppid()}/stat", encoding="utf-8", errors="replace") as file:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             return file.read().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         return ""

@@ -63,6 +63,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         rank: int,
         world_size: int,
         remembered: Remembered | None,
+        known: Remembered | None,
         voice: Voice,
         copy_id: str | None = None,
         memory: Memory | None = None,
@@ -75,7 +76,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         self._settings = settings
         self._id = run_id
         self._name = name
-        self._show(shown_facts(given_facts(settings), remembered))
+        self._show(shown_facts(given_facts(settings), remembered or known))
         self._rank, self._world_size = rank, world_size
         self._resumed = remembered is not None
         self._started_at = time.time()
@@ -521,6 +522,7 @@ def attach(info: dict[str, Any], make: Callable[..., Run] = Run) -> Run:
         rank=info["rank"],
         world_size=info["world_size"],
         remembered=None,
+        known=None,
         voice=Voice(silent=settings.silent, follows=True),
         copy_id=info["copy_id"],
         files_dir=info["files_dir"],

@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -87,6 +88,17 @@ def test_what_a_daemon_says_of_itself_is_passed_on(call: Call, daemon: FakeDaemo
 def test_a_file_where_the_socket_should_be_fails(place: Path) -> None:
     (place / "s.sock").write_text("")
     assert node.unanswered(place / "s.sock").level is Level.FAIL
+
+
+def test_a_read_only_file_system_is_no_matter_of_the_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    found = SimpleNamespace(f_flag=os.ST_RDONLY)
+    monkeypatch.setattr(os, "statvfs", lambda _: found)
+    (finding,) = node.data_dir(tmp_path / "data")
+    assert finding.message == f"{tmp_path} is on a read-only file system"
+    assert finding.remedy == "give another folder with --data or STEPWELL_DATA"
 
 
 def test_a_folder_that_cannot_be_written_fails(

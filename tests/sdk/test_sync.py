@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import stepwell
-from stepwell._sync import SyncProgress
+from stepwell._sync import SyncProgress, SyncReport
+from stepwell.cli.sync import report_text
 from stepwell.errors import DaemonUnreachableError, SyncError
 from stepwell.testing import RecordingDaemon
 from stepwell_wire.journal import JournalReader
@@ -163,6 +164,15 @@ def test_a_live_writer_is_left_alone(offline: Start, daemon: RecordingDaemon) ->
     report = stepwell.sync(run._journal_dir)
     assert report.live == (Path(run._journal_dir),)
     assert daemon.points() == []
+    assert report_text(report, ()).endswith(
+        "1 journal of an offline run at work skipped; run this again after its end"
+    )
+
+
+def test_a_live_writer_that_sends_by_itself_is_said_to(start: Start, folder: Path) -> None:
+    run = start()
+    text = report_text(SyncReport((), (Path(run._journal_dir),), (), 0, 0), ())
+    assert text.endswith("will send the rest: the training script, or a daemon")
 
 
 def test_an_error_while_journals_are_opened_releases_all_of_them(

@@ -84,7 +84,10 @@ def _ensure_personal(places: Places) -> str:
     try:
         process = start_daemon(str(places.socket), places.data)
     except OSError as error:
-        return f"{error.filename or places.data}: {error.strerror}"
+        return (
+            f"{error.filename or places.data}: {error.strerror}; name another folder with "
+            "STEPWELL_DATA"
+        )
 
     def has_failed() -> bool:
         return process.poll() not in (None, ANOTHER_RUNS)

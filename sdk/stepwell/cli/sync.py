@@ -6,7 +6,7 @@ import functools
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +15,7 @@ from stepwell.cli.errors import FAILED, NOT_FOUND, OK, UNREACHABLE, CommandError
 from stepwell.cli.options import Places, add_data, add_json, add_socket, places
 from stepwell.cli.text import bytes_text, count_text, counted, json_text, of_others_text, plain
 from stepwell.cli.unsent import journals_folders
-from stepwell_wire.journal_files import noted_socket
+from stepwell_wire.journal_files import OFFLINE, mode_of, noted_socket
 
 if TYPE_CHECKING:
     from stepwell._sync import SyncProgress, SyncReport
@@ -146,13 +146,7 @@ def report_text(report: "SyncReport", searched: Iterable[Path]) -> str:
         lines.append(f"sent {bytes_text(report.sent_bytes)} of {runs}: {names}")
     elif not report.failed:
         lines.append(f"nothing to send in {plain(' and '.join(map(str, searched)))}")
-    if report.live:
-        count = len(report.live)
-        processes = "another process has it" if count == 1 else "other processes have them"
-        lines.append(
-            f"{counted(count, 'journal')} skipped, as {processes} open and will send the rest: "
-            "the training script, or a daemon"
-        )
+    lines += _live_lines(report.live)
     if report.unverified_bytes:
         lines.append(
             f"{bytes_text(report.unverified_bytes)} could not be verified after a crash of "
@@ -166,6 +160,25 @@ def report_text(report: "SyncReport", searched: Iterable[Path]) -> str:
         where = "" if reason.startswith(str(path)) else f"{plain(path)}: "
         lines.append(f"not sent: {where}{plain(reason)}")
     return "\n".join(lines)
+
+
+def _live_lines(journals: Sequence[Path]) -> list[str]:
+    """Return a line for journals that other processes send, and one for those that nobody does."""
+    offline = [each for each in journals if mode_of(each) == OFFLINE]
+    lines = []
+    if count := len(journals) - len(offline):
+        processes = "another process has it" if count == 1 else "other processes have them"
+        lines.append(
+            f"{counted(count, 'journal')} skipped, as {processes} open and will send the rest: "
+            "the training script, or a daemon"
+        )
+    if offline:
+        of, its = ("an offline run", "its") if len(offline) == 1 else ("offline runs", "their")
+        lines.append(
+            f"{counted(len(offline), 'journal')} of {of} at work skipped; run this again after "
+            f"{its} end"
+        )
+    return lines
 
 
 def _elsewhere_lines(journals: Iterable[Path]) -> list[str]:

@@ -111,7 +111,7 @@ def number_text(value: float | None) -> str:
     """Return a float with six significant digits."""
     if value is None:
         return "-"
-    if value.is_integer() and abs(value) < 1e15:
+    if value.is_integer() and abs(value) <= 2**53:
         return f"{value:.0f}"
     return f"{value:.6g}"
 

@@ -17,7 +17,7 @@ interface ValueTreeProps {
   root: ValueMap;
   /** Shown where there is nothing. */
   empty: string;
-  /** Numbers in few digits; all digits are in the hint. */
+  /** Numbers that are not whole in few digits; all digits are in the hint. */
   isRounded?: boolean;
   /** Another text for a value; the value itself stays in the hint. Undefined: none. */
   textOf?(key: string, value: Value): string | undefined;
@@ -97,7 +97,7 @@ function Line({ line, isRounded, own, onToggle }: LineProps) {
     );
   }
   const exact = cut(formatExact(line.value));
-  const text = own ?? (isRounded ? cut(formatValue(line.value)) : exact);
+  const text = own ?? (isRounded && !Number.isInteger(line.value) ? cut(formatValue(line.value)) : exact);
   return (
     <div>
       <dt style={indent} title={line.path}>{line.key}</dt>

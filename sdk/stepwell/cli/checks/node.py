@@ -178,13 +178,16 @@ def data_dir(path: Path) -> Iterator[Finding]:
     """Yield whether data can be written at ``path``, and how much."""
     place = next(each for each in (path, *path.parents) if each.is_dir())
     if not os.access(place, os.W_OK | os.X_OK):
+        other = "give another folder with --data or STEPWELL_DATA"
+        if os.statvfs(place).f_flag & os.ST_RDONLY:
+            yield Finding("data", Level.FAIL, f"{place} is on a read-only file system", other)
+            return
+        owner = foreign_owner(place)
         yield Finding(
             "data",
             Level.FAIL,
             f"{place}: no permission to write there",
-            "change its owner, or give another folder with --data or STEPWELL_DATA"
-            if not (owner := foreign_owner(place))
-            else f"run this as user {owner}, or give another folder with --data or STEPWELL_DATA",
+            f"run this as user {owner}, or {other}" if owner else f"change its owner, or {other}",
         )
         return
     kind = file_system(place)
