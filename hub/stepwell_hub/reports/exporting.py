@@ -289,8 +289,8 @@ class _Exporter:
             half_life = fields["smooth"]
             y = smoothed(middle, one.mean, one.count, half_life) if half_life else one.mean
             lines.append(Line(name, mark, np.asarray(middle, float), y, *spread))
-            good = one.mean[np.isfinite(one.mean)]
-            last = number_text(float(good[-1])) if len(good) else "–"
+            at_end = one.mean if groups else one.last
+            last = number_text(float(at_end[-1])) if len(at_end) else "–"
             ends = [
                 number_text(float(end)) if np.isfinite(end) else "–"
                 for end in (least(one.min), most(one.max))

@@ -31,12 +31,15 @@ _GLYPH: Final = 6.2
 """Width of a character, a little more than the average."""
 _VALUE_WIDTH: Final = 72.0
 """Room for the value beside a bar."""
+_SUFFIXES: Final = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _STEP_LEAST: Final = 1e-307
 _LARGEST: Final = sys.float_info.max
 _LINEAR_BELOW: Final = 1.0
 """Symlog: in units of the smallest size that is not 0."""
 
 Array = NDArray[np.float64]
+XText = Callable[[float, float], str]
+"""The label of a value of x; the second argument is the distance of labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,44 @@ class Line:
     high: Array
 
 
+def tick_text(value: float, step: float) -> str:
+    """Return the label of a tick, as on the page; ``step`` is the distance of ticks, or 0."""
+    size = abs(value)
+    if value == 0:
+        return "0"
+    if size >= 1e15 or size < 1e-4:
+        return _exponent(value, step)
+    unit = next(
+        (each for each in _SUFFIXES if size >= each[0] * 10 or (size >= each[0] and each[0] > 1e3)),
+        _SUFFIXES[-1] if size >= 1e4 else None,
+    )
+    if unit is None:
+        return _trimmed(value, step)
+    divisor, suffix = unit
+    return f"{float(_trimmed(value / divisor, step / divisor)):.12g}{suffix}"
+
+
+def _trimmed(value: float, step: float) -> str:
+    if not step > 0:
+        return f"{float(f'{value:.4g}'):.12g}"
+    return f"{value:.{_decimals_of(step)}f}"
+
+
+def _decimals_of(step: float) -> int:
+    """Return the decimals that a multiple of the step needs: 0.25 has two."""
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    scaled = step * 10.0 ** min(decimals, _POWER_MAX)
+    return min(12, decimals + (abs(scaled - round(scaled)) > 1e-6))
+
+
+def _exponent(value: float, step: float) -> str:
+    power = math.floor(math.log10(abs(value)) + 1e-12)
+    if power < -307:  # The smallest numbers have powers of ten that are 0 as a number.
+        return f"{value:.0e}".replace("e-0", "e-")
+    decimals = min(6, _decimals_of(step / 10.0**power)) if step > 0 else 0
+    return f"{value / 10.0**power:.{decimals}f}e{power}"
+
+
 def _tick_text(value: float) -> str:
     """Return a number in few characters, with an exponent from 100,000 on."""
     return f"{value:.5g}".replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")
@@ -61,13 +102,12 @@ def line_chart(
     *,
     label: str,
     y_scale: str,
-    x_text: Callable[[float], str],
+    x_text: XText,
     dots: bool = False,
 ) -> str:
     """Return the chart of some lines, or "" where none has a point that can be drawn.
 
     Args:
-        x_text: the text of a value of x.
         dots: draw the points alone.
     """
     turn = _turner(lines, y_scale)
@@ -89,15 +129,15 @@ def line_chart(
         at = y_of(value)
         parts.append(f'<path class="grid" d="M{_LEFT:g} {at:.1f}H{_WIDTH - _RIGHT:g}"/>')
         parts.append(f'<text class="y" x="{_LEFT - 6:g}" y="{at + 3.5:.1f}">{escape(text)}</text>')
-    for value in nice_ticks(x_first, x_last):
-        x = min(x_of(value), _WIDTH - 24)
-        parts.append(
-            f'<text class="x" x="{x:.1f}" y="{_HEIGHT - 10:g}">{escape(x_text(value))}</text>'
-        )
+    parts += _x_ticks(x_first, x_last, x_of, x_text)
     for line, y, low, high in shown:
         parts.append(_band(line, low, high, x_of, y_of))
-        kind, path = ("dots", _dots) if dots else ("line", _path)
-        parts.append(f'<path class="{kind}" {line.mark} d="{path(line.x, y, x_of, y_of)}"/>')
+        alone = np.isfinite(y) if dots else _are_alone(y)
+        if not alone.all():
+            parts.append(f'<path class="line" {line.mark} d="{_path(line.x, y, x_of, y_of)}"/>')
+        if alone.any():
+            drawn = _dots(line.x[alone], y[alone], x_of, y_of)
+            parts.append(f'<path class="dots" {line.mark} d="{drawn}"/>')
     return _svg("", _HEIGHT, label, parts)
 
 
@@ -130,7 +170,7 @@ def bins_chart(
     counts: Sequence[int],
     *,
     label: str,
-    x_text: Callable[[float], str],
+    x_text: XText,
 ) -> str:
     """Return a bar for each bin; ``edges`` has one more than ``counts``."""
     most = float(max(1, *counts))
@@ -144,11 +184,7 @@ def bins_chart(
             parts.append(
                 f'<text class="y" x="{_LEFT - 6:g}" y="{at + 3.5:.1f}">{_tick_text(value)}</text>'
             )
-    for value in nice_ticks(first, last):
-        x = min(x_of(value), _WIDTH - 24)
-        parts.append(
-            f'<text class="x" x="{x:.1f}" y="{_HEIGHT - 10:g}">{escape(x_text(value))}</text>'
-        )
+    parts += _x_ticks(first, last, x_of, x_text)
     for at, count in enumerate(counts):
         start, end, top = x_of(edges[at]), x_of(edges[at + 1]), y_of(float(count))
         parts.append(
@@ -290,6 +326,30 @@ def _shortened(text: str, letters: int) -> str:
     return text if len(text) <= letters else f"{text[: letters - 1]}…"
 
 
+def _step_of(ticks: Sequence[float]) -> float:
+    step = ticks[1] - ticks[0] if len(ticks) > 1 else 0.0
+    return step if math.isfinite(step) else 0.0
+
+
+def _x_ticks(first: float, last: float, x_of: Callable[[float], float], x_text: XText) -> list[str]:
+    values = nice_ticks(first, last)
+    step = _step_of(values)
+    return [
+        f'<text class="x" x="{min(x_of(value), _WIDTH - 24):.1f}" y="{_HEIGHT - 10:g}">'
+        f"{escape(x_text(value, step))}</text>"
+        for value in values
+    ]
+
+
+def _are_alone(y: Array) -> NDArray[np.bool_]:
+    """Return which finite points have no finite neighbour, so that no line goes through them."""
+    finite = np.isfinite(y)
+    none = np.zeros(1, bool)
+    before, after = np.concatenate((none, finite[:-1])), np.concatenate((finite[1:], none))
+    alone: NDArray[np.bool_] = finite & ~before & ~after
+    return alone
+
+
 def _shares(counts: Array) -> tuple[Array, float]:
     """Return the part of each histogram's values that is in each bin, and the largest part."""
     total = counts.sum(axis=1, keepdims=True)
@@ -342,7 +402,8 @@ def _y_ticks(
     first: float, last: float, kind: str, lines: Sequence[Line]
 ) -> list[tuple[float, str]]:
     if kind == "linear":
-        return [(value, _tick_text(value)) for value in nice_ticks(first, last)]
+        values = nice_ticks(first, last)
+        return [(value, tick_text(value, _step_of(values))) for value in values]
     if kind == "symlog":
         return _symlog_ticks(first, last, _unit(lines))
     return _log_ticks(first, last)
@@ -408,8 +469,6 @@ def _path(
             continue
         parts.append(f"{'L' if is_down else 'M'}{x_of(x[at]):.1f} {y_of(y[at]):.1f}")
         is_down = True
-    if len(parts) == 1:
-        parts.append("h0.1")  # The round ends of the line make a single point visible.
     return "".join(parts)
 
 

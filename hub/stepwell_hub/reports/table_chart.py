@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from stepwell_hub.reports.palette import mark_of
-from stepwell_hub.reports.svg import Line, bars, bins_chart, line_chart, nice_step
+from stepwell_hub.reports.svg import Line, XText, bars, bins_chart, line_chart, nice_step, tick_text
 from stepwell_hub.reports.values import cell_text, number_text, utc_text
 from stepwell_hub.reports.words import empty_html, table_html
 from stepwell_store.queries import MediaItem
@@ -143,7 +143,7 @@ def _points(spec: ChartSpec, rows: ChartRows, name: str) -> tuple[str, list[str]
         lines,
         label=name,
         y_scale="linear",
-        x_text=_axis_text(x),
+        x_text=_x_text(x),
         dots=spec.kind == "scatter",
     )
     over = f"{spec.y_title or y.name} over {spec.x_title or x.name}"
@@ -165,7 +165,7 @@ def _bars(spec: ChartSpec, rows: ChartRows, name: str) -> tuple[str, list[str]]:
     drawn = ""
     if shown:
         titles = f"{spec.y_title or value.name} of {spec.x_title or label.name}"
-        drawn = bars(shown, label=name, value_text=_axis_text(value))
+        drawn = bars(shown, label=name, value_text=_value_text(value))
         drawn += f"<figcaption>{escape(titles)}</figcaption>"
     more = f"The first {len(shown):,} of {len(found):,} bars" if len(found) > len(shown) else ""
     return drawn, [more, _left_note(rows.read - len(found))]
@@ -178,7 +178,7 @@ def _histogram(spec: ChartSpec, rows: ChartRows, name: str) -> tuple[str, list[s
     if not values:
         return "", [note]
     edges, counts = bins_of(values)
-    drawn = bins_chart(edges, counts, label=name, x_text=_axis_text(value))
+    drawn = bins_chart(edges, counts, label=name, x_text=_x_text(value))
     title = spec.x_title or value.name
     return f"{drawn}<figcaption>rows over {escape(title)}</figcaption>", [note]
 
@@ -270,10 +270,16 @@ def _legend(marks: Mapping[str, str]) -> str:
     return f'<ul class="legend">{"".join(entries)}</ul>'
 
 
-def _axis_text(column: ChartColumn) -> Callable[[float], str]:
+def _value_text(column: ChartColumn) -> Callable[[float], str]:
     if column.type != DATETIME:
         return number_text
     return lambda micros: utc_text(round(micros))
+
+
+def _x_text(column: ChartColumn) -> XText:
+    if column.type != DATETIME:
+        return tick_text
+    return lambda micros, _: utc_text(round(micros))
 
 
 def _number(cell: Any) -> float | None:

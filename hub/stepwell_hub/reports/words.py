@@ -8,9 +8,11 @@ from typing import Any, Final
 import numpy as np
 
 from stepwell_hub.reports.file import moment_text
-from stepwell_hub.reports.values import duration_text, number_text
+from stepwell_hub.reports.svg import XText, tick_text
+from stepwell_hub.reports.values import duration_text
 
 _MICROSECONDS: Final = 1_000_000
+_MINUTE: Final = 60 * _MICROSECONDS
 OWN: Final[dict[str, Callable[[Any, float], Any]]] = {
     "state": lambda run, _now: run.state,
     "started": lambda run, _now: _moment(run.started_at),
@@ -46,12 +48,27 @@ def _moment(seconds: float | None) -> str:
     return "" if seconds is None else moment_text(seconds)
 
 
-def x_text(x: str) -> Callable[[float], str]:
+def x_text(x: str) -> XText:
+    """Return how the values of an axis are written, with what its labels differ in."""
     if x == "time":
-        return lambda value: f"{datetime.fromtimestamp(value / _MICROSECONDS, UTC):%m-%d %H:%M}"
+        return _time_text
     if x == "relative":
-        return lambda value: duration_text(value / _MICROSECONDS)
-    return lambda value: f"{value:,.0f}" if value == int(value) else number_text(value)
+        return _relative_text
+    return lambda value, step: f"{value:,.0f}" if value == int(value) else tick_text(value, step)
+
+
+def _time_text(micros: float, step: float) -> str:
+    moment = datetime.fromtimestamp(micros / _MICROSECONDS, UTC)
+    if step <= 0 or step >= _MINUTE:
+        return f"{moment:%m-%d %H:%M}"
+    return f"{moment:%H:%M:%S}" + (f".{moment:%f}"[:4] if step < _MICROSECONDS else "")
+
+
+def _relative_text(micros: float, step: float) -> str:
+    seconds = micros / _MICROSECONDS
+    if 0 < step < _MICROSECONDS:
+        return f"{tick_text(seconds, step / _MICROSECONDS)} s"
+    return duration_text(seconds)
 
 
 def least(values: Any) -> float:

@@ -1,6 +1,7 @@
 """A report as one file: everything in it, nothing that runs, and nothing from elsewhere."""
 
 import io
+import json
 import math
 import re
 import struct
@@ -24,6 +25,7 @@ from stepwell_hub.reports.svg import (
     ridge_rows,
     ridges,
     smoothed,
+    tick_text,
 )
 from tests.blobs import put_blob
 from tests.hub.conftest import Hub
@@ -32,6 +34,9 @@ from tests.hub.tables import put
 from tests.store.made import START_US, event, log, tell, writer
 
 PROJECT = "export <b>&"
+WEB = Path(__file__).parents[3] / "hub" / "web"
+TICKS = json.loads((WEB / "tests" / "engine" / "ticks.json").read_text())
+"""The page's own tests have these cases too."""
 HOSTILE = "<script>alert(1)</script>\"' onload=x"
 
 
@@ -143,7 +148,7 @@ def test_ticks_of_logarithmic_axes_are_round(
 ) -> None:
     y = np.array(values)
     line = Line("loss", "", np.arange(float(len(y))), y, y, y)
-    drawn = line_chart([line], label="loss", y_scale=scale, x_text=str)
+    drawn = line_chart([line], label="loss", y_scale=scale, x_text=tick_text)
     assert re.findall('<text class="y"[^>]*>([^<]*)<', drawn) == wanted
 
 
@@ -563,7 +568,7 @@ def line(y: list[float]) -> Line:
     ],
 )
 def test_odd_values_are_drawn_or_left_out_and_never_break_the_chart(y: Any, scale: Any) -> None:
-    drawn = line_chart([line(y)], label="x", y_scale=scale, x_text=str)
+    drawn = line_chart([line(y)], label="x", y_scale=scale, x_text=tick_text)
     numbers = drawn.lower().replace("transform", "")
     assert 'd="m' in numbers or drawn == ""
     for path in drawn.split(' d="')[1:]:
@@ -571,9 +576,28 @@ def test_odd_values_are_drawn_or_left_out_and_never_break_the_chart(y: Any, scal
         assert "inf" not in path.split('"')[0]
 
 
+def test_a_point_without_a_finite_neighbour_is_a_dot() -> None:
+    nan = math.nan
+    drawn = line_chart(
+        [line([1.0, nan, 3.0, 4.0, nan, 2.0])], label="x", y_scale="linear", x_text=tick_text
+    )
+    [path] = re.findall('class="line" [^>]*d="([^"]*)"', drawn)
+    [dots] = re.findall('class="dots" [^>]*d="([^"]*)"', drawn)
+    assert (path.count("L"), dots.count("h0")) == (1, 2)
+    alone = line_chart([line([7.0])], label="x", y_scale="linear", x_text=tick_text)
+    assert 'class="line"' not in alone
+    assert alone.count("h0") == 1
+
+
+@pytest.mark.parametrize("case", TICKS)
+def test_labels_of_ticks_are_those_of_the_page(case: Any) -> None:
+    labels = [tick_text(case["first"] + at * case["step"], case["step"]) for at in range(4)]
+    assert labels == case["labels"]
+
+
 def test_a_chart_without_a_finite_value_is_none() -> None:
-    assert line_chart([line([np.nan])], label="x", y_scale="linear", x_text=str) == ""
-    assert line_chart([], label="x", y_scale="log", x_text=str) == ""
+    assert line_chart([line([np.nan])], label="x", y_scale="linear", x_text=tick_text) == ""
+    assert line_chart([], label="x", y_scale="log", x_text=tick_text) == ""
 
 
 def test_ticks_are_round() -> None:
@@ -593,7 +617,7 @@ def test_the_largest_and_the_smallest_numbers_have_a_chart(
     y = np.array(values)
     for x in (np.arange(len(y), dtype=float), np.sort(y)):
         line = Line(name="v", mark="", x=x, y=y, low=y, high=y)
-        text = line_chart([line], label="v", y_scale=y_scale, x_text=str)
+        text = line_chart([line], label="v", y_scale=y_scale, x_text=tick_text)
         assert "nan" not in text
     assert len(nice_ticks(min(values), max(values))) < 20
 

@@ -12,6 +12,7 @@ import {
   toValue,
 } from "../../src/engine/scales.js";
 import { random } from "./encode.js";
+import cases from "./ticks.json";
 
 const KINDS: ScaleKind[] = ["linear", "log", "symlog"];
 
@@ -158,6 +159,10 @@ it("padding follows the scale", () => {
   expect(low).toBeCloseTo(0.1, 9);
   expect(high).toBeCloseTo(1000, 6);
   expect(padded("log", 0, 5, 0.1)).toEqual([0, 5]);
+});
+
+it.each(cases)("labels of ticks from $first are told apart", ({ first, step, labels }) => {
+  expect([0, 1, 2, 3].map((at) => formatTick(first + at * step, step))).toEqual(labels);
 });
 
 it("numbers are short", () => {

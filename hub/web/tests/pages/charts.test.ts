@@ -361,8 +361,11 @@ describe("lines of a panel", () => {
     expect(end(steps([1, 2, 3]), 0).value).toBe(3);
     const coarse = { value: 5, hint: "a: the newest point, or the mean of its ranks" };
     expect(end(steps([1, 2, 3, 5]), 2)).toEqual(coarse);
-    const ranks = [0, 0, 1, 1].map((x, i) => ({ x, value: i }));
-    expect(end(ranks, 0)).toEqual({ value: 2.5, hint: "a: mean of 2 points" });
+    // Of one writer that logged a step twice, or over another metric with one x: the later value.
+    const twice = [0, 0, 1, 1].map((x, i) => ({ x, value: i }));
+    expect(end(twice, 0).value).toBe(3);
+    const group = { ...bucketed(steps([1, 2]), 0, "a"), runCount: new Float64Array([2, 2]) };
+    expect(lineEnd({ id: "", runId: "", name: "a", color: "", data: group })).toEqual({ value: 2, hint: "a: mean of 1 point" });
   });
 
   it("end, while zoomed, with the newest point of the shown range", () => {

@@ -93,8 +93,8 @@ export function panelSeries(
 }
 
 /**
- * The value at a line's end: of its newest point, or the mean of what several ranks logged there. The
- * hub gives that mean as the first and last value of a bucket too.
+ * The value at a line's end: of its newest point, or the mean of what several ranks logged there: the hub gives that
+ * as the last value of a bucket. Of a group, the mean of its runs.
  * Of what `zoom` shows alone; null without a point there.
  */
 export function lineEnd(
@@ -104,12 +104,10 @@ export function lineEnd(
   const [from, to] = bucketsIn(data, zoom);
   const end = to - 1;
   if (end < from) return null;
-  const isOneX = data.firstX[end] === data.lastX[end];
-  const count = data.count[end]!;
-  if (data.runCount !== null || (isOneX && count > 1))
+  if (data.runCount !== null)
     return {
       value: orInfinity(data.mean[end]!, data, end),
-      hint: `${name}: mean of ${formatCount(count)} points`,
+      hint: `${name}: mean of ${formatAmount(data.count[end]!, "point")}`,
     };
   // Of a bucket over the edge, the first point is the only one that is known to be inside.
   if (zoom !== null && data.lastX[end]! > zoom[1])
