@@ -106,7 +106,8 @@ class Image(Media):
             self._notes += data._notes
             return data._pixels
         if is_pil(data):
-            return pixels_of_pil(data, mode=mode)
+            note = self._notes.append
+            return pixels_of_pil(data, mode=mode, normalize=normalize, note=note)
         if (figure := figure_of(data)) is not None:
             return pixels_of_figure(figure)
         if isinstance(data, Sequence) and not isinstance(data, bytes | bytearray):

@@ -13,6 +13,8 @@ SIDE_MAX: Final = 65_500
 _SPAN_MAX: Final = 1e37
 CHANNELS_OF_MODE: Final = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 _MODES: Final = tuple(CHANNELS_OF_MODE)
+_WIDE_MODES: Final = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+"""Modes of PIL with other values than 0 to 255."""
 
 Note = Callable[[str], None]
 """Takes a warning about the values."""
@@ -85,8 +87,19 @@ def pixels_of_array(value: Any, *, mode: str | None, normalize: bool, note: Note
     return Pixels(as_uint8(array, normalize=normalize, note=note), height, width, channels)
 
 
-def pixels_of_pil(picture: Any, *, mode: str | None) -> Pixels:
-    """Return a copy of a PIL picture, converted where its mode has no plain bytes."""
+def pixels_of_pil(picture: Any, *, mode: str | None, normalize: bool, note: Note) -> Pixels:
+    """Return a copy of a PIL picture, converted where its mode has no plain bytes.
+
+    Large integers and floats become pixels as those of an array do.
+    """
+    if picture.mode in _WIDE_MODES:
+        import numpy
+
+        array = numpy.asarray(picture)
+        grey = pixels_of_array(array, mode=None, normalize=normalize, note=note)
+        if mode in (None, "L"):
+            return grey
+        picture = sys.modules["PIL.Image"].fromarray(grey.data.reshape(array.shape))
     wanted = mode or (picture.mode if picture.mode in _MODES else _nearest_mode(picture))
     if picture.mode != wanted:
         picture = picture.convert(wanted)
@@ -154,7 +167,7 @@ def check_mode(mode: Any) -> str | None:
 
 
 def _nearest_mode(picture: Any) -> str:
-    if picture.mode in ("1", "I", "F", "I;16"):
+    if picture.mode == "1":
         return "L"
     has_alpha = picture.mode in ("PA", "La", "RGBa") or "transparency" in picture.info
     return "RGBA" if has_alpha else "RGB"

@@ -335,6 +335,29 @@ def test_a_pil_picture_keeps_its_mode() -> None:
     assert pixels(pil.new("CMYK", (2, 2))).shape == (2, 2, 3)
 
 
+@pytest.mark.parametrize(
+    ("values", "dtype", "mode"),
+    [
+        ([[0, 255], [256, 65535]], "uint16", "I;16"),
+        ([[-1, 7], [255, 70000]], "int32", "I"),
+        ([[0.0, 0.25], [0.5, 1.0]], "float32", "F"),
+        ([[-0.5, 0.0], [0.25, 0.5]], "float32", "F"),
+        ([[3.0, 4.0], [250.0, 300.0]], "float32", "F"),
+    ],
+)
+def test_a_pil_picture_of_other_numbers_is_as_its_array(
+    values: list[list[float]], dtype: str, mode: str
+) -> None:
+    pil = pytest.importorskip("PIL.Image")
+    array = numpy.array(values, dtype)
+    picture = pil.fromarray(array)
+    assert picture.mode == mode
+    assert pixels(picture).tolist() == pixels(array).tolist()
+    assert Image(picture)._notes == Image(array)._notes
+    grey = pixels(array).repeat(3, axis=2)
+    assert pixels(picture, mode="RGB").tolist() == grey.tolist()
+
+
 def test_a_path_is_staged_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "cat.jpg"
     path.write_bytes(b"\xff\xd8\xff bytes")

@@ -5,6 +5,7 @@ by ``summarise``.
 """
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from stepwell_store.attributes import Assignment, nest, untyped, value_at
@@ -78,20 +79,29 @@ class PageColumns:
         ref = overview.ref
         config = nest(self._attributes.get((ref, "config"), ()))
         summary = self._summary(ref) if self._summaries else {}
+        set_paths = self._set_paths(ref, "config")
+        logged_paths = (
+            self._set_paths(ref, "summary")
+            | {each.metric for each in self._statistics.get(ref, ())}
+            | set(self._texts.get((ref.project, ref.run_id), ()))
+        )
         for text, path in self._columns.items():
             match path.kind:
                 case Kind.RUN:
                     value = _field(overview, path.name, now)
                 case Kind.CONFIG:
-                    value = value_at(config, path.name, _MISSING)
+                    value = _whole(config, path.name, set_paths)
                 case Kind.METRIC:
                     value = self._statistic(ref, path)
                 case _:
-                    value = value_at(summary, path.name, _MISSING)
+                    value = _whole(summary, path.name, logged_paths)
                     if self._as_compared:
                         value = compared(value, definition_of(path.name, self._defined(ref)))
             if value is not _MISSING:
                 overview.columns[text] = value
+
+    def _set_paths(self, ref: RunRef, kind: str) -> set[str]:
+        return {each.path for each in self._attributes.get((ref, kind), ()) if not each.deleted}
 
     def _read_texts(self) -> dict[tuple[str, str], dict[str, LastText]]:
         if not self._summaries:
@@ -201,6 +211,18 @@ class PageColumns:
                 value = each.statistic(path.statistic)
                 return _MISSING if value is None else value
         return _MISSING
+
+
+def _whole(values: Mapping[str, Any], path: str, known: AbstractSet[str]) -> Any:
+    """Return the value at ``path``; `_MISSING` for a dict of which only some names were read.
+
+    Args:
+        known: the paths with a value of their own.
+    """
+    value = value_at(values, path, _MISSING)
+    if isinstance(value, Mapping) and known.isdisjoint((path, *parents_of(path))):
+        return _MISSING
+    return value
 
 
 def _with_parents(paths: Sequence[str]) -> list[str]:

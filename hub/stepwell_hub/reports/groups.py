@@ -43,7 +43,7 @@ def group_names(values: Sequence[Any]) -> list[str]:
 
 def _name(value: Any, short: str, *, is_shared: bool) -> str:
     if isinstance(value, str):
-        is_quoted = is_shared or not value or value.startswith('"')
+        is_quoted = is_shared or not value.strip() or value.startswith('"')
         return json.dumps(value, ensure_ascii=False) if is_quoted else short
     return exact_text(value) if is_shared and value is not None else short
 

@@ -131,18 +131,26 @@ def _key(value: Any) -> str:
 
 
 def _names(groups: Sequence[Group], path: str) -> list[str]:
-    """Return the text of each group's value; of a text in quotes if another value has the same."""
+    """Return the text of each group's value; of different values different ones.
+
+    Where two would look the same, texts are in quotes, and numbers have all digits.
+    """
     values = [each.values.get(path) for each in groups]
     texts = ["-" if value is None else cell_text(path, value) for value in values]
     kinds: dict[str, set[str]] = {}
     for value, text in zip(values, texts, strict=True):
         kinds.setdefault(text, set()).add(_key(value))
     return [
-        json.dumps(value, ensure_ascii=False)
-        if isinstance(value, str) and (not value or len(kinds[text]) > 1)
-        else text
+        _name(value, text, is_shared=len(kinds[text]) > 1)
         for value, text in zip(values, texts, strict=True)
     ]
+
+
+def _name(value: Any, text: str, *, is_shared: bool) -> str:
+    if isinstance(value, str):
+        is_quoted = is_shared or not value.strip() or value.startswith('"')
+        return json.dumps(value, ensure_ascii=False) if is_quoted else text
+    return repr(value) if is_shared and isinstance(value, float) else text
 
 
 def _statistics(members: Sequence[Mapping[str, Any]], column: str) -> dict[str, float | None]:

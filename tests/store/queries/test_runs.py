@@ -248,6 +248,23 @@ def test_a_cursor_of_another_question_is_refused(store: Store, several: str):
             list_runs(store, several, cursor=wrong)
 
 
+@pytest.mark.parametrize("beside", [(), ("config.opt.lr",), ("config.opt.lr", "config.opt.name")])
+def test_the_column_of_a_dict_does_not_depend_on_the_others(
+    store: Store, beside: tuple[str, ...]
+) -> None:
+    project = fresh_project()
+    make_run(store, project, "dict", config={"opt": {"lr": 2, "name": "sgd"}})
+    make_run(store, project, "text", config={"opt": "sgd"})
+    make_run(store, project, "none", config={"opt": {}})
+    found = list_runs(store, project, columns=("config.opt", *beside)).items
+    values = {run.run_id: run.columns.get("config.opt", "missing") for run in found}
+    assert values == {"dict": "missing", "text": "sgd", "none": {}}
+    by_id = {run.run_id: run.columns for run in found}
+    assert {path: by_id["dict"][path] for path in beside} == dict(
+        zip(beside, (2, "sgd"), strict=False)
+    )
+
+
 def test_columns_come_with_the_runs(store: Store, several: str):
     columns = (
         "lr",

@@ -81,7 +81,7 @@ export function groupNames(values: readonly Value[]): string[] {
 }
 
 function nameOf(value: Value, short: string, isShared: boolean): string {
-  if (typeof value === "string") return isShared || short === "" || short.startsWith('"') ? JSON.stringify(value) : short;
+  if (typeof value === "string") return isShared || short.trim() === "" || short.startsWith('"') ? JSON.stringify(value) : short;
   return isShared && value !== null ? formatExact(value) : short;
 }
 
