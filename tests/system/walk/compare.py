@@ -12,6 +12,7 @@ from stepwell_hub.frames import decode_column, decode_frames
 from tests.system.walk.model import Model, ModelRun, Picture, sorted_points
 from tests.system.walk.site import Site, path_of
 from tests.system.walk.trainer import pixels_of
+from tests.waiting import wait_until
 
 _AUTOMATIC = ("_timestamp", "_runtime")
 
@@ -32,6 +33,7 @@ def compare(site: Site, model: Model, *, by_hub: bool) -> None:
     _same("runs", set(listed) - set(model.leaving), set(model.runs))
     if by_hub:
         _compare_lists(site, model)
+        _compare_reports(site, model)
     for run in model.runs.values():
         shown = site.json_of("show", run.ref, "--json", "--tail=100000")
         _compare_overview(f"runs {run.ref}", run, listed[run.project, run.run_id])
@@ -172,6 +174,24 @@ def _compare_lists(site: Site, model: Model) -> None:
         _same(f"the hub's runs of {project}", set(held), {run.run_id for run in runs})
         for run in runs:
             _compare_overview(f"the hub's list: {run.ref}", run, held[run.run_id])
+
+
+def _compare_reports(site: Site, model: Model) -> None:
+    """Compare the reports; those of a deleted project go a little later."""
+    found: dict[str, dict[str, str]] = {}
+
+    def are_same() -> bool:
+        found.clear()
+        for each in site.hub_json("GET", "/reports?limit=200")["reports"]:
+            text = site.hub_json("GET", f"/reports/{each['id']}")["text"]
+            found.setdefault(each["project"], {})[each["id"]] = text
+        return found == model.reports
+
+    try:
+        wait_until(are_same, "the reports of the model")
+    except AssertionError:
+        _same("reports", found, model.reports)
+        raise
 
 
 def _compare_in_hub(site: Site, run: ModelRun) -> None:

@@ -239,6 +239,8 @@ class Model:
     """Runs that were deleted by force while their writers were at work, and may come and go."""
     known: set[tuple[str, str]] = field(default_factory=set)
     """Runs that this machine remembers."""
+    reports: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Text of each report, by project and id."""
 
     def of_project(self, project: str) -> list[ModelRun]:
         return [run for run in self.runs.values() if run.project == project]

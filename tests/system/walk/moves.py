@@ -34,7 +34,7 @@ class Walk:
         self.model = Model()
         self.actors: list[Actor] = []
         self.done: list[str] = []
-        self._started = self._pictures = self._bursts = 0
+        self._started = self._pictures = self._bursts = self._reports = 0
         self._open: list[OpenBurst] = []
         self._offline: dict[str, ModelRun] = {}
         """Runs that are not sent yet, by their journals."""
@@ -51,9 +51,11 @@ class Walk:
             (3, self._end),
             (2, self._burst),
             (3, self._remove),
-            (1, self._remove_project),
+            (2, self._remove_project),
             (1, self._remove_running),
             (2, self._edit),
+            (3, self._report),
+            (3, self._ask),
             (2, self._disturb),
             (1, self._train_offline),
             (1, self._sync),
@@ -320,6 +322,7 @@ class Walk:
         for key in keys:
             self._forget(key, is_known_no_more=True)
             absent(self.site, *key, by_hub=True)
+        self.model.reports.pop(project, None)
         return f"rm of project {project}"
 
     def _remove_running(self) -> str | None:
@@ -381,6 +384,33 @@ class Walk:
             setattr(self.model.runs[key], name, value)
         self.model.runs[key].settled |= change.keys()
         return f"edit {key} {change}"
+
+    def _report(self) -> str | None:
+        """Save a report, or a new version of one."""
+        if not self.site.is_up:
+            return None
+        project = self.chance.choice(PROJECTS)
+        held = self.model.reports.get(project, {})
+        self._reports += 1
+        text = f"text {self._reports}"
+        if held and self.chance.random() < 0.5:
+            report = self.chance.choice(sorted(held))
+            version = self.site.hub_json("GET", f"/reports/{report}")["version"]
+            body = {"title": "walk", "text": text, "version": version}
+            self.site.hub_json("PUT", f"/reports/{report}", body)
+        else:
+            body = {"title": "walk", "text": text, "key": f"walk-report-{self._reports}"}
+            status, data = self.site.hub("POST", f"{path_of(project)}/reports", body)
+            assert status in (200, 201), f"report of {project}: {status} {data!r}"
+            report = json.loads(data)["id"]
+        self.model.reports.setdefault(project, {})[report] = text
+        return f"report {report} of {project}: {text}"
+
+    def _ask(self) -> str | None:
+        """Ask how all is; this must change nothing."""
+        words = self.chance.choice((("doctor",), ("status",), ("open", "--print-link")))
+        self.site.call(*words)
+        return " ".join(words)
 
     def _disturb(self) -> str | None:
         """Stop or kill a daemon, or its engine or hub; or start what was stopped."""
