@@ -62,6 +62,9 @@ _OF_A_LAUNCH = (
 )
 
 
+_ENDED = ("Z", "X")  # Nobody has waited for it yet.
+
+
 def find_place(environ: Mapping[str, str] = os.environ) -> Place:
     """Return this process's place; a job of one process is no distributed job."""
     for rank_name, size_name, proof in _LAUNCHERS:
@@ -143,11 +146,12 @@ def _is_one_node(environ: Mapping[str, str]) -> bool:
 
 
 def process_start(pid: int) -> str:
-    """Return when a process started, in kernel ticks; "" if /proc does not show it."""
+    """Return when a process started, in kernel ticks; "" if it has ended or /proc is not there."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
+            state, *more = file.read().rpartition(")")[2].split()
+        return "" if state in _ENDED else more[18]
+    except (OSError, ValueError, IndexError):
         return ""
 
 

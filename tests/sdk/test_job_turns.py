@@ -13,6 +13,7 @@ from stepwell import _job_turns
 from stepwell._job_turns import turn_of_job
 from stepwell.testing import RecordingDaemon
 from tests.sdk.conftest import python
+from tests.waiting import wait_until
 
 _SCRIPT = """
 import os, sys, stepwell
@@ -62,6 +63,17 @@ def test_a_start_after_one_with_several_runs_has_the_next_turn(note: Path) -> No
 def test_a_second_process_of_a_rank_that_is_at_work_joins_it(note: Path) -> None:
     assert turn_of_job(note, "rank0", 0, restart=0, continues=False) == 0
     assert ended(note, "rank0") == 0
+
+
+def test_a_process_that_nobody_waited_for_has_ended(note: Path) -> None:
+    code = (
+        "from pathlib import Path; from stepwell._job_turns import turn_of_job\n"
+        f"turn_of_job(Path({str(note)!r}), 'rank0', 0, restart=0, continues=False)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code]) as started:
+        stat = Path(f"/proc/{started.pid}/stat")
+        wait_until(lambda: ") Z " in stat.read_text(), "the end of the first process")
+        assert turn_of_job(note, "rank0", 0, restart=0, continues=False) == 1
 
 
 def test_a_restart_of_the_job_begins_again_and_a_resume_goes_on(note: Path) -> None:
