@@ -5,6 +5,7 @@
     <journals>/.runs/<project>/<run_id>.peers  the step at which its processes at work began
 
     <journals>/.runs/<project>/<run_id>.removed   when the run was deleted, µs since 1970 UTC
+    <journals>/.runs/<project>/<job>.turns     which starts a launcher's job had; of the SDK alone
 
 The folder `.runs` belongs to the first user who logged there. Every other user of a shared folder
 has one like it: `.runs-<uid>`. Notes contain the config, so users do not share them.
