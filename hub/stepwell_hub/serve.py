@@ -344,13 +344,23 @@ def _claimed(folder: Path) -> Iterator[None]:
     except BlockingIOError as error:
         os.close(descriptor)
         raise AlreadyRunningError(
-            f"another hub uses {folder}; use it (`stepwell open`), stop it, or choose "
-            "another folder with --data"
+            f"another hub uses {folder}{_where_it_is(folder)}; stop it, or choose another folder "
+            "with --data. While it runs, a daemon of this folder has no page of its own and, with "
+            "the embedded store, stores nothing: its data waits in the spool"
         ) from error
     try:
         yield
     finally:
         os.close(descriptor)
+
+
+def _where_it_is(folder: Path) -> str:
+    """Return address and process of the hub that uses ``folder``, "" if they are not known."""
+    try:
+        state = json.loads((folder / STATE_FILE).read_bytes())
+        return f" (pid {int(state['pid'])}, {state['url']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _write_state(

@@ -285,6 +285,12 @@ class Recording:
             return is_acked
         return self._blobs.wait_taken(deadline - time.monotonic())
 
+    def want_daemon(self, *, hurry: bool) -> None:
+        """See `Sender.want_daemon`; with ``hurry``, as when the run ends."""
+        if hurry:
+            self.sender.personal.hurry()
+        self.sender.want_daemon()
+
     def refusal_of(self, name: str) -> str:
         """Return why the draft ``name`` is refused, as far as this process knows; else ""."""
         return "" if self._blobs is None else self._blobs.refusal_of(name)

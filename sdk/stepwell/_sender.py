@@ -92,6 +92,7 @@ class Sender:
         self._relay = relay
         self._woken = Wake()
         self._hurry = False
+        self._wants_daemon = False
         self._moved = 0  # Bytes that the last look sent.
         self._waits_for_window = False
         self._stopping = False
@@ -185,6 +186,23 @@ class Sender:
         self._wait_for_room(min(deadline, time.monotonic() + _ROOM_SECONDS_MAX))
         return True
 
+    def want_daemon(self) -> None:
+        """Let a personal daemon that died be started again, though there is nothing to send.
+
+        From any thread, for a caller that waits for the daemon.
+        """
+        if not self.online:
+            return
+        if self.is_alive:
+            self._wants_daemon = True
+            self.wake()
+        else:
+            self._start_daemon_again()
+
+    def _start_daemon_again(self) -> None:
+        with contextlib.suppress(DaemonUnreachableError, RefusedError):
+            self.attempts.ensure_daemon()
+
     def _wait_for_room(self, deadline: float) -> None:
         """Wait until a full journal has freed acknowledged segments and has room for a row."""
         while self._journal.is_full and self.can_deliver and time.monotonic() < deadline:
@@ -243,6 +261,9 @@ class Sender:
         self._moved = 0
         self._woken.clear()
         self._collect()
+        if self._wants_daemon:
+            self._wants_daemon = False
+            self._start_daemon_again()
         if self.online and self.attempts.stopped_for is None:
             if self._relay is None:
                 self._send()

@@ -121,6 +121,18 @@ def test_a_run_of_a_restored_back_up_has_no_journal(
         assert (line in told.err + told.out) == is_named, words
 
 
+def test_the_daemon_of_another_folder_does_not_correct_a_back_up(
+    call: Call, store: EmbeddedStore, daemon: FakeDaemon
+) -> None:
+    project = fresh_project()
+    who = replace(writer(project, "r1", host=socket.gethostname()), pid=dead_pid())
+    start = {"project": project, "run_id": "r1", "label": "", "name": "the r1"}
+    tell(store, who, event("start", {**start, "started_at": START_US, "world_size": 1}))
+    named = ("--data", str(store.data_dir))
+    for words in (("runs", "--project", project), ("show", f"{project}/r1")):
+        assert "its process has ended" in call(*words, *named).err, words
+
+
 def dead_pid() -> int:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()

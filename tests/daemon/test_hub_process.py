@@ -18,7 +18,7 @@ import pytest
 from stepwell_daemon.config import DaemonConfig
 from stepwell_daemon.errors import DaemonConfigError
 from stepwell_daemon.hub_process import HubProcess, bound_log
-from stepwell_wire.hub_access import LOCK_FILE, ensure_key, hub_dir, read_key
+from stepwell_wire.hub_access import LOCK_FILE, STATE_FILE, ensure_key, hub_dir, read_key
 from stepwell_wire.installation import install_command
 from stepwell_wire.page_file import noted_page, page_file
 from tests.daemon.client import Client, status_of
@@ -114,12 +114,15 @@ def test_a_killed_hub_comes_back_at_the_same_address(process: Process) -> None:
 def test_a_second_hub_on_the_folder_is_waited_for_and_named_once(process: Process) -> None:
     folder = hub_dir(process.data)
     ensure_key(folder)
+    (folder / STATE_FILE).write_text('{"pid": 4711, "url": "http://127.0.0.1:8597"}')
     with (folder / LOCK_FILE).open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         process.start(*ON)
         waits = "another hub uses the folder"
         wait_until(lambda: waits in process.log.read_text(), "a word of the other hub")
-        assert any("another hub uses" in each for each in status_of(process.socket)["problems"])
+        [problem] = status_of(process.socket)["problems"]
+        assert "another hub uses" in problem
+        assert "(pid 4711, http://127.0.0.1:8597); stop it" in problem
     assert ask(process, "/api/v1/status")[0] == 200
     log = process.log.read_text()
     assert log.count(waits) == 1

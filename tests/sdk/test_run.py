@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 import stepwell
-from stepwell import _notebook, _session, _spawn
+from stepwell import _notebook, _personal, _session, _spawn
+from stepwell._personal import PersonalDaemon
 from stepwell._settings import OTHER_VARIABLES, SETTINGS, VARIABLES
 from stepwell.errors import (
     ConfigError,
@@ -762,6 +763,39 @@ def test_a_personal_daemon_is_started_when_nobody_listens(
             f"run {run.name} ({run.id}): see it with `stepwell show test/{run.id}` on the machine"
         )
         assert [line in said for said in capfd.readouterr().err.splitlines()] == [True]
+    finally:
+        daemon.stop()
+
+
+def test_a_wait_for_an_artifact_starts_a_daemon_that_died_again(
+    start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All rows are delivered, so the sender has nothing to send."""
+    started: list[str] = []
+    monkeypatch.setenv("STEPWELL_NO_DAEMON", "0")
+    monkeypatch.setattr(_spawn, "can_start_daemon", lambda: True)
+    daemon = RecordingDaemon(folder / "no-daemon.sock")
+
+    def start_daemon(socket: str, data_dir: Path) -> SimpleNamespace:
+        started.append(socket)
+        daemon.start()
+        return SimpleNamespace(pid=os.getpid(), poll=lambda: -9 if len(started) == 1 else None)
+
+    monkeypatch.setattr(_spawn, "start_daemon", start_daemon)
+    monkeypatch.setattr(_personal, "_TURN_SECONDS", 0.0)
+    monkeypatch.setattr(PersonalDaemon, "_kind", lambda self: "personal")
+    monkeypatch.setattr(_personal, "_is_starting", lambda descriptor: False)
+    try:
+        run = start()
+        run.log({"x": 1.0})
+        assert run.flush(10)
+        daemon.stop()
+        (folder / "f.txt").write_text("x")
+        artifact = stepwell.Artifact("a", type="t")
+        artifact.add_file(str(folder / "f.txt"))
+        run.log_artifact(artifact)
+        artifact.wait(20)
+        assert len(started) == 2
     finally:
         daemon.stop()
 

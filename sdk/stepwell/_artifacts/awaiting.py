@@ -60,6 +60,8 @@ class Awaited:
                 if not self._keys:
                     return self._found_any
                 reason = self._unreached(error)
+                for each in self._own.values():
+                    each.recording.want_daemon(hurry=False)
             if not self._keys:
                 return self._found_any
             if time.monotonic() >= say_at:

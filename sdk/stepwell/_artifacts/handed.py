@@ -32,6 +32,7 @@ class Giver(Protocol):
     handed: "list[Handed]"
 
     def refusal_of(self, name: str) -> str: ...
+    def want_daemon(self, *, hurry: bool) -> None: ...
 
 
 class Handed(NamedTuple):
@@ -77,12 +78,16 @@ class Handed(NamedTuple):
         deadline = None if timeout is None else time.monotonic() + timeout
         delay = POLL_SECONDS_MIN
         say_at = time.monotonic() + _SAY_SECONDS
+        has_hurried = False
         while True:
             problem = ""
+            is_reached = True
             try:
                 found = ask(recording.settings.socket, [self.key])
             except DaemonUnreachableError as error:
-                found, problem = [], str(error)
+                found, problem, is_reached = [], str(error), False
+                recording.want_daemon(hurry=not has_hurried)
+                has_hurried = True
             if found and found[0]["state"] == "committed":
                 self.forget()
                 return facts_of(found[0]["version"])
@@ -97,9 +102,10 @@ class Handed(NamedTuple):
             now = time.monotonic()
             if deadline is not None and now >= deadline:
                 why = f": {problem}" if problem else ""
+                goes_on = "the daemon continues, `stepwell status` shows the progress"
                 raise WaitTimeoutError(
-                    f"artifact {self.name!r} is not committed after {timeout:g} s{why}; the "
-                    "daemon continues, `stepwell status` shows the progress"
+                    f"artifact {self.name!r} is not committed after {timeout:g} s{why}; "
+                    + (goes_on if is_reached else "it is kept on disk, and the next daemon goes on")
                 )
             if problem and now >= say_at:
                 recording.voice.warn_once(

@@ -18,6 +18,7 @@ from stepwell.cli.unsent import journals_folders
 from stepwell_wire.errors import JournalError
 from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import WRITER_FILE, WriterFile, find_journals
+from stepwell_wire.lock_notes import socket_of
 from stepwell_wire.processes import process_exists
 from stepwell_wire.staged import staged_bytes
 
@@ -51,7 +52,12 @@ def print_ended(
 
 
 def _may_have_daemon(where: Places) -> bool:
-    """Whether a daemon answers, or one may be there that is not used."""
+    """Whether a daemon answers, or one may be there that is not used.
+
+    Of a folder that the user named, such as a back-up, only one that has this folder counts.
+    """
+    if where.data_named:
+        return socket_of(where.data) is not None
     try:
         return is_answered(where.socket)
     except UnusableSocketError:  # The runs were read without it.
