@@ -414,6 +414,15 @@ def test_what_is_set_is_kept_by_update(world: World) -> None:
     assert again.config == {"lr": 0.1}  # Reading the rest keeps what was set.
     again.update()
     assert world.api.run(f"{name}/a").group == "g"
+    run.load(force=True)
+    run.color, run.archived = "#ff0000", True
+    run.update()
+    kept = world.api.run(f"{name}/a")
+    assert (kept.color, kept.archived, kept.group) == ("#ff0000", True, "g")
+    run.archived, run.color = False, ""
+    run.update()
+    kept.load(force=True)
+    assert (kept.color, kept.archived) == ("", False)
     again.config["lr"] = 3
     with pytest.raises(UnavailableError, match=r"run\.config"):
         again.update()

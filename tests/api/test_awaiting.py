@@ -197,7 +197,16 @@ def test_what_has_come_since_the_first_question_is_returned() -> None:
     runs = {"runs": [{"run_id": "r1", "name": "one"}]}
     with pytest.raises(NotFoundError, match="no run 'r2' in project 'p'; known are 'r1'"):
         find_run(cast(Hub, AskedHub(missing, {"project": "p"}, runs)), "p", "r2")
-    facts = {"run_id": "r1", "project": "p", "name": "one", "notes": "", "tags": [], "group": ""}
+    facts = {
+        "run_id": "r1",
+        "project": "p",
+        "name": "one",
+        "notes": "",
+        "color": "",
+        "archived": False,
+        "tags": [],
+        "group": "",
+    }
     found = find_run(cast(Hub, AskedHub(missing, {"project": "p"}, runs, facts)), "p", "r1")
     assert found.id == "r1"
 

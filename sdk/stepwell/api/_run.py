@@ -102,7 +102,8 @@ class Summary(dict[str, Any]):
 class Run(LaterNames):
     """A run as `Api` reads it. It reads its values at their first use.
 
-    You can set ``name``, ``notes``, ``tags`` and ``group``. `update` saves them.
+    You can set ``name``, ``notes``, ``tags``, ``group``, ``color`` (#rrggbb; "": none) and
+    ``archived``. `update` saves them.
     """
 
     entity = ""
@@ -132,6 +133,8 @@ class Run(LaterNames):
         self.notes: str = facts["notes"]
         self.tags: list[str] = list(facts["tags"])
         self.group: str = facts["group"]
+        self.color: str = facts["color"]
+        self.archived: bool = facts["archived"]
         self._config: dict[str, Any] | None = None
 
     def load(self, force: bool = False) -> dict[str, Any]:
@@ -408,7 +411,7 @@ class Run(LaterNames):
         return artifact
 
     def update(self) -> None:
-        """Save the changed name, notes, tags and group.
+        """Save the changed name, notes, tags, group, color and archived.
 
         Raises:
             UnavailableError: The config was changed.
@@ -430,6 +433,8 @@ class Run(LaterNames):
             "notes": self.notes or "",
             "tags": list(self.tags or ()),
             "group": self.group or "",
+            "color": self.color or "",
+            "archived": bool(self.archived),
         }
         return {name: value for name, value in given.items() if value != self._facts[name]}
 
