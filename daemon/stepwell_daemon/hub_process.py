@@ -9,13 +9,14 @@ killed.
 
 import asyncio
 import fcntl
+import json
 import logging
 import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Final
@@ -43,6 +44,7 @@ _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 8.0
 _HEALTHY_SECONDS: Final = 60.0
 _TAKEN_POLL_SECONDS: Final = 2.0
+_REFUSE_SECONDS: Final = 5.0
 
 
 class HubProcess:
@@ -193,11 +195,42 @@ class HubProcess:
             words,
         )
         lock = hub_dir(self._config.data) / LOCK_FILE
-        while True:  # The end of a foreign process sends no event, so its lock is polled.
-            if not await asyncio.to_thread(_is_locked, lock):
-                logger.info("the other hub ended, starting the hub")
-                return
-            await asyncio.sleep(_TAKEN_POLL_SECONDS)
+        async with self._refusing(self.problem):
+            while True:  # The end of a foreign process sends no event, so its lock is polled.
+                if not await asyncio.to_thread(_is_locked, lock):
+                    break
+                await asyncio.sleep(_TAKEN_POLL_SECONDS)
+        logger.info("the other hub ended, starting the hub")
+
+    @asynccontextmanager
+    async def _refusing(self, words: str) -> AsyncIterator[None]:
+        """Answer each request with 503 and ``words``: nobody else reads from the listener.
+
+        Without TLS only: a hub alone has the certificate.
+        """
+        assert self._listener is not None
+        if self._config.hub_cert_file:
+            yield
+            return
+        body = json.dumps({"error": {"code": "no_hub", "message": words}}).encode()
+        head = (
+            "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        ).encode()
+
+        async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with suppress(OSError, EOFError, TimeoutError, asyncio.LimitOverrunError):
+                async with asyncio.timeout(_REFUSE_SECONDS):
+                    await reader.readuntil(b"\r\n\r\n")
+                    writer.write(head + body)
+                    await writer.drain()
+            writer.close()
+
+        server = await asyncio.start_server(refuse, sock=self._listener.dup())
+        try:
+            yield
+        finally:
+            server.close()
 
     async def _run_once(self) -> int | None:
         """Start a hub; return its exit code when it has ended."""

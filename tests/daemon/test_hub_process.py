@@ -123,7 +123,9 @@ def test_a_second_hub_on_the_folder_is_waited_for_and_named_once(process: Proces
         [problem] = status_of(process.socket)["problems"]
         assert "another hub uses" in problem
         assert "(pid 4711, http://127.0.0.1:8597); stop it" in problem
-    assert ask(process, "/api/v1/status")[0] == 200
+        status, body = ask(process, "/api/v1/status")
+        assert (status, json.loads(body)["error"]["message"]) == (503, problem)
+    wait_until(lambda: ask(process, "/api/v1/status")[0] == 200, "the own hub")
     log = process.log.read_text()
     assert log.count(waits) == 1
     assert "restarting" not in log
