@@ -190,9 +190,15 @@ class _Exporter:
         runs = await self._chosen(fields, columns=[column], sort=[sort], limit=limit, logged=logged)
         run = next((run for run in runs if run.columns.get(column) is not None), None)
         if run is None:
-            if best != "last":
-                self._cut = ""  # Runs without the value come last.
             which = "These runs have no" if self._cut else "No run has"
+            if best != "last":
+                newest = f"metric.{metric}:last"
+                runs = await self._chosen(
+                    fields, columns=[newest], sort=["-started"], limit=1, logged=[metric]
+                )
+                self._cut = ""  # Runs without the value come last.
+                is_logged = any(each.columns.get(newest) is not None for each in runs)
+                which = "No run has a finite value of" if is_logged else "No run has"
             return self._none_html(f"{which} {metric}")
         return (
             f'<div class="value"><span class="fact">{"newest" if best == "last" else best} '

@@ -266,7 +266,12 @@ def test_points_that_a_chart_does_not_show_are_counted(hub: Hub) -> None:
         + panel(panel="line", metrics="even", x="metric:x")
         + panel(panel="line", metrics="even")
     )
+    log(store, writer(project, "run"), range(6, 8), none=[math.nan, math.inf])
+    text += panel(panel="value", metric="none", best="max")
+    text += panel(panel="value", metric="nosuch", best="max")
     _, parts = exported(hub, text, project=project)
+    assert "No run has a finite value of none" in parts.text
+    assert "No run has nosuch" in parts.text
     assert parts.text.count("; 1 NaN, 2 +Inf, 1 -Inf not drawn") == 2
     assert parts.text.count("; 2 points without a finite x not drawn") == 1
     assert parts.text.count("not drawn") == 3

@@ -88,7 +88,8 @@ export function RunLink({ run }: { run: RunOverview }) {
   );
 }
 
-function noValue(metric: string, cut: string): string {
+function noValue(metric: string, cut: string, isLogged: boolean): string {
+  if (isLogged) return `No run has a finite value of ${metric}`;
   return cut === "" ? `No run has ${metric}` : withCut(`These runs have no ${metric}`, cut);
 }
 
@@ -106,8 +107,14 @@ export function ValuePanel({ project, fields }: BlockProps) {
     const logged = best === "last" ? neededMetrics(fields) : [];
     const page = await listRuns(project, { ...query, logged }, { signal });
     const { runs } = page;
+    const run = runs.find((each) => each.columns[column] != null) ?? null;
+    // A metric of NaN and infinities alone has no best value, though it was logged.
+    const newest = `metric.${metric}:last`;
+    const anyValue = { ...runsQuery(fields, [newest]), sort: ["-started"], limit: 1, logged: [metric] };
+    const others = run === null && best !== "last" ? (await listRuns(project, anyValue, { signal })).runs : [];
     return {
-      run: runs.find((run) => run.columns[column] != null) ?? null,
+      run,
+      isLogged: others.some((each) => each.columns[newest] != null),
       isRunning: runs.some((run) => run.state === "running"),
       // Of the best value one run is read: those without it come last.
       cut: best === "last" ? cutText(fields, page) : "",
@@ -116,7 +123,7 @@ export function ValuePanel({ project, fields }: BlockProps) {
   const data = found.data.value;
   usePolling(found, data !== null && (data.run === null || data.isRunning));
   return (
-    <Answered resource={found} rows={2} empty={({ run, cut }) => (run === null ? noValue(metric, cut) : "")}>
+    <Answered resource={found} rows={2} empty={({ run, cut, isLogged }) => (run === null ? noValue(metric, cut, isLogged) : "")}>
       {({ run }) => (
         <div class="report-value">
           <p class="fact">{`${best === "last" ? "newest" : best} ${metric}`}</p>
