@@ -232,7 +232,7 @@ def test_one_hub_at_a_time_uses_a_folder(process: Process) -> None:
     second = Alone(process.data, "--port", "0")
     _, error = second.running.communicate(timeout=300)
     assert second.running.returncode == 3
-    assert "stepwell open" in error
+    assert "stop it" in error
 
 
 # ---------------------------------------------------------------------------- live
