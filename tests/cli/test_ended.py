@@ -14,7 +14,7 @@ from tests.cli.conftest import Call
 from tests.daemon.journals import hold_lock, make_journal
 from tests.daemon.made import row, schema_event
 from tests.fake_daemon import FakeDaemon
-from tests.store.made import START_US, event, fresh_project, tell, writer
+from tests.store.made import START_US, WriterInfo, event, fresh_project, tell, writer
 
 RECORDS = schema_event() + row(1)
 
@@ -119,6 +119,7 @@ def test_a_run_of_a_restored_back_up_has_no_journal(
     for words in (("runs", "--project", project), ("show", f"{project}/r1"), ("doctor",)):
         told = call(*words)
         assert (line in told.err + told.out) == is_named, words
+    ended(store, who)
 
 
 def test_the_daemon_of_another_folder_does_not_correct_a_back_up(
@@ -131,6 +132,12 @@ def test_the_daemon_of_another_folder_does_not_correct_a_back_up(
     named = ("--data", str(store.data_dir))
     for words in (("runs", "--project", project), ("show", f"{project}/r1")):
         assert "its process has ended" in call(*words, *named).err, words
+    ended(store, who)
+
+
+def ended(store: EmbeddedStore, who: WriterInfo) -> None:
+    """Store the end: other tests share the store."""
+    tell(store, who, event("finish", {"state": "finished", "exit_code": 0}, time_us=START_US + 1))
 
 
 def dead_pid() -> int:
