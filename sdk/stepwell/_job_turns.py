@@ -23,6 +23,8 @@ from stepwell_wire.processes import process_exists
 
 _TOGETHER_SECONDS: Final = 60.0
 """A rank joins a start that is so young also if the ranks of it that are known have ended."""
+_LOCK_SECONDS: Final = 2.0
+_LOCK_PAUSE_SECONDS: Final = 0.01
 _BYTES_MAX: Final = 4 * 1024 * 1024
 _PARTS: Final = 3  # host, pid, start of a process
 
@@ -42,7 +44,7 @@ def turn_of_job(path: Path, label: str, count: int, *, restart: int, continues: 
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX)
+        _lock(descriptor)
         noted = _read(descriptor)
         start = _as_start(noted.get(str(restart)))
         if not continues and _is_over(start, label):
@@ -57,6 +59,24 @@ def turn_of_job(path: Path, label: str, count: int, *, restart: int, continues: 
         return turn
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    """Lock the note; a peer that was stopped as it held it does not hold up `init` for long.
+
+    Raises:
+        OSError: It is still locked after two seconds, or this folder has no locks.
+    """
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_LOCK_PAUSE_SECONDS)
+        else:
+            return
 
 
 def _read(descriptor: int) -> dict[str, Any]:

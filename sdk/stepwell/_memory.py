@@ -135,7 +135,7 @@ class Memory:
         return False
 
     def facts_of(self, run_id: str) -> Remembered | None:
-        """Return what was noted of ``run_id`` but its next step; None for nothing."""
+        """Return the notes about ``run_id`` without its next step; None if there are none."""
         with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
             held = json.loads(self._path(run_id).read_text())
             return Remembered(

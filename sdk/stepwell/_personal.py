@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 RESTART_SECONDS: Final = 30.0
 """A daemon that died is started again so long after its last start, or later.
 
-Once for each run it is sooner: when the run ends and waits for the daemon.
+It is sooner, once, for a run that ends and for a call that waits for an artifact.
 """
 RESTART_SECONDS_MAX: Final = 600.0
 _START_SECONDS_MAX: Final = 60.0
@@ -52,7 +52,7 @@ class PersonalDaemon:
     ) -> None:
         self.expected = False
         self._is_allowed = False
-        self._end_waits = False
+        self._is_awaited = False
         self._socket, self._data_dir = socket, data_dir
         self._say, self._clock = say, clock
         self._starts = 0
@@ -68,8 +68,8 @@ class PersonalDaemon:
         self.expected = expected
 
     def hurry(self) -> None:
-        """Make the next start due now, because the end of a run waits. From any thread."""
-        self._end_waits = True
+        """Make the next start due now, because a caller waits. From any thread."""
+        self._is_awaited = True
 
     def note_answer(self) -> None:
         self._answered = True
@@ -139,7 +139,7 @@ class PersonalDaemon:
         return f"the personal daemon {how}: {words or log}"
 
     def _pause_seconds(self, code: int | None) -> float:
-        if code == _spawn.ANOTHER_RUNS or self._end_waits:
+        if code == _spawn.ANOTHER_RUNS or self._is_awaited:
             return _TURN_SECONDS  # One that is just ending, or just starting.
         return min(RESTART_SECONDS * 2.0 ** min(self._failures, 8), RESTART_SECONDS_MAX)
 
@@ -152,7 +152,7 @@ class PersonalDaemon:
             self._note_start(f"a daemon cannot be started in {problem}; {_OTHER_SOCKET}")
             return self._refusal
         with _turn(Path(self._socket)) as held:
-            pause_seconds = _TURN_SECONDS if self._end_waits else RESTART_SECONDS
+            pause_seconds = _TURN_SECONDS if self._is_awaited else RESTART_SECONDS
             if held is None or _is_starting(held) or (again and _age(held) < pause_seconds):
                 return ""  # Another process does, or did.
             try:
@@ -172,7 +172,7 @@ class PersonalDaemon:
         self.expected = not refusal
         self._starts += 1
         self._failures += 1
-        self._end_waits = False
+        self._is_awaited = False
         self._started_at = self._clock()
         self._answered = False
 

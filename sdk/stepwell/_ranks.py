@@ -60,9 +60,7 @@ _OF_A_LAUNCH = (
     *("SLURM_JOB_ID", "SLURM_STEP_ID", _OF_SLURM),
     *("TORCHELASTIC_RUN_ID", _OF_TORCHRUN, "MASTER_ADDR", "MASTER_PORT"),
 )
-
-
-_ENDED = ("Z", "X")  # Nobody has waited for it yet.
+_ENDED = ("Z", "X")  # States of a process that ended and whose parent did not wait for it yet.
 
 
 def find_place(environ: Mapping[str, str] = os.environ) -> Place:

@@ -93,6 +93,25 @@ def test_a_rank_that_the_last_start_lacked_does_not_join_it_late(
     assert turn_of_job(note, "rank0", 0, restart=0, continues=False) == 1
 
 
+def test_a_peer_that_was_stopped_holds_nobody_up(
+    note: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_job_turns, "_LOCK_SECONDS", 0.1)
+    code = (
+        "import fcntl, sys; f = open(sys.argv[1], 'a'); fcntl.lockf(f, fcntl.LOCK_EX)\n"
+        "print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(note)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as stopped:
+        assert stopped.stdout is not None
+        stopped.stdout.readline()
+        with pytest.raises(BlockingIOError):
+            turn_of_job(note, "rank0", 0, restart=0, continues=False)
+        stopped.communicate()
+    assert turn_of_job(note, "rank0", 0, restart=0, continues=False) == 0
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"0": 3}', '{"0": {"turn": "x"}}', "null"])
 def test_a_note_that_cannot_be_read_is_none(note: Path, text: str) -> None:
     note.write_text(text)

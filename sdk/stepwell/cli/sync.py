@@ -163,7 +163,7 @@ def report_text(report: "SyncReport", searched: Iterable[Path]) -> str:
 
 
 def _live_lines(journals: Sequence[Path]) -> list[str]:
-    """Return a line for journals that other processes send, and one for those that nobody does."""
+    """Return the lines about journals in use: of offline runs, which nothing sends, and others."""
     offline = [each for each in journals if mode_of(each) == OFFLINE]
     lines = []
     if count := len(journals) - len(offline):
