@@ -142,6 +142,22 @@ def value_at(nested: Mapping[str, Any], path: str, default: Any = None) -> Any:
     return place.get(name, default)
 
 
+def value_key(value: Any) -> str:
+    """Return a text that only equal values have.
+
+    1 and 1.0 are equal, as are dicts with another order of names. 1 is not true, and NaN is not
+    the text "NaN".
+    """
+    if isinstance(value, float) and value.is_integer():
+        return json.dumps(int(value))
+    if isinstance(value, Mapping):
+        items = sorted((json.dumps(str(name)), value_key(item)) for name, item in value.items())
+        return f"{{{','.join(f'{name}:{item}' for name, item in items)}}}"
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(value_key, value))}]"
+    return json.dumps(value)
+
+
 def _delete(place: dict[str, Any], path: str, kept: frozenset[str]) -> None:
     """Delete ``path`` and all below it, except ``kept`` names of ``place`` below it."""
     for held in list(place):

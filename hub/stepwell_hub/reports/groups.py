@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from stepwell_hub.reports.values import exact_text, value_text
+from stepwell_store.attributes import value_key
 
 
 def group_runs(runs: Iterable[Any], value_of: Callable[[Any], Any]) -> dict[str, list[Any]]:
@@ -20,7 +21,7 @@ def group_runs(runs: Iterable[Any], value_of: Callable[[Any], Any]) -> dict[str,
     groups: dict[str, tuple[Any, list[Any]]] = {}
     for run in runs:
         value = value_of(run)
-        groups.setdefault(_key(value), (value, []))[1].append(run)
+        groups.setdefault(value_key(value), (value, []))[1].append(run)
     names = group_names([value for value, _ in groups.values()])
     return dict(zip(names, (inside for _, inside in groups.values()), strict=True))
 
@@ -46,15 +47,3 @@ def _name(value: Any, short: str, *, is_shared: bool) -> str:
         is_quoted = is_shared or not value.strip() or value.startswith('"')
         return json.dumps(value, ensure_ascii=False) if is_quoted else short
     return exact_text(value) if is_shared and value is not None else short
-
-
-def _key(value: Any) -> str:
-    """Return a text that only equal values have: NaN is not the text "NaN"."""
-    if isinstance(value, float) and value.is_integer():
-        return json.dumps(int(value))
-    if isinstance(value, dict):
-        items = sorted((json.dumps(str(name)), _key(item)) for name, item in value.items())
-        return f"{{{','.join(f'{name}:{item}' for name, item in items)}}}"
-    if isinstance(value, list | tuple):
-        return f"[{','.join(map(_key, value))}]"
-    return json.dumps(value)

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from stepwell.cli.errors import USAGE, CommandError
 from stepwell.cli.run_cells import cell_text
 from stepwell.cli.text import counted, table_text
+from stepwell_store.attributes import value_key
 
 STATISTICS: Final = ("count", "mean", "min", "max")
 RUNS: Final = "runs"
@@ -43,7 +44,7 @@ def group_runs(
     members: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     for run in runs:
         held = run["columns"]
-        key = tuple(_key(held.get(path)) for path in paths)
+        key = tuple(value_key(held.get(path)) for path in paths)
         members.setdefault(key, []).append(held)
     return [
         Group(
@@ -114,22 +115,6 @@ def left_out_text(count: int) -> str:
     return f"{counted(count, 'more group')}; --limit 0 shows all"
 
 
-def _key(value: Any) -> str:
-    """Return a text that only equal values have.
-
-    1 and 1.0 are equal, as are objects with another order of names. 1 is not true, and NaN is not
-    the text "NaN".
-    """
-    if isinstance(value, float) and value.is_integer():
-        return json.dumps(int(value))
-    if isinstance(value, Mapping):
-        items = sorted((json.dumps(str(name)), _key(item)) for name, item in value.items())
-        return f"{{{','.join(f'{name}:{item}' for name, item in items)}}}"
-    if isinstance(value, list | tuple):
-        return f"[{','.join(map(_key, value))}]"
-    return json.dumps(value)
-
-
 def _names(groups: Sequence[Group], path: str) -> list[str]:
     """Return the text of each group's value; of different values different ones.
 
@@ -139,7 +124,7 @@ def _names(groups: Sequence[Group], path: str) -> list[str]:
     texts = ["-" if value is None else cell_text(path, value) for value in values]
     kinds: dict[str, set[str]] = {}
     for value, text in zip(values, texts, strict=True):
-        kinds.setdefault(text, set()).add(_key(value))
+        kinds.setdefault(text, set()).add(value_key(value))
     return [
         _name(value, text, is_shared=len(kinds[text]) > 1)
         for value, text in zip(values, texts, strict=True)
@@ -174,7 +159,7 @@ def _in_order(groups: list[Group], values: Sequence[Any], *, is_reversed: bool) 
     numbers = [pair for pair in there if isinstance(pair[1], int | float)]
     numbers.sort(key=lambda pair: pair[1], reverse=is_reversed)
     texts = [pair for pair in there if not isinstance(pair[1], int | float)]
-    texts.sort(key=lambda pair: _key(pair[1]), reverse=is_reversed)
+    texts.sort(key=lambda pair: value_key(pair[1]), reverse=is_reversed)
     return [group for group, _ in (*numbers, *texts, *missing)]
 
 
