@@ -177,6 +177,35 @@ def test_put_says_when_there_is_no_new_version(shared: Node) -> None:
     assert second.stdout == "put/data:v0\n"
     assert second.stderr.startswith("stepwell: no new version: put/data:v0 (")
     assert "b, " in second.stderr
+    assert "keeps" not in second.stderr
+    third = shared.stepwell(*words, "c", "--metadata", '{"rows": 2}', "--description", "two")
+    assert third.stderr.endswith("has the same files; it keeps its own metadata and description\n")
+
+
+def test_the_same_content_with_other_metadata_says_what_is_not_kept(shared: Node) -> None:
+    code = textwrap.dedent(
+        """
+        import stepwell
+        run = stepwell.init(project="same")
+        for rows in (1, 1.0, 2, 3):
+            made = stepwell.Artifact("other", "t", metadata={"rows": rows, "x": float("nan")})
+            with made.new_file("a.txt") as file:
+                file.write("a")
+            run.log_artifact(made).wait(120)
+        kept = stepwell.Api().artifact("same/other:v0")
+        made.save()
+        now = stepwell.Api().artifact("same/other:v0")
+        print(made.version, kept.metadata["rows"], now.metadata["rows"])
+        run.finish()
+        """
+    )
+    done = shared.python(code)
+    assert (done.returncode, done.stdout.split()) == (0, ["v0", "1", "3"]), done.stderr
+    (line,) = [each for each in done.stderr.splitlines() if "artifact" in each]
+    assert line == (
+        "stepwell: artifact 'other': other:v0 has the same files and keeps its own metadata; "
+        "artifact.save() stores this one's"
+    )
 
 
 def test_the_same_content_makes_no_version_and_is_not_read_again(shared: Node) -> None:

@@ -11,7 +11,7 @@ from stepwell._artifacts.handed import Handed
 from stepwell._artifacts.reading import ReadingCalls
 from stepwell._artifacts.references import references_of
 from stepwell._artifacts.versions import VersionFacts
-from stepwell._names import text_of
+from stepwell._names import silent, text_of
 from stepwell.errors import (
     ArtifactFileError,
     ArtifactFinalizedError,
@@ -266,7 +266,28 @@ class Artifact(ReadingCalls):
             facts = self._handed.wait(timeout)
             self._is_pending = False
             self._settle(facts)
+            if unkept := self._unkept():
+                self._handed.recording.voice.warn_once(
+                    f"artifact {self.name} unkept",
+                    f"artifact {self._name!r}: {self.name} has the same files and keeps its own "
+                    f"{unkept}; artifact.save() stores this one's",
+                )
         return self
+
+    def _unkept(self) -> str:
+        """Return ``metadata``, ``description`` or both if the version has other ones.
+
+        They are those of an earlier version with the same files.
+        """
+        from stepwell._json_values import as_finite_json
+
+        facts = self._committed("version")
+        given = as_finite_json(self.metadata, silent)
+        differs = {
+            "metadata": given and given != as_finite_json(dict(facts.metadata), silent),
+            "description": self.description and self.description != facts.description,
+        }
+        return " and ".join(name for name, other in differs.items() if other)
 
     def _note_handed(self, handed: Handed) -> None:
         """Note that the artifact was logged, for the first time or again."""

@@ -48,8 +48,10 @@ def put(options: argparse.Namespace) -> int:
             raise
         if artifact._existing("run").run_id != run.id:
             aliases = ", ".join(artifact.aliases)
+            unkept = artifact._unkept()
             print_notice(
                 f"no new version: {artifact.qualified_name} ({aliases}) has the same files"
+                + (f"; it keeps its own {unkept}" if unkept else "")
             )
     print_facts(options, facts_of(artifact), artifact.qualified_name)
     return OK
