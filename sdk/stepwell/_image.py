@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from stepwell._argument_names import checks_names
+from stepwell._boxes import kept_boxes
 from stepwell._json_conversion import Conversion
-from stepwell._masks import Mask, labels_by_class
+from stepwell._masks import Mask
 from stepwell._media import Media
 from stepwell._names import Warn
 from stepwell._pixels import (
@@ -166,7 +167,9 @@ class Image(Media):
             warn(f"image {note.split()[-1]}", f"Image: {note}; see docs/logging.md")
         about |= self._beside(warn)
         if self._masks and stage is not None and about["blob"] is not None:
-            masks = {name: mask.described(stage, warn) for name, mask in self._masks.items()}
+            masks = {
+                name: mask.described(stage, self._size, warn) for name, mask in self._masks.items()
+            }
             about["masks"] = masks
             stage.note_within(about, blobs_in(masks))
         return about
@@ -176,12 +179,17 @@ class Image(Media):
         given = {
             "grouping": self._grouping,
             "classes": _class_list(self._classes),
-            "boxes": _boxes_of(self._boxes, warn),
         }
         for name, value in given.items():
             if value is not None:
                 found[name] = Conversion(warn).convert(value)
+        if (boxes := kept_boxes(self._boxes, self._size, warn)) is not None:
+            found["boxes"] = boxes
         return found
+
+    @property
+    def _size(self) -> tuple[int, int] | None:
+        return None if self._pixels is None else (self._pixels.width, self._pixels.height)
 
     def __repr__(self) -> str:
         return f"<Image {self._path or f'{self.width}×{self.height}'}>"
@@ -204,19 +212,6 @@ def _class_list(given: Any) -> Any:
     if isinstance(given, list | tuple) and all(isinstance(each, str) for each in given):
         return [{"id": number, "name": name} for number, name in enumerate(given)]
     return given
-
-
-def _boxes_of(given: Mapping[str, Any] | None, warn: Warn) -> dict[str, Any] | None:
-    """Return the groups of boxes, their names of classes by class."""
-    if given is None:
-        return None
-    groups = dict(given)
-    for name, group in groups.items():
-        if isinstance(group, Mapping) and "class_labels" in group:
-            where = f"Image: the boxes {str(name)!r}"
-            labels = labels_by_class(group["class_labels"], where, warn)
-            groups[name] = {**group, "class_labels": labels}
-    return groups
 
 
 def _format(file_type: str | None) -> str:

@@ -41,8 +41,12 @@ class Mask:
         else:
             self._pixels = pixels_of_classes(known["mask_data"], self._where)
 
-    def described(self, stage: Stage, warn: Warn) -> dict[str, Any]:
-        """Stage the classes and return the facts for the row."""
+    def described(self, stage: Stage, size: tuple[int, int] | None, warn: Warn) -> dict[str, Any]:
+        """Stage the classes and return the facts for the row.
+
+        Args:
+            size: width and height of the picture in pixels, None if they are not known.
+        """
         about: dict[str, Any] = {"_type": "mask"}
         if self._unknown:
             names = ", ".join(self._unknown)
@@ -55,6 +59,7 @@ class Mask:
             about |= stage.keep_file(FILE, {"media_type": "image/png", "mask": True}, self._path)
         else:
             data, height, width, channels = self._pixels
+            self._warn_stretched(width, height, size, warn)
             kept = {"shape": [height, width, channels], "format": "png"}
             about |= stage.keep(PIXELS, kept, [memoryview(data)])
         if why := about.get("failed"):
@@ -62,6 +67,18 @@ class Mask:
         if (labels := labels_by_class(self._labels, self._where, warn)) is not None:
             about["class_labels"] = Conversion(warn).convert(labels)
         return about
+
+    def _warn_stretched(
+        self, width: int, height: int, size: tuple[int, int] | None, warn: Warn
+    ) -> None:
+        """Warn if one scale does not fit the mask to its picture; a pixel may be rounded."""
+        if size is None or abs(width * size[1] - height * size[0]) <= max(size):
+            return
+        warn(
+            f"{self._where} stretched",
+            f"{self._where} has {height} × {width} pixels and its picture {size[1]} × {size[0]} "
+            "(height × width): the page stretches it",
+        )
 
 
 def labels_by_class(given: Any, where: str, warn: Warn) -> Mapping[Any, Any] | None:

@@ -1,15 +1,20 @@
 """Images: what each kind of value becomes, and what is refused at once."""
 
 import importlib
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stepwell import Html, Image, Table, Video
+from stepwell._boxes import why_not_drawn
 from tests.sdk.kept_media import Kept
 
 numpy = pytest.importorskip("numpy")
+
+WEB = Path(__file__).parents[2] / "hub" / "web"
+BOXES = json.loads((WEB / "tests" / "pages" / "boxes.json").read_text())
 
 
 def staged(value: Any) -> tuple[dict[str, Any], Any, list[str]]:
@@ -136,11 +141,80 @@ def test_other_mistakes_are_refused_at_once() -> None:
 
 
 def test_boxes_and_classes_are_kept_with_the_row() -> None:
-    boxes = {"predictions": {"box_data": [{"position": {"minX": 0.1}, "class_id": 1}]}}
+    place = {"minX": 0.1, "maxX": numpy.float32(0.5), "minY": 0, "maxY": 1}
+    boxes = {"predictions": {"box_data": [{"position": place, "class_id": 1}]}}
     row, _, told = staged(Image(numpy.zeros((2, 2)), boxes=boxes, grouping=3))
     assert row["boxes"] == boxes
     assert row["grouping"] == 3
     assert told == []
+
+
+@pytest.mark.parametrize("case", BOXES, ids=[case["name"] for case in BOXES])
+def test_boxes_that_the_page_does_not_draw_are_counted(case: dict[str, Any]) -> None:
+    size = (case["size"]["width"], case["size"]["height"])
+    boxes = case["about"].get("boxes")
+    groups = boxes.values() if isinstance(boxes, dict) else []
+    given = [group["box_data"] for group in groups if isinstance(group, dict)]
+    drawn = [
+        box
+        for data in given
+        if isinstance(data, list)
+        for box in data
+        if not why_not_drawn(box, size)
+    ]
+    assert len(drawn) == sum(len(group["boxes"]) for group in case["groups"])
+
+
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [
+        ({"minX": 20, "maxX": 40, "minY": 2, "maxY": 9}, "for pixels add 'domain': 'pixel'"),
+        ({"minX": float("nan"), "maxX": 1, "minY": 0, "maxY": 1}, "no finite numbers"),
+        ({"minX": 0.5, "maxX": 0.5, "minY": 0, "maxY": 1}, "no area"),
+        ({"xmin": 0, "xmax": 1, "ymin": 0, "ymax": 1}, "missing values"),
+    ],
+)
+def test_boxes_that_cannot_be_drawn_are_kept_and_named(place: dict[str, Any], why: str) -> None:
+    good = {"position": {"middle": [0.5, 0.5], "width": 0.1, "height": 2}}
+    boxes = {"p": {"box_data": [good, {"position": place}, good]}}
+    row, _, (line,) = staged(Image(numpy.zeros((10, 50)), boxes=boxes))
+    assert len(row["boxes"]["p"]["box_data"]) == 3
+    assert line.startswith("Image: the boxes 'p': 1 of 3 cannot be drawn: the position ")
+    assert why in line
+
+
+def test_boxes_in_pixels_are_compared_with_the_size_of_the_picture(tmp_path: Path) -> None:
+    place = {"minX": 20, "maxX": 40, "minY": 2, "maxY": 9}
+    boxes = {"p": {"box_data": [{"position": place, "domain": "pixel"}]}}
+    path = tmp_path / "cat.jpg"
+    path.write_bytes(b"jpeg")
+    told: list[str] = []
+    for data in (numpy.zeros((10, 50)), path, numpy.zeros((10, 20))):
+        image = Image(data, boxes=boxes)
+        image.described(Kept(), lambda kind, text: told.append(text))
+    assert told == [
+        "Image: the boxes 'p': 1 of 1 cannot be drawn: the position is outside the picture, or "
+        "has no area"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("shape", "is_stretched"),
+    [((20, 30), False), ((10, 15), False), ((7, 10), False), ((30, 20), True), ((20, 20), True)],
+)
+def test_a_mask_of_other_proportions_is_named(shape: tuple[int, int], is_stretched: bool) -> None:
+    masks = {"m": {"mask_data": numpy.zeros(shape, int)}}
+    told: list[str] = []
+    image = Image(numpy.zeros((20, 30)), masks=masks)
+    image.described(KeptMasks(), lambda kind, text: told.append(text))
+    assert (
+        told
+        == [
+            f"Image: the mask 'm' has {shape[0]} × {shape[1]} pixels and its picture 20 × 30 "
+            "(height × width): the page stretches it"
+        ]
+        * is_stretched
+    )
 
 
 class KeptMasks(Kept):
@@ -179,13 +253,13 @@ def test_masks_are_staged_as_grey_pictures(tmp_path: Path) -> None:
 @pytest.mark.parametrize("labels", [["sky", "road"], ("sky", "road"), numpy.array(["sky", "road"])])
 def test_labels_may_be_a_list_in_the_order_of_the_classes(labels: Any) -> None:
     masks = {"m": {"mask_data": [[0]], "class_labels": labels}}
-    boxes = {"b": {"box_data": [{"class_id": 1}], "class_labels": labels}}
+    boxes = {"b": {"box_data": [], "class_labels": labels}}
     stage, said = KeptMasks(), []
     image = Image(numpy.zeros((2, 2)), masks=masks, boxes=boxes)
     row = image.described(stage, lambda kind, text: said.append(text))
     assert row["masks"]["m"]["class_labels"] == {"0": "sky", "1": "road"}
     assert row["boxes"]["b"] == {
-        "box_data": [{"class_id": 1}],
+        "box_data": [],
         "class_labels": {"0": "sky", "1": "road"},
     }
     assert said == []
