@@ -45,6 +45,7 @@ _STOP_SECONDS: Final = 8.0
 _HEALTHY_SECONDS: Final = 60.0
 _TAKEN_POLL_SECONDS: Final = 2.0
 _REFUSE_SECONDS: Final = 5.0
+_WORDS_MAX: Final = 1000
 
 
 class HubProcess:
@@ -188,7 +189,8 @@ class HubProcess:
     async def _wait_for_folder(self) -> None:
         """Return when no other hub uses the folder."""
         words = _last_words(self._log_path())
-        self.problem = f"no page of this daemon: {words}; it starts when the other hub ends"
+        words = words.removeprefix("stepwell hub: ")
+        self.problem = f"no page of its own: {words}. The page starts when the other hub ends"
         logger.warning(
             "another hub uses the folder, waiting until it ends folder=%s: %s",
             hub_dir(self._config.data),
@@ -387,4 +389,4 @@ def _last_words(path: Path) -> str:
         lines = path.read_bytes()[-4096:].decode("utf-8", "replace").strip().splitlines()
     except OSError:
         return "no log"
-    return lines[-1][:300] if lines else "no log"
+    return lines[-1][:_WORDS_MAX] if lines else "no log"

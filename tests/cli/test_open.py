@@ -1,6 +1,7 @@
 """`stepwell open`: a link to the page of the daemon that runs, or of one started for it."""
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ import pytest
 
 from stepwell.cli.page import link_to, open_browser, running_hub
 from stepwell_store import EmbeddedStore
-from stepwell_wire.hub_access import check_login_code, ensure_key, hub_dir, read_key
+from stepwell_wire.hub_access import LOCK_FILE, check_login_code, ensure_key, hub_dir, read_key
 from stepwell_wire.lock_notes import DATA_LOCK, read_lock_note
 from tests.certificates import make_authority, make_certificate
 from tests.cli.conftest import Call, made
@@ -139,6 +140,23 @@ def test_a_key_that_is_not_usable_is_the_reason_why_there_is_no_page(
     process.start("--hub", "auto", "--hub-port", "0")
     rotated = subprocess.run(rotate, capture_output=True, text=True, timeout=60, check=True)
     assert "has a new key; `stepwell open` makes a login link" in rotated.stdout
+    assert call("open", "--socket", process.socket, "--no-browser").code == 0
+
+
+@pytest.mark.processes
+def test_another_hub_on_the_folder_is_the_reason_why_there_is_no_page(
+    process: Process, call: Call
+) -> None:
+    ensure_key(hub_dir(process.data))
+    with (hub_dir(process.data) / LOCK_FILE).open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        process.start("--hub", "auto", "--hub-port", "0")
+        said = call("open", "--socket", process.socket)
+        assert (said.code, said.out) == (3, "")
+        assert said.err.startswith("stepwell: the daemon has no page of its own: another hub uses ")
+        assert said.err.endswith("waits in the spool. The page starts when the other hub ends\n")
+        assert "page     none, see below" in call("status", "--socket", process.socket).out
+    wait_until(lambda: status_of(process.socket)["hub_ready"], "the hub of the daemon")
     assert call("open", "--socket", process.socket, "--no-browser").code == 0
 
 

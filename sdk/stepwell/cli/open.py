@@ -23,9 +23,9 @@ from stepwell.cli.errors import FAILED, NOT_FOUND, OK, UNREACHABLE, USAGE, Comma
 from stepwell.cli.extras import missing_for_daemon, missing_for_hub
 from stepwell.cli.options import Places, add_config, add_data, add_json, add_socket, places
 from stepwell.cli.page import (
-    NO_PAGE,
     answers,
     catalog_problem,
+    no_page_problem,
     open_browser,
     running_hub,
     why_unchecked,
@@ -200,10 +200,8 @@ def _why_no_page(status: dict[str, object]) -> str:
         return (
             f"this daemon stores in {kind}; start its page with `stepwell hub --store clickhouse …`"
         )
-    problems = status.get("problems")
-    for each in problems if isinstance(problems, list) else ():
-        if str(each).startswith(NO_PAGE):
-            return f"the daemon has {each}"
+    if problem := no_page_problem(status):
+        return f"the daemon has {problem}"
     if missing := missing_for_hub():
         return f"missing packages: {', '.join(missing)}; install them with {install_command('all')}"
     return "the daemon has no page: it was started with --hub off, or see `stepwell status`"
@@ -255,6 +253,8 @@ def _wait_for_hub(socket: Path, url: str, folder: Path) -> None:
         status = status_of(socket) or {}
         if status.get("hub_ready", "hub_ready" not in status and answers(url)):
             return
+        if no_page_problem(status):
+            raise CommandError(_why_no_page(status), UNREACHABLE)
         if time.monotonic() > deadline:
             raise CommandError(
                 f"{url}: the hub does not answer; its log is {folder / 'hub.log'}", UNREACHABLE

@@ -10,9 +10,10 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from stepwell_wire.certificates import certificate_failure
 from stepwell_wire.hub_access import (
@@ -26,7 +27,7 @@ from stepwell_wire.hub_access import (
     read_key,
 )
 
-NO_PAGE: Final = "no page"
+_NO_PAGE: Final = "no page"
 """The start of a daemon's problem that is the reason why it has no page."""
 _ANSWER_SECONDS: Final = 2.0
 _READY_SECONDS: Final = 5.0
@@ -34,6 +35,12 @@ _READY_SECONDS: Final = 5.0
 _READY_BYTES_MAX: Final = 1024
 _BROWSER_SECONDS: Final = 5.0
 _DISPLAYS: Final = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+
+
+def no_page_problem(status: Mapping[str, Any]) -> str:
+    """Return why the daemon has no page, as it says in its status; "" if it has one."""
+    problems = () if status.get("hub_ready") else status.get("problems", ())
+    return next((str(each) for each in problems if str(each).startswith(_NO_PAGE)), "")
 
 
 def link_to(address: str, hub_folder: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from stepwell.cli.daemon_client import no_daemon, status_of
 from stepwell.cli.errors import FAILED, OK, CommandError
 from stepwell.cli.options import add_config, add_json, add_socket, places
-from stepwell.cli.page import NO_PAGE, catalog_problem
+from stepwell.cli.page import catalog_problem, no_page_problem
 from stepwell.cli.reading import configured_socket
 from stepwell.cli.text import (
     bytes_text,
@@ -73,13 +73,13 @@ def _places(status: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _page(status: dict[str, Any]) -> str:
     """Return the page's address, or why there is none."""
+    if no_page_problem(status):
+        return "none, see below"
     if url := status.get("page_url"):
         return str(url)
     kind = str((status.get("sink") or {}).get("kind", "embedded"))
     if not status.get("wants_hub", kind == "embedded"):  # An older daemon has no such field.
         return str(status.get("hub_url") or "none here")
-    if any(str(each).startswith(NO_PAGE) for each in status.get("problems", ())):
-        return "none, see below"
     return "none yet"
 
 
