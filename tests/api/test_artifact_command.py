@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tests.api.made_artifacts import FILES, make_version
 
 
 @pytest.fixture
-def project(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+def project(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     monkeypatch.setenv("STEPWELL_HUB", world.url)
     monkeypatch.setenv("STEPWELL_HUB_KEY", world.key)
     monkeypatch.chdir(tmp_path)
@@ -22,7 +23,9 @@ def project(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> st
     make_version(world, name, "data", FILES, "best")
     odd = {"x": {"$float": "Infinity"}, "y": [{"$float": "NaN"}]}
     make_version(world, name, "net", {"x": b"1"}, type="model", metadata=odd)
-    return name
+    yield name
+    if (tmp_path / "no-daemon.sock").exists():  # `put` started one.
+        main(["down"])
 
 
 def test_ls_lists_artifacts_and_versions(project: str, capsys: pytest.CaptureFixture[str]) -> None:
