@@ -123,14 +123,23 @@ def format_filter(expression: Expression | None) -> str:
 
 def compares_of(expression: Expression | None) -> Iterable[Compare]:
     """Yield every comparison in ``expression``."""
+    return (each for each in _leaves(expression) if isinstance(each, Compare))
+
+
+def words_of(expression: Expression | None) -> Iterable[str]:
+    """Yield the text of every word in ``expression``."""
+    return (each.text for each in _leaves(expression) if isinstance(each, Word))
+
+
+def _leaves(expression: Expression | None) -> Iterable[Word | Compare]:
     match expression:
-        case Compare():
+        case Word() | Compare():
             yield expression
         case Not(item):
-            yield from compares_of(item)
+            yield from _leaves(item)
         case All(items) | Either(items):
             for each in items:
-                yield from compares_of(each)
+                yield from _leaves(each)
 
 
 def _grouped(item: Expression) -> str:

@@ -9,7 +9,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from stepwell_store.queries.filter import STATISTICS, Compare, compares_of, parse_filter
+from stepwell_store.queries.filter import (
+    STATISTICS,
+    Compare,
+    compares_of,
+    parse_filter,
+    words_of,
+)
 from stepwell_store.queries.limits import DEFAULT, Limits, Question
 from stepwell_store.queries.paths import FIELDS, Kind, Path, parse_path
 from stepwell_store.queries.slots import AUTOMATIC
@@ -20,6 +26,7 @@ _HINTS_MAX: Final = 5
 _NEAREST: Final = 3
 _WORD: Final = re.compile(r"[A-Za-z_]\w*")
 _VALUES: Final = frozenset(("nan", "inf", "none", "null", "true", "false"))
+_FOREIGN: Final = frozenset(("and", "or", "not", "&", "&&", ","))
 _OPERATIONS: Final = ("min", "max", "mean", "first", "last", "best", "copy")
 
 _NAMES: Final = """
@@ -42,7 +49,7 @@ def filter_hints(
     """Return sentences about likely mistakes in ``filter_text``, which matches no run.
 
     One for each path that no run of ``project`` has, one for each value in the form of something
-    else, and one on single quotes.
+    else, one on single quotes, and one on the operators of other languages.
 
     Args:
         project: None for all projects.
@@ -51,7 +58,8 @@ def filter_hints(
         FilterError: ``filter_text`` is not a filter.
     """
     asked: dict[str, Path] = {}
-    compares = tuple(compares_of(parse_filter(filter_text)))
+    parsed = parse_filter(filter_text)
+    compares = tuple(compares_of(parsed))
     for compare in compares:
         path = parse_path(compare.path)
         if path.kind is not Kind.RUN and not _is_absence(compare):
@@ -60,6 +68,13 @@ def filter_hints(
     found += tuple(filter(None, map(_odd_value_hint, compares)))
     if any(each.value.startswith("'") and not each.quoted for each in compares):
         found += ('quote a value with "…"; single quotes are characters of the value',)
+    foreign = [each for each in words_of(parsed) if each.lower() in _FOREIGN]
+    foreign += [each.value for each in compares if each.value.endswith(",") and not each.quoted]
+    if foreign:
+        found += (
+            f"{foreign[0]!r} is taken as text; a space between conditions means AND, | means OR, "
+            "- before a condition means NOT",
+        )
     return found
 
 

@@ -438,6 +438,26 @@ def test_the_empty_name_is_a_column_a_filter_and_a_sort(store: Store):
     assert ids(store, project, "summary.<3") == ["a"]
 
 
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("lr:9 and state:done", "'and'"),
+        ("lr:9 OR -not lr:8", "'OR'"),
+        ("lr:9 && lr:8", "'&&'"),
+        ("lr:9, lr:8", "'9,'"),
+        ("lr:9 , lr:8", "','"),
+    ],
+)
+def test_operators_of_other_languages_are_hinted_at(store: Store, text: str, word: str):
+    project = fresh_project()
+    make_run(store, project, "a", config={"lr": 0.1})
+    assert filter_hints(store, project, text) == (
+        f"{word} is taken as text; a space between conditions means AND, | means OR, - before a "
+        "condition means NOT",
+    )
+    assert filter_hints(store, project, 'lr:"9," sand') == ()
+
+
 def test_names_that_no_run_has_are_hinted_at_with_the_nearest(store: Store):
     project = fresh_project()
     values = {"val/loss": [1.0]}
