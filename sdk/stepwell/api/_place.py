@@ -38,7 +38,7 @@ def find_place(
     """
     folder = hub_dir(default_data_dir(environ))
     if url := hub or environ.get(HUB, ""):
-        url = _checked(url)
+        url = check_address(url)
     elif found := _of_daemon(default_socket(environ)):
         url, folder = found
     else:
@@ -52,7 +52,12 @@ def find_place(
     return Place(url.rstrip("/"), _key(key or _named_key(environ), folder, url))
 
 
-def _checked(url: str) -> str:
+def check_address(url: str) -> str:
+    """Return ``url`` without query and fragment.
+
+    Raises:
+        HubError: It is not the address of a hub.
+    """
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise HubError(

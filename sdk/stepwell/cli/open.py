@@ -1,7 +1,9 @@
 """`stepwell open [RUN]`: prints a link that logs in, and opens it in a browser.
 
-It uses the hub of the running daemon. Without one, it starts a personal daemon on the data folder,
-as `stepwell run` does; that daemon ends by itself some minutes after the last use of the page.
+It uses the hub of the running daemon. If that has none, or no daemon runs, it uses the hub that
+STEPWELL_HUB names, or the daemon's hub_url. Without all of these, it starts a personal daemon on
+the data folder, as `stepwell run` does; that daemon ends by itself some minutes after the last use
+of the page.
 """
 
 import argparse
@@ -17,6 +19,7 @@ from urllib.parse import urlsplit
 from stepwell._hub import named_key
 from stepwell._hub_client import HUB, KEY_FILE, Hub
 from stepwell.api._awaiting import await_rows
+from stepwell.api._place import check_address, find_place
 from stepwell.cli import daemon_process
 from stepwell.cli.daemon_client import DaemonClient, is_answered, socket_of_data, status_of
 from stepwell.cli.errors import FAILED, NOT_FOUND, OK, UNREACHABLE, USAGE, CommandError
@@ -74,12 +77,18 @@ def run(options: argparse.Namespace) -> int:
     url, folder, was_started = _hub_of(where)
     key, is_copy = _key_of(url, folder)
     hub = _hub_by_copy(url, key) if is_copy else None
-    path = _path_of(options.run, where, hub) if options.run else "/"
+    if not options.run:
+        path = "/"
+    elif folder is not None:
+        path = _path_of(options.run, where, hub)
+    else:
+        path = _path_elsewhere(options.run, where, hub, url)
     link = login_link(url + path, key, now=time.time()) if key else None
-    if problem := catalog_problem(url, folder):
+    if folder is not None and (problem := catalog_problem(url, folder)):
         print(f"stepwell: {problem}", file=sys.stderr)
     if reason := why_unchecked(url):
-        print(f"stepwell: {reason}", file=sys.stderr)
+        here = "" if folder is None else "the page runs; "
+        print(f"stepwell: {here}{reason}", file=sys.stderr)
     if options.json:
         print(json.dumps({"url": url + path, "link": link if options.print_link else None}))
         if link is None:
@@ -102,8 +111,10 @@ def run(options: argparse.Namespace) -> int:
     return OK
 
 
-def _hub_of(where: Places) -> tuple[str, Path, bool]:
+def _hub_of(where: Places) -> tuple[str, Path | None, bool]:
     """Return the hub's base address, its folder, and whether it was started for this.
+
+    The folder is None for a hub that is not the daemon's: it may be on another machine.
 
     Raises:
         CommandError: There is no hub, and none can be started.
@@ -121,19 +132,44 @@ def _hub_of(where: Places) -> tuple[str, Path, bool]:
         data = Path(str(status["data_dir"]))
         url = str(status.get("page_url") or running_hub(data) or "")
         if not url:
+            other = _elsewhere() or str(status.get("hub_url") or "")
+            if other and not status.get("wants_hub", True):
+                return other.rstrip("/"), None, False
             raise CommandError(_why_no_page(status), UNREACHABLE)
         folder = Path(str(status.get("hub_folder") or hub_dir(data)))
         if status.get("page_url"):
             _wait_for_hub(Path(str(status["socket"])), url, folder)
         return url, folder, False
+    found = running_hub(where.data)
+    elsewhere = "" if where.data_named or where.socket_option else _elsewhere()
+    if elsewhere and not (found and _is_one_hub(elsewhere, found)):
+        return elsewhere, None, False
     check_data_is_known(where)
-    if (found := running_hub(where.data)) is not None:
+    if found is not None:
         return found, hub_dir(where.data), False
     return _start(where), hub_dir(where.data), True
 
 
-def _key_of(url: str, folder: Path) -> tuple[str, bool]:
+def _elsewhere() -> str:
+    """Return the hub that the environment names, "" for none.
+
+    Raises:
+        CommandError: It is not an address.
+    """
+    named = os.environ.get(HUB, "").strip()
+    try:
+        return check_address(named).rstrip("/") if named else ""
+    except HubError as error:
+        raise CommandError(str(error), USAGE) from error
+
+
+def _key_of(url: str, folder: Path | None) -> tuple[str, bool]:
     """Return the hub's key, "" if this user has none, and whether it is the user's copy."""
+    if folder is None:
+        try:
+            return find_place(url).key, True
+        except HubAccessError as error:
+            raise CommandError(f"{url} needs a login, and there is {error}") from error
     try:
         return read_key(folder), False
     except HubKeyError:
@@ -180,7 +216,8 @@ def _hub_by_copy(url: str, key: str) -> Hub | None:
     return hub
 
 
-def _no_link(folder: Path) -> CommandError:
+def _no_link(folder: Path | None) -> CommandError:
+    assert folder is not None  # `_key_of` refuses a hub elsewhere without a key.
     path = folder / KEY_NAME
     owner = foreign_owner(path)
     who = f"user {owner}" if owner else "the daemon's user"
@@ -195,10 +232,14 @@ def _why_no_page(status: dict[str, object]) -> str:
     sink = status.get("sink")
     kind = str(sink.get("kind", "")) if isinstance(sink, dict) else ""
     if kind.startswith("gateway "):
-        return f"this daemon relays to the {kind}, which has the page"
+        return (
+            f"this daemon relays to the {kind}, and its hub_url does not name the page; set {HUB} "
+            f"to the page's address and {KEY_FILE} to a copy of its key"
+        )
     if kind.startswith("clickhouse "):
         return (
-            f"this daemon stores in {kind}; start its page with `stepwell hub --store clickhouse …`"
+            f"this daemon stores in {kind}; start its page with `stepwell hub --store clickhouse "
+            f"…`, or set {HUB} to the page's address and {KEY_FILE} to a copy of its key"
         )
     if problem := no_page_problem(status):
         return f"the daemon has {problem}"
@@ -275,6 +316,17 @@ def _path_of(reference: str, where: Places, hub: Hub | None) -> str:
     with reading(where) as store:
         found = find_run_or_project(store, reference)
     return page_path(found.project, found.run_id)
+
+
+def _path_elsewhere(reference: str, where: Places, hub: Hub | None, url: str) -> str:
+    """Return the path of the page of a run, or of a project, in a hub that is not the daemon's."""
+    if hub is not None and (path := _path_by_hub(reference, where, hub)):
+        return path
+    raise CommandError(
+        f"{url} does not answer, so {reference!r} cannot be found there; check {HUB}, or leave the "
+        "run out",
+        UNREACHABLE,
+    )
 
 
 def _path_by_hub(reference: str, where: Places, hub: Hub) -> str:

@@ -93,12 +93,12 @@ def why_unchecked(url: str) -> str:
         return ""
     if why := certificate_failure(error):
         return (
-            f"the page runs; the certificate of {url} is not accepted on this machine ({why}), "
+            f"the certificate of {url} is not accepted on this machine ({why}), "
             "and a browser may warn of it too"
         )
     reason = getattr(error, "reason", None) or error
     return (
-        f"the page runs; {url} cannot be reached from this machine "
+        f"{url} cannot be reached from this machine "
         f"({getattr(reason, 'strerror', None) or reason}); open it where browsers reach it"
     )
 
