@@ -34,6 +34,7 @@ from stepwell_hub.reports.svg import (
 from stepwell_hub.reports.values import column_text, number_text, shown_value, value_text
 from stepwell_hub.reports.words import (
     OWN,
+    column_titles,
     cut_text,
     empty_html,
     least,
@@ -164,7 +165,10 @@ class _Exporter:
         runs = await self._chosen(fields, columns=[each for each in columns if each not in OWN])
         if not runs:
             return empty_html("No run matches")
-        head = "".join(f"<th>{escape(column)}</th>" for column in ("run", *columns))
+        titles = zip(("name", *columns), ("Run", *column_titles(columns)), strict=True)
+        head = "".join(
+            f'<th title="{escape(column)}">{escape(title)}</th>' for column, title in titles
+        )
         rows = []
         for run in runs:
             cells = "".join(self._cell(run, column) for column in columns)

@@ -1,5 +1,6 @@
 """Words of an exported file: cells, moments, numbers, and small pieces of HTML. Pure."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
@@ -11,6 +12,7 @@ from stepwell_hub.reports.file import moment_text
 from stepwell_hub.reports.svg import XText, tick_text
 from stepwell_hub.reports.values import duration_text
 
+_SOURCE: Final = re.compile(r"^(config|summary|metric)\.")
 _MICROSECONDS: Final = 1_000_000
 _MINUTE: Final = 60 * _MICROSECONDS
 OWN: Final[dict[str, Callable[[Any, float], Any]]] = {
@@ -27,6 +29,28 @@ OWN: Final[dict[str, Callable[[Any, float], Any]]] = {
     "host": lambda run, _now: ", ".join(run.hosts),
     "id": lambda run, _now: run.run_id,
 }
+
+
+def column_titles(columns: Sequence[str]) -> list[str]:
+    """Return the titles of columns; where two would be the same, with where their values are from.
+
+    The page's `columns.ts` has the same rule: both are tested with the cases in
+    `hub/web/tests/state/columnTitles.json`.
+    """
+    bare = [_title(column) for column in columns]
+    titles = []
+    for column, title in zip(columns, bare, strict=True):
+        source = _SOURCE.match(column)
+        is_twice = bare.count(title) > 1
+        titles.append(f"{title} ({source[1]})" if source and is_twice else title)
+    return titles
+
+
+def _title(column: str) -> str:
+    if column == "job_type":
+        return "job type"
+    name = _SOURCE.sub("", column)  # A metric and a key may have the empty one.
+    return f"(no name){name}" if not name or name.startswith(":") else name
 
 
 def medium_state_text(item: Any) -> str:

@@ -1,9 +1,10 @@
 /** Columns of runs, their sort, and where a filter is wrong. */
 import { expect, test } from "vitest";
 
-import { columnsToAsk, columnTitle, columnTitles, sortAfterClick, sortOf, sortPlace } from "../../src/state/columns.js";
+import { columnsToAsk, columnTitles, sortAfterClick, sortOf, sortPlace } from "../../src/state/columns.js";
 import { splitAtError } from "../../src/parts/filterError.js";
 import { exitCodeText, shownState } from "../../src/parts/shownState.js";
+import titleCases from "./columnTitles.json";
 import { railColumns, tableColumns } from "../../src/state/defaultColumns.js";
 
 test("clicks on a header go round", () => {
@@ -22,19 +23,8 @@ test("a run's own facts are not asked for again", () => {
   expect(columnsToAsk(["state", "config.lr", "host", "metric.loss:min"])).toEqual(["config.lr", "metric.loss:min"]);
 });
 
-test("a title leaves out where the value comes from", () => {
-  expect(columnTitle("summary.val/loss")).toBe("val/loss");
-  expect(columnTitle("config.job_type")).toBe("job_type");
-  expect(["summary.", "config.", "metric.:max"].map(columnTitle)).toEqual([
-    "(no name)",
-    "(no name)",
-    "(no name):max",
-  ]);
-});
-
-test("titles that would be the same say where their values come from", () => {
-  const titles = columnTitles(["state", "config.lr", "summary.lr", "summary.loss"]);
-  expect([...titles.values()]).toEqual(["state", "lr (config)", "lr (summary)", "loss"]);
+test.each(titleCases)("titles of $columns leave out where the values come from, unless two would be the same", ({ columns, titles }) => {
+  expect([...columnTitles(columns).values()]).toEqual(titles);
 });
 
 test("a sort by several columns numbers them", () => {
