@@ -27,6 +27,14 @@ _NEAREST: Final = 3
 _WORD: Final = re.compile(r"[A-Za-z_]\w*")
 _VALUES: Final = frozenset(("nan", "inf", "none", "null", "true", "false"))
 _FOREIGN: Final = frozenset(("and", "or", "not", "&", "&&", ","))
+_FIELDS_OF_RUNS: Final = {
+    "started_at": "created",
+    "created_at": "created",
+    "ended_at": "ended",
+    "last_seen": "seen",
+    "hosts": "host",
+}
+"""Names in the JSON of runs, and the paths that ask for the same."""
 _OPERATIONS: Final = ("min", "max", "mean", "first", "last", "best", "copy")
 
 _NAMES: Final = """
@@ -167,6 +175,8 @@ def _candidates(known: set[tuple[str, str]]) -> list[str]:
 
 
 def _hint(text: str, candidates: Sequence[str]) -> str:
+    if text in _FIELDS_OF_RUNS:
+        return f"no run has {text!r}; did you mean {_FIELDS_OF_RUNS[text]}?"
     head, _, statistic = text.rpartition(":")
     statistic_of = f"metric.{head.removeprefix('summary.')}"
     if statistic in STATISTICS and statistic_of in candidates:

@@ -468,6 +468,10 @@ def test_names_that_no_run_has_are_hinted_at_with_the_nearest(store: Store):
     assert "single quotes are characters of the value" in hint
     (hint,) = filter_hints(store, project, "lrr:9 state:done")
     assert hint.startswith("no run has 'lrr'; did you mean lr")
+    assert path_hints(store, project, ["started_at", "hosts"]) == (
+        "no run has 'started_at'; did you mean created?",
+        "no run has 'hosts'; did you mean host?",
+    )
     (hint,) = filter_hints(store, project, "opt>3 -missing:none")
     assert "opt.beta" in hint
     for name in ("val/loss", "summary.val/loss"):
