@@ -409,7 +409,10 @@ class Walk:
     def _ask(self) -> str | None:
         """Ask how all is; this must change nothing."""
         words = self.chance.choice((("doctor",), ("status",), ("open", "--print-link")))
+        was_up = self.site.is_up
         self.site.call(*words)
+        if words[0] == "open" and not was_up:  # It may have started a daemon of its own.
+            self.site.call("down", "--data", str(self.site.store.data))
         return " ".join(words)
 
     def _disturb(self) -> str | None:
