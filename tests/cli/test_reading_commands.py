@@ -860,11 +860,12 @@ def test_a_column_of_defined_operations_is_shown_as_on_the_page(
     ("path", "value", "text"),
     [
         ("config.lr", {"min": 0.5}, '{"min": 0.5}'),
+        ("config.opt", {"_type": "adam", "lr": 1}, '{"_type": "adam", "lr": 1}'),
         ("summary.x", {"min": 0.5, "depth": 2}, '{"min": 0.5, "depth": 2}'),
         ("summary.x", {"min": True}, '{"min": true}'),
         ("summary.x", {}, "{}"),
         ("summary.x", {"last": math.nan, "best": -2.0}, "last nan, best -2"),
-        ("summary.x", {"_type": "image-file"}, "(image-file)"),
+        ("summary.x", {"_type": "image-file"}, "(image)"),
     ],
 )
 def test_only_numbers_of_operations_are_shown_as_such(path: str, value: object, text: str) -> None:

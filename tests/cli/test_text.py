@@ -110,10 +110,14 @@ def test_one_long_name_does_not_move_all_values() -> None:
 def test_a_medium_is_one_short_value() -> None:
     image = {"_type": "image-file", "sha256": "0" * 64, "size": 3}
     assert text.flat({"a": {"b": image}}) == [("a.b", image)]
-    assert text.value_text(image) == "(image-file)"
+    assert text.flat({"a": {"_type": "adam", "lr": 1}}, has_media=False) == [
+        ("a._type", "adam"),
+        ("a.lr", 1),
+    ]
+    assert text.value_text(image) == "(image)"
     lost = {"_type": "image-file", "blob": None, "failed": "the disk is full"}
-    assert text.value_text(lost) == "(image-file, not kept)"
-    assert text.value_text({"_type": "plotly-file", "kept": False}) == "(plotly-file, not kept)"
+    assert text.value_text(lost) == "(image, not kept)"
+    assert text.value_text({"_type": "plotly-file", "kept": False}) == "(plotly, not kept)"
     both = {"_type": "images/separated", "count": 2, "items": [lost, {**lost, "blob": "9f"}]}
     assert text.value_text(both) == "(images/separated)"
     none = {"_type": "images/separated", "count": 1, "items": [lost]}

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any, Final
 
+from stepwell_wire.media_values import medium_name
 from stepwell_wire.table_columns import DATETIME
 
 _PLAIN: Final = Context(prec=5, rounding=ROUND_HALF_UP)
@@ -31,7 +32,11 @@ def value_text(value: Any) -> str:
 
 def column_text(value: Any, column: str) -> str:
     """Return the value of a run's ``column``; of several operations of define_metric each one."""
-    if column.startswith("config.") or not _are_operations(value):
+    if column.startswith("config."):
+        return value_text(value)
+    if medium := medium_name(value):
+        return f"({medium})"
+    if not _are_operations(value):
         return value_text(value)
     return ", ".join(f"{name} {number_text(number)}" for name, number in value.items())
 

@@ -7,7 +7,7 @@ operation, ``min 0.1, max 0.9`` of several.
 from collections.abc import Mapping
 from typing import Final
 
-from stepwell.cli.text import moment_text, seconds_text, value_text
+from stepwell.cli.text import json_line, moment_text, seconds_text, value_text
 
 _OPERATIONS: Final = frozenset(("min", "max", "mean", "first", "last", "best"))
 
@@ -23,9 +23,9 @@ def cell_text(path: str, value: object) -> str:
             return moment_text(value)
         if kind is ValueKind.DURATION:
             return seconds_text(value)
-    if parsed.kind is not Kind.CONFIG and isinstance(value, Mapping) and value:
-        return _operations_text(value)
-    return value_text(value)
+    if isinstance(value, Mapping) and parsed.kind is Kind.CONFIG:
+        return json_line(value)
+    return _operations_text(value) if isinstance(value, Mapping) and value else value_text(value)
 
 
 def _operations_text(value: Mapping[str, object]) -> str:

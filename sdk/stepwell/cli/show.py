@@ -160,7 +160,7 @@ def detail_text(detail: dict[str, Any], *, now: float, with_node: bool = False) 
     if writers := _differing(detail["writers"]):
         blocks.append(_section("writers", _writers_table(writers)))
     for name in ("config", "summary"):
-        if pairs := flat(detail[name]):
+        if pairs := flat(detail[name], has_media=name == "summary"):
             shown = [(plain(path), _leaf_text(path, value)) for path, value in pairs]
             blocks.append(_section(name, pairs_text(_cut(shown, len(shown)))))
     if metrics := detail["metrics"]:

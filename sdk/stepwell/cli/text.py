@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from stepwell_wire.media_values import medium_name
+
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -92,19 +94,14 @@ def value_text(value: object) -> str:
         return json.dumps(value)
     if isinstance(value, float):
         return number_text(value)
-    if isinstance(value, Mapping) and isinstance(value.get("_type"), str):
-        mark = "" if is_kept(value) else ", not kept"
-        return plain(f"({value['_type']}{mark})")  # The JSON has all facts of a medium.
-    if isinstance(value, Mapping | list | tuple):
-        return plain(json.dumps(jsonable(value), ensure_ascii=False))
-    return plain(value)
+    if name := medium_name(value):
+        return plain(f"({name})")  # The JSON has all facts of a medium.
+    return json_line(value) if isinstance(value, Mapping | list | tuple) else plain(value)
 
 
-def is_kept(medium: Mapping[str, Any]) -> bool:
-    """Return whether a medium, or one in a list of media, has bytes; True for other objects."""
-    if isinstance(items := medium.get("items"), list):
-        return not items or any(isinstance(each, Mapping) and is_kept(each) for each in items)
-    return medium.get("kept") is not False and ("blob" not in medium or medium["blob"] is not None)
+def json_line(value: object) -> str:
+    """Return a value as JSON on one line."""
+    return plain(json.dumps(jsonable(value), ensure_ascii=False))
 
 
 def number_text(value: float | None) -> str:
@@ -116,12 +113,18 @@ def number_text(value: float | None) -> str:
     return f"{value:.6g}"
 
 
-def flat(nested: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Return (dotted path, value) for every leaf."""
+def flat(
+    nested: Mapping[str, Any], prefix: str = "", *, has_media: bool = True
+) -> list[tuple[str, Any]]:
+    """Return (dotted path, value) for every leaf.
+
+    Args:
+        has_media: a dict with ``_type`` is a medium, and so a leaf; a config has none.
+    """
     found: list[tuple[str, Any]] = []
     for name, value in nested.items():
-        if isinstance(value, Mapping) and value and "_type" not in value:
-            found += flat(value, f"{prefix}{name}.")
+        if isinstance(value, Mapping) and value and not (has_media and "_type" in value):
+            found += flat(value, f"{prefix}{name}.", has_media=has_media)
         else:
             found.append((f"{prefix}{name}", value))
     return found

@@ -19,16 +19,18 @@ interface ValueTreeProps {
   empty: string;
   /** Numbers that are not whole in few digits; all digits are in the hint. */
   isRounded?: boolean;
+  /** A group with a key `_type` is a logged medium. */
+  hasMedia?: boolean;
   /** Another text for a value; the value itself stays in the hint. Undefined: none. */
   textOf?(key: string, value: Value): string | undefined;
 }
 
-export function ValueTree({ title, root, empty, isRounded = false, textOf }: ValueTreeProps) {
+export function ValueTree({ title, root, empty, isRounded = false, hasMedia = false, textOf }: ValueTreeProps) {
   const search = useSignal("");
   const toggled = useSignal<ReadonlySet<string>>(new Set());
   const isWhole = useSignal(false);
   const count = leafCount(root);
-  const lines = treeLines(root, { toggled: toggled.value, search: search.value, textOf: formatExact });
+  const lines = treeLines(root, { toggled: toggled.value, search: search.value, textOf: formatExact, hasMedia });
   const shown = isWhole.value ? lines : lines.slice(0, LINES_MAX);
   const toggle = (path: string) => {
     const next = new Set(toggled.value);

@@ -2,6 +2,7 @@
 import type { RunOverview } from "../api/types.js";
 import { isValueMap, type Value } from "../api/values.js";
 import { isOwnColumn, type OwnColumn } from "../state/columns.js";
+import { mediumName } from "../state/valueTree.js";
 import { formatAge, formatDuration, formatMoment, formatValue } from "./format.js";
 
 /** A cell shows a line; what is longer is on the run's own page. */
@@ -26,8 +27,8 @@ export function columnValue(run: RunOverview, column: string, now: number): Valu
 export function columnText(run: RunOverview, column: string, now: number): string {
   const value = columnValue(run, column, now);
   if (typeof value !== "number") {
-    const text = (column.startsWith("config.") ? null : operationsText(value)) ?? formatValue(value);
-    return text.slice(0, TEXT_CHARACTERS_MAX);
+    const text = column.startsWith("config.") ? null : operationsText(value) ?? mediumText(value);
+    return (text ?? formatValue(value)).slice(0, TEXT_CHARACTERS_MAX);
   }
   if (column === "duration") return formatDuration(value);
   if (column === "started" || column === "seen") return formatAge(value, now);
@@ -42,6 +43,12 @@ function operationsText(value: Value | undefined): string | null {
   return isOperations && entries.length > 0
     ? entries.map(([name, each]) => `${name} ${formatValue(each)}`).join(", ")
     : null;
+}
+
+/** "(image)" for a medium; the run's page shows it. Null for other values. */
+function mediumText(value: Value | undefined): string | null {
+  const name = isValueMap(value) ? mediumName(value) : "";
+  return name === "" ? null : `(${name})`;
 }
 
 /** What is said on hover: the whole text, and moments as such. */

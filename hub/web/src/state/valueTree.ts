@@ -17,12 +17,14 @@ export interface TreeLine {
 }
 
 /**
- * The lines of `root`. Media are shut, all other groups open, unless they are in `toggled`. With a
+ * The lines of `root`. Media are shut, if it may have them, all other groups open, unless they are in `toggled`. With a
  * search, only leaves whose path or text has it, with the groups above them, all open.
  */
 export function treeLines(
   root: ValueMap,
-  { toggled, search, textOf }: { toggled: ReadonlySet<string>; search: string; textOf(value: Value): string },
+  { toggled, search, textOf, hasMedia = false }: {
+    toggled: ReadonlySet<string>; search: string; textOf(value: Value): string; hasMedia?: boolean;
+  },
 ): TreeLine[] {
   const wanted = search.trim().toLowerCase();
   const lines: TreeLine[] = [];
@@ -32,7 +34,7 @@ export function treeLines(
       const path = prefix === "" ? key : `${prefix}.${key}`;
       if (isValueMap(value) && Object.keys(value).length > 0) {
         const at = lines.length;
-        const medium = mediumOf(value);
+        const medium = hasMedia ? mediumName(value) : "";
         const isOpen = wanted !== "" || (medium === "") !== toggled.has(path);
         lines.push({ path, key, depth, value: undefined, count: Object.keys(value).length, medium, isOpen });
         const hasLines = isOpen && visit(value, path, depth + 1);
@@ -50,7 +52,7 @@ export function treeLines(
 }
 
 /** "image" of what was logged as `{"_type": "image-file", …}`; "" of what is no medium. */
-function mediumOf(map: ValueMap): string {
+export function mediumName(map: ValueMap): string {
   const type = map._type;
   if (typeof type !== "string") return "";
   return `${type.replace(/-file$/, "").replaceAll("-", " ")}${isKept(map) ? "" : ", not kept"}`;

@@ -25,12 +25,17 @@ test("a search finds names and values, in shut groups too, with the groups above
 
 test("a medium is shut until it is opened, and says what it is", () => {
   const root = { val: { sample: { _type: "image-file", width: 4 }, rows: { _type: "table-file", nrows: 2 } } };
-  const lines = (toggled: string[]) => treeLines(root, { ...options, toggled: new Set(toggled) });
+  const lines = (toggled: string[]) => treeLines(root, { ...options, hasMedia: true, toggled: new Set(toggled) });
   expect(lines([]).map((line) => [line.path, line.medium, line.isOpen])).toEqual([
     ["val", "", true], ["val.sample", "image", false], ["val.rows", "table", false],
   ]);
   expect(lines(["val.sample"]).map((line) => line.path)).toContain("val.sample.width");
   expect(treeLines(root, { ...options, search: "nrows" }).map((line) => line.path)).toContain("val.rows.nrows");
+});
+
+test("a config has no media", () => {
+  const lines = treeLines({ opt: { _type: "adam", lr: 1 } }, options);
+  expect(lines.map((line) => [line.path, line.medium])).toEqual([["opt", ""], ["opt._type", ""], ["opt.lr", ""]]);
 });
 
 test("a medium without bytes says so", () => {
@@ -40,7 +45,7 @@ test("a medium without bytes says so", () => {
     some: { _type: "images/separated", items: [lost, { _type: "image-file", blob: "9f" }] },
     none: { _type: "images/separated", items: [lost] },
   };
-  expect(treeLines(root, options).map((line) => line.medium)).toEqual([
+  expect(treeLines(root, { ...options, hasMedia: true }).map((line) => line.medium)).toEqual([
     "image, not kept", "image", "plotly, not kept", "images/separated", "images/separated, not kept",
   ]);
 });

@@ -43,7 +43,7 @@ export function Overview({ run, onChange }: RunTabProps) {
       </div>
       <ValueTree title="Config" root={run.config} empty="The run has no config." />
       <div class="column">
-        <ValueTree title="Summary" isRounded root={run.summary} textOf={automaticText} empty="The run has no summary." />
+        <ValueTree title="Summary" isRounded hasMedia root={run.summary} textOf={automaticText} empty="The run has no summary." />
         {Object.keys(run.defined_metrics).length > 0 && (
           <ValueTree title="Defined metrics" root={run.defined_metrics} empty="" />
         )}
