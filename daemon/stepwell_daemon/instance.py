@@ -12,6 +12,7 @@ from stepwell_daemon.errors import AlreadyRunningError, DaemonConfigError, DataH
 from stepwell_wire.commands import command_text, shell_word
 from stepwell_wire.lock_notes import (
     DATA_LOCK,
+    PERSONAL,
     SERVICE,
     STOPPED,
     LockNote,
@@ -153,8 +154,9 @@ def _held(data: Path, other: LockNote) -> str:
 
 
 def _taken(what: str, other: LockNote) -> str:
+    kind = "a personal" if other.more == PERSONAL else "another"
     return (
-        f"another daemon (pid {other.pid or '?'}) uses {what}; use that daemon, stop it with "
+        f"{kind} daemon (pid {other.pid or '?'}) uses {what}; use that daemon, stop it with "
         "`stepwell down`, or choose another with --data and --socket"
     )
 

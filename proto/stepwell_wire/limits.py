@@ -71,6 +71,7 @@ POSITION_MAX: Final = 1 << 62
 """Largest position at which a stream or a relayed frame may begin; later ones then fit 64 bits."""
 
 JOURNAL_SEGMENT_BYTES: Final = 8 * 1024 * 1024
+JOURNAL_SEGMENT_BYTES_MIN: Final = 64 * 1024
 JOURNAL_BYTES_MAX_DEFAULT: Final = 1024 * 1024 * 1024
 
 STAGED_BYTES_MAX: Final = 4 << 30

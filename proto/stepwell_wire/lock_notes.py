@@ -54,6 +54,17 @@ def data_of(socket: Path) -> Path | None:
     return Path(data) if data else None
 
 
+def other_data_before(socket: Path, data: Path) -> Path | None:
+    """Return the data folder of the last daemon on ``socket`` if it exists and is not ``data``.
+
+    A daemon that is started on ``socket`` with ``data`` would split the runs of that other one.
+    """
+    folder = data_of(socket)
+    if folder is None or not os.path.isdir(folder):
+        return None
+    return None if os.path.realpath(folder) == os.path.realpath(data) else folder
+
+
 def stores_elsewhere(other: str, socket: Path, data: Path) -> bool:
     """Return whether the daemon on ``other`` has, or had at its end, another folder than ``data``.
 
@@ -63,10 +74,7 @@ def stores_elsewhere(other: str, socket: Path, data: Path) -> bool:
     """
     if not other or os.path.realpath(other) == os.path.realpath(socket):
         return False
-    folder = data_of(Path(other))
-    if folder is None or not os.path.isdir(folder):
-        return False
-    return os.path.realpath(folder) != os.path.realpath(data)
+    return other_data_before(Path(other), data) is not None
 
 
 def _lines(path: Path) -> tuple[str, str, str]:
@@ -120,6 +128,14 @@ def has_other_data(socket: Path, data: Path) -> bool:
         return False
     of_data = read_lock_note(data / DATA_LOCK).pid
     return bool(pid and of_data) and pid != of_data
+
+
+def other_data_before_text(socket: Path, other: Path) -> str:
+    """Return the message of a start that `other_data_before` forbids."""
+    return (
+        f"the last daemon on {socket} stored in {other}, and a personal daemon would store "
+        "elsewhere; start that daemon, or choose a folder with STEPWELL_DATA"
+    )
 
 
 def other_data_text(socket: Path, data: Path) -> str:

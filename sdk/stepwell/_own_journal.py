@@ -11,7 +11,9 @@ from stepwell._journal import Journal
 from stepwell._settings import Settings
 from stepwell._terminal import Voice
 from stepwell_wire.journal_files import WriterFile, boot_id
+from stepwell_wire.limits import JOURNAL_SEGMENT_BYTES_MIN
 from stepwell_wire.places import SOCKET_PATH_BYTES_MAX, fallback_journals_dir
+from stepwell_wire.segment import PAGE_BYTES
 
 _NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
 
@@ -54,7 +56,7 @@ def make_journal(settings: Settings, run_id: str, label: str, voice: Voice) -> J
             return Journal(
                 parent,
                 writer_file(settings, run_id, label),
-                segment_bytes=settings.journal_segment_bytes,
+                segment_bytes=_segment_bytes(settings),
                 bytes_max=settings.journal_bytes_max,
                 durable=settings.mode == "offline",
             )
@@ -66,6 +68,12 @@ def make_journal(settings: Settings, run_id: str, label: str, voice: Voice) -> J
                 f"{space}name another folder with STEPWELL_DIR",
             )
     return None
+
+
+def _segment_bytes(settings: Settings) -> int:
+    """Return the size of a segment: two of them, the fewest, fit into the limit of the journal."""
+    half = settings.journal_bytes_max // 2 // PAGE_BYTES * PAGE_BYTES
+    return min(settings.journal_segment_bytes, max(half, JOURNAL_SEGMENT_BYTES_MIN))
 
 
 def _temporary_journals() -> Path:

@@ -14,8 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from stepwell import _spawn
-from stepwell_wire.lock_notes import PERSONAL, STOPPED, read_lock_note, socket_lock, socket_of
-from stepwell_wire.places import SOCKET_VARIABLE, own_socket
+from stepwell_wire.lock_notes import (
+    PERSONAL,
+    STOPPED,
+    other_data_before,
+    other_data_before_text,
+    read_lock_note,
+    socket_lock,
+    socket_of,
+)
+from stepwell_wire.places import DATA_VARIABLE, SOCKET_VARIABLE, default_data_dir, own_socket
 from stepwell_wire.trusted_socket import folder_problem
 
 if TYPE_CHECKING:
@@ -151,6 +159,10 @@ class PersonalDaemon:
             self._process = None
             self._note_start(f"a daemon cannot be started in {problem}; {_OTHER_SOCKET}")
             return self._refusal
+        if other := self._other_data():
+            self._process = None
+            self._note_start(other_data_before_text(Path(self._socket), other))
+            return self._refusal
         with _turn(Path(self._socket)) as held:
             pause_seconds = _TURN_SECONDS if self._is_awaited else RESTART_SECONDS
             if held is None or _is_starting(held) or (again and _age(held) < pause_seconds):
@@ -166,6 +178,14 @@ class PersonalDaemon:
         if again:
             self._say(f"the personal daemon on {self._socket} ended and is started again")
         return ""
+
+    def _other_data(self) -> Path | None:
+        """Return the folder of the last daemon on a named socket, if ours is only the default."""
+        socket = Path(self._socket)
+        is_data_named = os.environ.get(DATA_VARIABLE) or self._data_dir != default_data_dir()
+        if is_data_named or socket == own_socket({**os.environ, SOCKET_VARIABLE: ""}):
+            return None
+        return other_data_before(socket, self._data_dir)
 
     def _note_start(self, refusal: str = "") -> None:
         self._refusal = refusal

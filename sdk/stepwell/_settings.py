@@ -28,6 +28,7 @@ from stepwell_wire.limits import (
     IDENTIFIER_BYTES_MAX,
     JOURNAL_BYTES_MAX_DEFAULT,
     JOURNAL_SEGMENT_BYTES,
+    JOURNAL_SEGMENT_BYTES_MIN,
 )
 from stepwell_wire.places import default_data_dir, default_journals_dir, default_socket
 from stepwell_wire.setting import Setting, flag, known_hint, setting
@@ -80,7 +81,10 @@ class _Declared(NamedTuple):
         JOURNAL_BYTES_MAX_DEFAULT, "maximum size of the journal in bytes; see on_full", 1
     )
     journal_segment_bytes: int = setting(
-        JOURNAL_SEGMENT_BYTES, "size of one segment of the journal in bytes", 64 * 1024, 1 << 30
+        JOURNAL_SEGMENT_BYTES,
+        "maximum size of one segment of the journal in bytes",
+        JOURNAL_SEGMENT_BYTES_MIN,
+        1 << 30,
     )
     blob_bytes_max: int = setting(
         BLOB_BYTES_MAX_DEFAULT,
@@ -141,7 +145,7 @@ class Settings(_Declared):
         flush_seconds: how often a writer sends, at least 0.02.
         finish_timeout: seconds that ``finish`` waits for the daemon.
         journal_bytes_max: size of the journal at which the newest points are dropped.
-        journal_segment_bytes: size of one file of it.
+        journal_segment_bytes: size of one file of it, at most half of journal_bytes_max.
         blob_bytes_max: bytes of media beside the journal at which new ones are not kept; 0: none.
         on_full: ``drop`` or ``block`` when the journal is full.
     """

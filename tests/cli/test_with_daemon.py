@@ -294,6 +294,53 @@ def test_a_personal_daemon_its_engine_and_its_hub_have_no_credentials(place: Pat
         subprocess.run([*words, "down"], env=environ, check=False, timeout=300)
 
 
+def test_a_named_socket_whose_daemon_stored_elsewhere_gets_no_personal_daemon(place: Path) -> None:
+    """It would take the journals of that daemon's runs, so a run would be in two stores."""
+    environ = {
+        **ENVIRONMENT,
+        "XDG_DATA_HOME": str(place / "home"),
+        "STEPWELL_DIR": str(place / "journals"),
+        "STEPWELL_SOCKET": str(place / "s.sock"),
+    }
+    (place / "site").mkdir()
+    socket_lock(place / "s.sock").write_text(f"1\nservice\n{place / 'site'}\n")
+    why = (
+        f"the last daemon on {place / 's.sock'} stored in {place / 'site'}, and a personal daemon "
+        "would store elsewhere; start that daemon, or choose a folder with STEPWELL_DATA"
+    )
+
+    def call(*words: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, *words],
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    logged = call("-c", LOG)
+    assert logged.returncode == 0, logged.stderr
+    assert why in logged.stderr
+    stepwell = ("-m", "stepwell")
+    run = call(*stepwell, "run", "--", sys.executable, "-c", "print('ran')")
+    assert (run.returncode, run.stdout) == (0, "ran\n")
+    assert f"stepwell: no daemon: {why}" in run.stderr
+    sent = call(*stepwell, "sync")
+    assert sent.returncode == 3
+    assert f"{why}; nothing was sent, all journals are kept" in sent.stderr
+    assert not (place / "s.sock").exists()
+    assert not (place / "home" / "stepwell" / "store").exists()
+    assert len(list((place / "journals").glob("*/writer.json"))) == 1
+    environ["STEPWELL_DATA"] = str(place / "chosen")
+    try:
+        sent = call(*stepwell, "sync")
+        assert (sent.returncode, "of 1 run: p/one" in sent.stdout) == (0, True), sent
+        assert f"a personal daemon was started; it stores in {place / 'chosen'}" in sent.stderr
+    finally:
+        call(*stepwell, "down")
+
+
 def test_sync_without_a_daemon_sends_nothing_and_keeps_everything(place: Path) -> None:
     environ = {**ENVIRONMENT, "STEPWELL_DIR": str(place), "STEPWELL_SOCKET": str(place / "s.sock")}
     script = [sys.executable, "-c", LOG]
@@ -312,6 +359,9 @@ def test_sync_without_a_daemon_sends_nothing_and_keeps_everything(place: Path) -
     done = sync("--no-daemon")
     assert done.returncode == 3
     assert "no daemon answers" in done.stderr
+    environ["STEPWELL_NO_DAEMON"] = "1"
+    assert sync().stderr == done.stderr
+    assert not (place / "s.sock").exists()
     assert len(list(place.glob("*/writer.json"))) == 1
     missing = sync(str(place / "missing"))
     assert missing.returncode == 4

@@ -90,6 +90,17 @@ def test_the_newest_points_are_dropped_counted_and_shown_as_a_gap(
     )
 
 
+@pytest.mark.parametrize("bytes_max", [300_000, 5_000_000])
+def test_a_journal_stays_within_a_limit_of_less_than_two_usual_segments(
+    start: Start, bytes_max: int
+) -> None:
+    run = start(settings={"journal_bytes_max": bytes_max, "finish_timeout": 0.0})
+    while not run.dropped_points:
+        run.log({"a": 1.0})
+    sizes = [each.stat().st_size for each in Path(run._journal_dir).glob("*.seg")]
+    assert bytes_max * 0.9 < sum(sizes) <= bytes_max
+
+
 def test_after_room_was_made_logging_goes_on_behind_the_gap(
     start: Start, daemon: RecordingDaemon
 ) -> None:

@@ -13,6 +13,7 @@ from stepwell.cli.daemon_client import UnusableSocketError, is_answered
 from stepwell.cli.extras import missing_for_daemon, module_command
 from stepwell.cli.options import Places
 from stepwell_wire.installation import install_command
+from stepwell_wire.lock_notes import other_data_before, other_data_before_text
 from stepwell_wire.places import SOCKET_VARIABLE
 from stepwell_wire.trusted_socket import folder_problem
 
@@ -80,6 +81,8 @@ def _ensure_personal(places: Places) -> str:
         return (
             f"a daemon cannot be started in {problem}; name another socket with {SOCKET_VARIABLE}"
         )
+    if places.is_guessed and (other := other_data_before(places.socket, places.data)):
+        return other_data_before_text(places.socket, other)
     os.environ.update(places.environment())  # A daemon finds the journals by it.
     try:
         process = start_daemon(str(places.socket), places.data)

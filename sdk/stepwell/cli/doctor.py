@@ -28,7 +28,6 @@ from stepwell.cli.reading import (
     by_configuration,
     closed_by,
     configuration,
-    is_guessed,
 )
 from stepwell.cli.text import json_text, plain
 from stepwell.cli.unsent import daemons_journals, journals_folders
@@ -70,7 +69,7 @@ def examine(where: Places, *, configured_sink: str = "embedded") -> Iterator[Fin
     yield from _guarded("clock", environment.clock(where.data))
     status, findings = node.daemon(where)
     yield from findings
-    if status is None and is_guessed(where):
+    if status is None and where.is_guessed:
         yield node.unknown_data(where)
         yield from process.own_files()
         return

@@ -44,13 +44,18 @@ class Places(NamedTuple):
     socket_option: bool = False
     journals_named: bool = False
 
+    @property
+    def is_guessed(self) -> bool:
+        """Whether the data folder is only the default, while the socket may be another daemon's."""
+        return self.socket_named and not (self.data_named or self.data_variable)
+
     def environment(self) -> dict[str, str]:
-        """Return our environment with these places, for a child."""
+        """Return our environment with these places, for a child; without a guessed folder."""
         return {
             **os.environ,
             SOCKET_VARIABLE: str(self.socket),
-            DATA_VARIABLE: str(self.data),
             JOURNALS_VARIABLE: str(self.journals),
+            **({} if self.is_guessed else {DATA_VARIABLE: str(self.data)}),
         }
 
 

@@ -386,14 +386,9 @@ def _print_waiting(data: Path, *, reports_missing: bool) -> None:
         )
 
 
-def is_guessed(places: Places) -> bool:
-    """Whether the data folder is only the default one, while the socket may be another daemon's."""
-    return places.socket_named and not (places.data_named or places.data_variable)
-
-
 def check_data_is_known(places: Places) -> None:
     """Raise CommandError if the folder is a guess; called if no daemon answers."""
-    if is_guessed(places):
+    if places.is_guessed:
         raise CommandError(
             f"no daemon answers on {places.socket}, and its data folder is unknown; start it, "
             f"or give the folder with --data or STEPWELL_DATA (the default is {places.data})",

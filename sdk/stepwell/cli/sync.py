@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import functools
+import os
 import shutil
 import sys
 from collections import Counter
@@ -10,12 +11,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from stepwell._spawn import is_forbidden
 from stepwell.cli import daemon_process
 from stepwell.cli.errors import FAILED, NOT_FOUND, OK, UNREACHABLE, CommandError
 from stepwell.cli.options import Places, add_data, add_json, add_socket, places
 from stepwell.cli.text import bytes_text, count_text, counted, json_text, of_others_text, plain
 from stepwell.cli.unsent import journals_folders
 from stepwell_wire.journal_files import OFFLINE, mode_of, noted_socket
+from stepwell_wire.lock_notes import other_data_before, other_data_before_text
 
 if TYPE_CHECKING:
     from stepwell._sync import SyncProgress, SyncReport
@@ -44,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     report = _send(
         where,
         folders,
-        may_start=not options.no_daemon,
+        may_start=not (options.no_daemon or is_forbidden(os.environ)),
         keep=options.keep,
         are_named=bool(options.folders),
     )
@@ -80,7 +83,14 @@ def _ensure_daemon(where: Places, *, may_start: bool) -> None:
         return
     if not may_start:
         raise no_daemon(where.socket)
-    if reason := daemon_process.ensure_personal(where):
+    other = other_data_before(where.socket, where.data)
+    if other and not (where.data_named or where.data_variable):  # These runs are of its store.
+        reason = other_data_before_text(where.socket, other)
+    elif not (reason := daemon_process.ensure_personal(where)):
+        print(
+            f"stepwell: a personal daemon was started; it stores in {where.data}", file=sys.stderr
+        )
+    if reason:
         raise CommandError(
             f"no daemon on {where.socket}: {reason}; nothing was sent, all journals are kept",
             UNREACHABLE,
