@@ -125,6 +125,9 @@ def _described(series: Series, answer: MetricSeries, body: Body) -> dict[str, An
     if answer.x != "step" or answer.level > 0:
         columns["first_x"] = body.add(series.first_x.astype("<f8"))
         columns["last_x"] = body.add(series.last_x.astype("<f8"))
+    if series.newest is not None and series.newest_step is not None:
+        columns["newest"] = body.add_floats(series.newest)
+        columns["newest_step"] = body.add(series.newest_step.astype("<f8"))
     columns |= _non_finite(series, body)
     named = {"run_id": series.run_id, "label": series.label}
     if series.host:

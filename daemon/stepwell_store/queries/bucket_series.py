@@ -27,6 +27,8 @@ class Series:
         first, last: the values of the first and last point, also if not finite. Of several ranks
             with a point at that step (over a metric also at that x): the mean.
         first_x, last_x: the x of these points, in the unit of x.
+        newest, newest_step: over a metric, whose x may fall: the value of the bucket's point with
+            the highest step, and this step. Else None.
     """
 
     run_id: str
@@ -47,12 +49,14 @@ class Series:
     last: NDArray[np.float64]
     first_x: NDArray[np.float64]
     last_x: NDArray[np.float64]
+    newest: NDArray[np.float64] | None = None
+    newest_step: NDArray[np.float64] | None = None
 
 
+_NO_ARRAYS: Final = ("run_id", "metric", "label", "host", "version", "is_tail")
+_OVER_METRIC: Final = ("newest", "newest_step")
 ARRAYS: Final = tuple(
-    each.name
-    for each in fields(Series)
-    if each.name not in ("run_id", "metric", "label", "host", "version", "is_tail")
+    each.name for each in fields(Series) if each.name not in _NO_ARRAYS + _OVER_METRIC
 )
 
 

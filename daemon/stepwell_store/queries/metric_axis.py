@@ -216,6 +216,8 @@ def _cut(
                 host="",
                 version=int(part.points[part.owner == owner].sum()),
                 is_tail=False,
+                newest=rows["newest"],
+                newest_step=rows["newest_step"].astype(np.float64),
                 **columns_of(rows),
             )
         )
@@ -233,6 +235,7 @@ def _reduced(rows: _Rows, level: int, low: int, high: int) -> _Rows | None:
     bucket = bucket[inside].astype(np.int64)
     starts = np.flatnonzero(np.append(True, np.diff(bucket) != 0))
     lasts = np.append(starts[1:], len(bucket)) - 1
+    newest = np.lexsort((rows["last_time"], rows["last_step"], bucket))[lasts]
     sums = ("points", "nans", "positive_infs", "negative_infs", "total")
     return {
         "bucket": bucket[starts],
@@ -243,4 +246,6 @@ def _reduced(rows: _Rows, level: int, low: int, high: int) -> _Rows | None:
         "last_value": rows["last_value"][lasts],
         "first_x": rows["x"][starts],
         "last_x": rows["x"][lasts],
+        "newest": rows["last_value"][newest],
+        "newest_step": rows["last_step"][newest],
     }

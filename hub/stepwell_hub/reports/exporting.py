@@ -299,8 +299,10 @@ class _Exporter:
             half_life = fields["smooth"]
             y = smoothed(middle, one.mean, one.count, half_life) if half_life else one.mean
             lines.append(Line(name, mark, np.asarray(middle, float), y, *spread))
-            at_end = one.mean if groups else one.last
-            last = number_text(float(at_end[-1])) if len(at_end) else "–"
+            end = None if groups or one.newest_step is None else one.newest
+            at = -1 if end is None or not len(end) else int(np.argmax(one.newest_step))
+            at_end = one.mean if groups else one.last if end is None else end
+            last = number_text(float(at_end[at])) if len(at_end) else "–"
             ends = [
                 number_text(float(end)) if np.isfinite(end) else "–"
                 for end in (least(one.min), most(one.max))

@@ -131,6 +131,23 @@ def test_over_a_metric_points_are_where_it_was_last(store: Store):
     assert metric.level == -2
 
 
+@pytest.mark.parametrize("buckets", [2, 100])
+def test_over_a_metric_that_falls_the_newest_value_is_known(store: Store, buckets: int):
+    project = fresh_project()
+    loss = [10.0, 9.0, 5.0, 4.0, 1.0, 2.0]
+    falling = [0.5, 0.4, 0.3, 0.2, 0.1, 0.1]
+    for name, values in (("loss", loss), ("lr", falling)):
+        points = [Point(step, START_US + step, value) for step, value in enumerate(values)]
+        store_points(store, project, points, metric=name)
+    x = XAxis("metric", "lr")
+    _, found = only(series_buckets(store, project, ["run"], ["loss"], x=x, buckets=buckets))
+    assert found.newest is not None
+    assert found.newest_step is not None
+    assert found.newest[np.argmax(found.newest_step)] == 2.0
+    assert found.newest_step.max() == 5
+    assert set(found.newest.tolist()) <= set(loss)
+
+
 def test_over_a_metric_long_series_keep_all_points_and_extremes(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ):

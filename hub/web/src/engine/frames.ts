@@ -47,6 +47,9 @@ export interface BucketSeries {
   /** Groups only: standard deviation, and number of runs with a finite value, per bucket. */
   readonly std: Column | null;
   readonly runCount: Column | null;
+  /** Over a metric only: the value of each bucket's point with the highest step, and this step. */
+  readonly newest?: Column | null;
+  readonly newestStep?: Column | null;
 }
 
 export interface ItemError {
@@ -271,6 +274,8 @@ function decodeSeries(
     negativeInf: optional("negative_inf"),
     std: optional("std"),
     runCount: optional("run_count"),
+    newest: optional("newest"),
+    newestStep: optional("newest_step"),
   };
 }
 

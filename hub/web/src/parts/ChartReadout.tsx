@@ -44,19 +44,24 @@ export function ChartReadout({ readout, xUnit, xName, formatY }: ReadoutProps) {
           <p class="chart-tip-x">{at}</p>
           <table>
             <tbody>
-              {shown.map(({ line, index, value, distance }) => (
-                <tr
-                  key={line.series.id}
-                  class={distance <= HIGHLIGHT_PIXELS && line === shown[0]?.line ? "near" : ""}
-                >
-                  <td>
-                    <span class="chart-dot" style={{ background: line.series.color }} />
-                  </td>
-                  <td class="chart-tip-name">{line.series.name}</td>
-                  <td class="number">{formatY(value)}</td>
-                  <td class="number fact">{spreadText(line.series.data, index, formatY)}</td>
-                </tr>
-              ))}
+              {shown.map((hit) => {
+                const { line, index, value, distance } = hit;
+                const elsewhere = ownX(hit, shown[0]!, xUnit);
+                return (
+                  <tr
+                    key={line.series.id}
+                    class={distance <= HIGHLIGHT_PIXELS && line === shown[0]?.line ? "near" : ""}
+                  >
+                    <td>
+                      <span class="chart-dot" style={{ background: line.series.color }} />
+                    </td>
+                    <td class="chart-tip-name">{line.series.name}</td>
+                    <td class="number">{formatY(value)}</td>
+                    <td class="number fact">{spreadText(line.series.data, index, formatY)}</td>
+                    <td class="fact">{elsewhere !== "" && `at ${elsewhere}`}</td>
+                  </tr>
+                );
+              })}
             </tbody>
           </table>
           {now.hits.length > shown.length && (
@@ -65,7 +70,7 @@ export function ChartReadout({ readout, xUnit, xName, formatY }: ReadoutProps) {
         </div>
       )}
       <p class="off-screen" aria-live="polite">
-        {now?.isKeyboard === true ? spoken(at, shown, formatY) : ""}
+        {now?.isKeyboard === true ? spoken(at, shown, xUnit, formatY) : ""}
       </p>
     </>
   );
@@ -76,6 +81,15 @@ export function hitText({ line, index, x }: Hit, unit: AxisUnit): string {
   if (unit !== "number") return formatX(x, unit);
   const [low, high] = rangeOfX(line.series.data, index).map((end) => formatX(end, unit));
   return low === high ? low! : `${low} … ${high}`;
+}
+
+/** The x of a hit where it is not within that of the first one, which heads the read-out; else "". */
+export function ownX(hit: Hit, first: Hit, unit: AxisUnit): string {
+  const own = hitText(hit, unit);
+  if (own === hitText(first, unit)) return "";
+  const [low, high] = rangeOfX(hit.line.series.data, hit.index);
+  const [from, to] = rangeOfX(first.line.series.data, first.index);
+  return from <= low && high <= to ? "" : own;
 }
 
 /** Beside the cursor, on the side with more room; at the other edge of a narrow chart. */
@@ -97,6 +111,15 @@ function spreadText(
   return low === high ? "" : `${low} … ${high}`;
 }
 
-function spoken(at: string, hits: readonly Hit[], formatY: (value: number) => string): string {
-  return [at, ...hits.map((hit) => `${hit.line.series.name} ${formatY(hit.value)}`)].join(", ");
+function spoken(
+  at: string,
+  hits: readonly Hit[],
+  unit: AxisUnit,
+  formatY: (value: number) => string,
+): string {
+  const texts = hits.map((hit) => {
+    const elsewhere = ownX(hit, hits[0]!, unit);
+    return `${hit.line.series.name} ${formatY(hit.value)}${elsewhere && ` at ${elsewhere}`}`;
+  });
+  return [at, ...texts].join(", ");
 }

@@ -368,6 +368,13 @@ describe("lines of a panel", () => {
     expect(lineEnd({ id: "", runId: "", name: "a", color: "", data: group })).toEqual({ value: 2, hint: "a: mean of 1 point" });
   });
 
+  it("end with the newest point over a metric that falls", () => {
+    const data = { ...bucketed(steps([1, 5, 10]), 0, "a"), newest: new Float32Array([1, 5, 10]), newestStep: new Float64Array([2, 1, 0]) };
+    const line = { id: "", runId: "a", name: "a", color: "", data };
+    expect(lineEnd(line)?.value).toBe(1);
+    expect(lineEnd(line, [1, 2])?.value).toBe(5);
+  });
+
   it("end, while zoomed, with the newest point of the shown range", () => {
     const points = steps(Array.from({ length: 4000 }, (_, step) => step));
     const end = (level: number, zoom: [number, number]) =>

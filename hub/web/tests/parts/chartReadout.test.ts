@@ -4,7 +4,7 @@ import { expect, it } from "vitest";
 import type { BucketSeries } from "../../src/engine/frames.js";
 import type { Hit } from "../../src/engine/hit.js";
 import { prepareLine } from "../../src/engine/lines.js";
-import { hitText } from "../../src/parts/ChartReadout.js";
+import { hitText, ownX } from "../../src/parts/ChartReadout.js";
 import { bucketed, steps } from "../engine/series.js";
 
 function hit(data: BucketSeries, index: number): Hit {
@@ -32,4 +32,15 @@ it("a group over steps has the range of the bucket, and a single step at full re
   };
   expect(hitText(hit(group(2), 1), "number")).toBe("4 … 7");
   expect(hitText(hit(group(0), 1), "number")).toBe("1");
+});
+
+it("a line whose value is of another x says which", () => {
+  const dense = bucketed(steps([1, 2, 3, 4, 5, 6]), -4);
+  const sparse = bucketed([{ x: 0, value: 1 }, { x: 4, value: 2 }], -4);
+  expect(ownX(hit(dense, 3), hit(sparse, 1), "number")).toBe("3");
+  expect(ownX(hit(dense, 4), hit(sparse, 1), "number")).toBe("");
+  const coarse = bucketed(steps([1, 2, 3, 4, 5, 6]), 2);
+  expect(ownX(hit(sparse, 1), hit(coarse, 1), "number")).toBe("");
+  expect(ownX(hit(coarse, 1), hit(sparse, 1), "number")).toBe("4 … 5");
+  expect(ownX(hit(dense, 3), hit(sparse, 1), "relative")).not.toBe("");
 });

@@ -93,7 +93,7 @@ export function panelSeries(
 }
 
 /**
- * The value at a line's end: of its newest point, or the mean of what several ranks logged there: the hub gives that
+ * The newest value of a line: of its newest point, or the mean of what several ranks logged there: the hub gives that
  * as the last value of a bucket. Of a group, the mean of its runs.
  * Of what `zoom` shows alone; null without a point there.
  */
@@ -109,17 +109,21 @@ export function lineEnd(
       value: orInfinity(data.mean[end]!, data, end),
       hint: `${name}: mean of ${formatAmount(data.count[end]!, "point")}`,
     };
+  const where = zoom === null ? "" : " of the shown range";
+  const hint = `${name}: the newest point${where}, or the mean of its ranks`;
+  if (data.newest && data.newestStep) {
+    // The x may fall: the newest point is then not at the line's end.
+    let at = end;
+    for (let i = from; i < to; i++) if (data.newestStep[i]! > data.newestStep[at]!) at = i;
+    return { value: orInfinity(data.newest[at]!, data, at), hint };
+  }
   // Of a bucket over the edge, the first point is the only one that is known to be inside.
   if (zoom !== null && data.lastX[end]! > zoom[1])
     return {
       value: orInfinity(data.first[end]!, data, end),
       hint: `${name}: the first point of the last bucket`,
     };
-  const where = zoom === null ? "" : " of the shown range";
-  return {
-    value: orInfinity(data.last[end]!, data, end),
-    hint: `${name}: the newest point${where}, or the mean of its ranks`,
-  };
+  return { value: orInfinity(data.last[end]!, data, end), hint };
 }
 
 /** What is behind the picture: points, buckets, how they are shown. Only of what `zoom` shows. */
