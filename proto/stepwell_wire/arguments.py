@@ -5,7 +5,12 @@ import difflib
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
+
+from stepwell_wire.commands import shell_word
+
+_OPERATORS: Final = frozenset(":=<>~")
+"""Of filters; few names of projects have one of them."""
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -45,8 +50,12 @@ class OneLineParser(argparse.ArgumentParser):
             name = word.partition("=")[0].removeprefix("--")
             if not word.startswith("-"):
                 is_value = before.startswith("-")
-                if "project" in known and not takes_words and not is_value:
-                    return f"did you mean --project {word}? "
+                if takes_words or is_value:
+                    continue
+                is_filter = _OPERATORS.intersection(word) or "--project" in self._given
+                flag = "--filter" if is_filter else "--project"
+                if flag[2:] in known:
+                    return f"did you mean {flag} {shell_word(word)}? "
                 continue
             if not word.startswith("--"):
                 if same := [flag for name, flag in known.items() if name[:1] == word[1:2]]:

@@ -64,7 +64,7 @@ def test_histograms_are_drawn_read_and_followed(page: Page, site: Site) -> None:
         wait_until_drawn(page, "weights/w", rows=30)
         assert colors(page, "weights/w") > 30
         shown = panel(page, "weights/w")
-        expect(shown.locator(".panel-foot")).to_contain_text("30 steps · 64 bins")
+        expect(shown.locator(".panel-foot")).to_contain_text("30 steps · in 64 equal bins")
 
         trainer.histograms({"weights/w": histogram(30)})
         wait_until_drawn(page, "weights/w", rows=31)

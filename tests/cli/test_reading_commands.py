@@ -191,6 +191,19 @@ def test_a_list_that_goes_on_names_its_cursor(call: Call) -> None:
     assert "start again" in wrong.err
 
 
+def test_archived_runs_that_are_not_shown_are_counted(call: Call, store: EmbeddedStore) -> None:
+    for run_id in ("old-1", "old-2"):
+        made(store, "attic", run_id, name=run_id)
+        tell(store, writer("attic", run_id), event("run", {"archived": True}))
+    told = call("runs", "--project", "attic")
+    line = "stepwell: 2 archived runs are not shown; --archived shows them\n"
+    assert (told.code, told.out, told.err) == (0, "", line)
+    told = call("runs", "--project", "attic", "--filter", "name:old-1", "--json")
+    assert told.out == "[]\n"
+    assert told.err.endswith("stepwell: 1 archived run is not shown; --archived shows them\n")
+    assert "not shown" not in call("runs", "--project", "attic", "--archived").err
+
+
 def test_an_archived_run_is_marked(call: Call) -> None:
     (run,) = json.loads(call("runs", "--filter", "id:run-a", "--json").out)
     assert "finished, archived" not in runs_text([run], now=0.0)

@@ -90,11 +90,15 @@ def run(options: argparse.Namespace) -> int:
             _check_project(store, options.project)
         if not found and options.filter:
             _hint_filter(store, options)
+        archived = 0 if found or options.archived else _count_archived(store, options)
         running = {(run["project"], run["run_id"]) for run in found if run["state"] == RUNNING}
         gone = gone_without_daemon(where, store, running)
     print_unsent(where, options.project or "")
     print_ended(where, running, gone)
-    if not found and options.filter and not options.json:
+    if archived:
+        are = "1 archived run is" if archived == 1 else f"{count_text(archived)} archived runs are"
+        print(f"stepwell: {are} not shown; --archived shows them", file=sys.stderr)
+    if not found and (options.filter or archived) and not options.json:
         return OK
     if shared:
         return _print_groups(found, options, shared, columns)
@@ -215,6 +219,16 @@ def _hint_filter(store: "Store", options: argparse.Namespace) -> None:
     )
     for hint in filter_hints(store, options.project, options.filter):
         print(f"stepwell: {hint}", file=sys.stderr)
+
+
+def _count_archived(store: "Store", options: argparse.Namespace) -> int:
+    """Return how many archived runs the filter finds, up to a page of them."""
+    from stepwell_store.queries import list_runs
+
+    found = list_runs(
+        store, options.project, filter=options.filter or "", archived=True, limit=_PAGE_RUNS
+    )
+    return len(found.items)
 
 
 def _check_project(store: "Store", project: str) -> None:

@@ -44,6 +44,6 @@ export function matrixText(matrix: HistogramMatrix): string {
   if (matrix.length === 0) return "";
   const parts = [`${formatCount(matrix.stepCount)} ${matrix.stepCount === 1 ? "step" : "steps"}`];
   if (matrix.level > 0) parts.push(`${matrix.length} drawn, each the last of ${2 ** matrix.level}`);
-  parts.push(`${matrix.bins} bins`);
+  parts.push(`in ${matrix.bins} equal bins`);
   return parts.join(" · ");
 }

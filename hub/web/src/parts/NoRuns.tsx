@@ -6,7 +6,7 @@ import type { RunsState } from "../state/runs.js";
 import { Notice } from "./Notice.js";
 
 export function NoRuns({ runs }: { runs: RunsState }) {
-  if (runs.filter.value === "") return <NoRunsAtAll project={runs.project} />;
+  if (runs.filter.value === "") return <NoRunsAtAll runs={runs} />;
   return (
     <Notice title="No run matches the filter">
       {runs.list.hints.value.map((hint) => <p key={hint}>{hint}</p>)}
@@ -37,10 +37,19 @@ export function hasNoRuns({ list, filter }: RunsState): boolean {
 }
 
 /** The hub lists no runs for an unknown project: only the request for the project shows that it is unknown. */
-function NoRunsAtAll({ project }: { project: string }) {
+function NoRunsAtAll({ runs }: { runs: RunsState }) {
+  const { project } = runs;
   const { data, error } = useResource(`project ${project}`, (signal) => getProject(project, { signal }));
   const isUnknown = error.value instanceof ApiError && error.value.status === 404;
   if (data.value === null && error.value === null) return null;
+  const archived = data.value?.archived_count ?? 0;
+  if (archived > 0) {
+    return (
+      <Notice title={archived === 1 ? "The only run of this project is archived" : "All runs of this project are archived"}>
+        <button type="button" onClick={() => runs.setArchived(true)}>Show archived runs</button>
+      </Notice>
+    );
+  }
   return (
     <Notice title={isUnknown ? `There is no project ${project}` : "This project has no runs"}>
       {isUnknown && <p>Its name is mistyped, it was deleted, or it has no run yet.</p>}

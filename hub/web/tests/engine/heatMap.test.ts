@@ -106,10 +106,10 @@ describe("a single histogram", () => {
   });
 
   it("is one of so many, which the panel says", () => {
-    expect(matrixText(matrixOf([0], [[1]]))).toBe("1 step · 1 bins");
+    expect(matrixText(matrixOf([0], [[1]]))).toBe("1 step · in 1 equal bins");
     const thinned = { level: 3, stepCount: 2400 };
     expect(matrixText(matrixOf([7, 15], [[1, 2], [3, 4]], thinned))).toBe(
-      "2.4 k steps · 2 drawn, each the last of 8 · 2 bins",
+      "2.4 k steps · 2 drawn, each the last of 8 · in 2 equal bins",
     );
   });
 });
