@@ -7,8 +7,10 @@ its agent does, before it sends the signal:
     STEPWELL_SWEEP_STOP_PATH      a folder of the agent, for one trial
     STEPWELL_SWEEP_STOP_PATH/*    one file for each run's journal: the path of its exit note
     STEPWELL_SWEEP_STOP_PATH.on   exists when the agent ends the processes
+    STEPWELL_SWEEP_STOP_PATH.met  exists when a process raised `TrialStopped`
 
-In a container without the folder, runs are not marked.
+A trial may end by itself just as it is stopped. Without the last file and without a signal it was
+not stopped. In a container without the folder, runs are not marked.
 """
 
 import contextlib
@@ -37,6 +39,11 @@ class StopNotes:
         """Whether a process of the trial has begun a run; it may stop by itself."""
         return any(self.path.iterdir())
 
+    @property
+    def is_met(self) -> bool:
+        """Whether a process of the trial has raised `TrialStopped`."""
+        return _met_of(self.path).exists()
+
     def mark(self) -> None:
         """Mark the runs that have begun, and let those mark themselves that begin from now on."""
         with contextlib.suppress(OSError):  # A full disk: the trial ends nevertheless.
@@ -56,6 +63,17 @@ def register(journal: Path) -> None:
         listed.write_bytes(os.fsencode(note.absolute()))
         if _sign_of(Path(named)).exists():
             _mark(os.fspath(note))
+
+
+def note_met() -> None:
+    """Tell the agent of this process, if any, that `TrialStopped` is raised here."""
+    if named := os.environ.get(VARIABLE):
+        with contextlib.suppress(OSError):
+            _met_of(Path(named)).touch()
+
+
+def _met_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.met")
 
 
 def _sign_of(path: Path) -> Path:

@@ -69,6 +69,8 @@ class CommandAgent:
         self._hint = _other_python(self._words)
         self._trial: Trial | None = None
         self._stop_reason = ""
+        self._is_stopped = False
+        """Whether the stop reached the child; else the child ended by itself just before it."""
         self._woken = threading.Event()
         self._interrupts = 0  # Signals that ask this agent to end.
         self._terminates = False
@@ -110,7 +112,7 @@ class CommandAgent:
     def _run_one(self, line: AgentLink, trial: Trial) -> str:
         """Run one trial and report its end; return why the agent has to end, "" to continue."""
         announce(trial, self._say)
-        self._stop_reason = ""
+        self._stop_reason, self._is_stopped = "", False
         self._trial = trial
         code = self._execute(trial)
         line.beat()  # The trainer may have got the stop first.
@@ -130,7 +132,7 @@ class CommandAgent:
         return self._failures.note_failure(self._clock())
 
     def _state_of(self, code: int) -> str:
-        if self._stop_reason:
+        if self._stop_reason and (code or self._is_stopped):
             return link.STOPPED
         if code == 0:
             return link.FINISHED
@@ -191,6 +193,7 @@ class CommandAgent:
             must_end = is_stopped or self._terminates or self._interrupts > 1
             if must_end and kill_at is None:
                 if self._stop_reason:
+                    self._is_stopped = True
                     notes.mark()
                 _signal_group(child, signal.SIGTERM)
                 kill_at = self._clock() + self._kill_seconds
@@ -202,6 +205,7 @@ class CommandAgent:
                 child.wait(_POLL_SECONDS)
         if kill_at is not None:
             _signal_group(child, signal.SIGKILL)  # The rest of its group.
+        self._is_stopped |= notes.is_met or not notes.has_runs
         return code
 
     @contextmanager

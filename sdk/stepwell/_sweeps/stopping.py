@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from stepwell._stop_notes import note_met
 from stepwell.errors import TrialStopped
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ class Stopper:
             with self._lock:
                 if not self._closed and not self._shields:
                     self._is_raised = True
+                    note_met()
                     _set_error(self._thread_id, TrialStopped)
         finally:
             for lock in reversed(held):
@@ -115,6 +117,7 @@ class Stopper:
 
 def _trap(run: "ActiveRun", reason: str) -> None:
     def log(*arguments: Any, **named: Any) -> None:
+        note_met()
         raise TrialStopped(reason)
 
     object.__setattr__(run, "log", log)

@@ -80,6 +80,28 @@ def test_a_stopped_trial_has_time_to_end_by_itself(hub: FakeHub, folder: Path) -
     assert (run, trial) == ([Ending("failed", 3)], [("stopped", 3)])
 
 
+def test_a_trial_that_ends_just_after_the_stop_is_finished(
+    hub: FakeHub, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, trial = ends_of(hub, folder, "time.sleep(1.5)")
+    assert (run, trial) == ([Ending("finished", 0)], [("finished", 0)])
+    assert "was stopped" not in capsys.readouterr().err
+
+
+def test_a_trial_that_meets_the_stop_is_stopped(
+    hub: FakeHub, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    met = (
+        "from stepwell._sweeps import stopping\n"
+        "run = stepwell.init('q', settings={'metadata': False})\n"
+        "stopping.of_trial().add(run); stopping.of_trial().stop('early_terminate')\n"
+        "time.sleep(0.7); run.log({'x': 2.0})"
+    )
+    _, trial = ends_of(hub, folder, met)
+    assert trial == [("stopped", 0)]
+    assert "was stopped: early_terminate" in capsys.readouterr().err
+
+
 def test_a_signal_without_a_stop_kills_the_run(hub: FakeHub, folder: Path) -> None:
     run, trial = ends_of(hub, folder, "os.kill(os.getpid(), 15)", stop=False)
     assert (run, trial) == ([Ending("killed", 143)], [("crashed", 143)])
