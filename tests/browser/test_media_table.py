@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.axe import findings
-from tests.browser.chromium import PHONE, WIDE, enter, watched
+from tests.browser.chromium import PHONE, WIDE, enter, post, watched
 from tests.browser.hostile import FLAG, HTML
 from tests.browser.pictures import assert_drawn, boxed, panel, part_of, picture
 from tests.browser.site import Site
@@ -20,6 +20,40 @@ def assert_begins(shown: Locator, column: int, texts: list[str]) -> None:
     """The first rows of a column show ``texts``."""
     for at, text in enumerate(texts):
         expect(cells(shown, column).nth(at)).to_have_text(text)
+
+
+def test_a_long_text_of_a_table_is_read_in_its_row(page: Page, site: Site) -> None:
+    """In the run's media, and in a report; the cells have the beginning alone."""
+    answer = "line one\n<b>line</b> two 🙂\n" * 100 + "END"
+    trainer = site.trainer()
+    try:
+        trainer.init("prompts", id="prompts-1", name="answers")
+        rows = [["first", answer, 1.0], ["second", "short", 0.123456789], [None, "END2", None]]
+        trainer.media({"samples": {"columns": ["prompt", "answer", "score"], "rows": rows}})
+        site.flush()
+        page.goto(f"{site.url}{site.run_path('prompts', 'prompts-1', 'media')}")
+        panel(page, "samples").get_by_role("button", name="line one").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_role("heading")).to_have_text("samples, row 1")
+        assert dialog.locator("dd").nth(1).inner_text() == answer
+        assert findings(page) == []
+        dialog.get_by_role("button", name="Next row").click()
+        expect(dialog.locator("dd")).to_have_text(["second", "short", "0.123456789"])
+        dialog.get_by_role("button", name="Next row").click()
+        expect(dialog.locator("dd")).to_have_text(["–", "END2", "–"])
+        expect(dialog.get_by_role("button", name="Next row")).to_be_disabled()
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+
+        text = "```stepwell\npanel: table\nmetric: samples\n```\n"
+        body = {"title": "Answers", "text": text, "key": "answers-report"}
+        report = post(page, site, "/projects/prompts/reports", body)
+        page.goto(f"{site.url}{site.run_path('prompts')}/reports/{report['id']}")
+        page.get_by_role("table").get_by_role("button", name="line one").click()
+        assert dialog.locator("dd").nth(1).inner_text() == answer
+        assert findings(page) == []
+    finally:
+        trainer.close()
 
 
 def test_a_table_is_sorted_filtered_and_searched(page: Page, site: Site, browser: Browser) -> None:

@@ -31,7 +31,7 @@ from stepwell_wire.table_columns import (
 )
 
 _PATH: Final = "/projects/{project}/runs/{run_id}/tables/{digest}"
-_CHARACTERS_SHOWN: Final = 500
+_CHARACTERS_SHOWN: Final = 2000
 _COLUMNS_SHOWN_MAX: Final = 200
 _CELLS_MAX: Final = 100_000
 _CONDITIONS_MAX: Final = 32

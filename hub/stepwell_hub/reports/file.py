@@ -38,6 +38,7 @@ th,td{{padding:3px 10px;border:1px solid var(--line);text-align:left}}
 .panel table{{font-size:13px}}
 .panel td,.panel th{{white-space:nowrap;max-width:40ch;overflow:hidden;
 text-overflow:ellipsis}}
+.panel td.text{{min-width:16ch;max-width:60ch;white-space:pre-wrap;overflow-wrap:anywhere}}
 .align-right,.number{{text-align:right}}.align-center{{text-align:center}}
 .panel{{margin:16px 0}}.panel-title{{margin:0 0 6px;font-weight:600}}
 .charts{{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));gap:10px}}

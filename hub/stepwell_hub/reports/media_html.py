@@ -30,6 +30,7 @@ from stepwell_hub.reports.words import empty_html, medium_state_text, table_html
 from stepwell_hub.tables.sql import Condition
 from stepwell_store import queries
 from stepwell_store.queries import MediaItem
+from stepwell_wire.table_columns import JSON, MIXED, TEXT
 
 TABLE: Final = "table-file"
 _TABLE_ROWS: Final = 20
@@ -44,6 +45,8 @@ _PICTURES_BYTES_MAX: Final = 32 << 20
 _BOXES_MAX: Final = 20_000
 _PICTURES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp")
 _NAMED: Final = ("actual", "predicted")
+_TEXTS: Final = (TEXT, JSON, MIXED)
+"""Columns whose cells keep their lines."""
 _TINY_PIXELS: Final = 128
 _LIVE_ONLY: Final = "only on the live page"
 
@@ -185,13 +188,14 @@ class MediaHtml:
         return f'<figure class="table-chart">{title}{drawn}</figure>'
 
     async def _row(self, columns: Sequence[tuple[str, str]], cells: Sequence[Any]) -> str:
-        parts = [
-            await self._medium_cell(cell)
-            if isinstance(cell, MediaItem)
-            else escape(cell_text(cell, kind))
-            for (_, kind), cell in zip(columns, cells, strict=True)
-        ]
-        return "<tr>" + "".join(f"<td>{part}</td>" for part in parts) + "</tr>"
+        parts = []
+        for (_, kind), cell in zip(columns, cells, strict=True):
+            if isinstance(cell, MediaItem):
+                parts.append(f"<td>{await self._medium_cell(cell)}</td>")
+                continue
+            mark = ' class="text"' if kind in _TEXTS and cell is not None else ""
+            parts.append(f"<td{mark}>{escape(cell_text(cell, kind))}</td>")
+        return f"<tr>{''.join(parts)}</tr>"
 
     async def _medium_cell(self, item: MediaItem) -> str:
         """Return a picture over its caption; of another medium its caption or its type."""

@@ -55,7 +55,7 @@ def cell_text(cell: Any, kind: str) -> str:
     if isinstance(cell, dict) and "characters" in cell:  # A cut text.
         text = str(cell["text"])
         return f"{text}…" if len(text) < cell["characters"] else text
-    return value_text(cell)
+    return cell if isinstance(cell, str) else value_text(cell)
 
 
 def exact_text(value: Any) -> str:

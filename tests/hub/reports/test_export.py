@@ -405,6 +405,21 @@ def test_a_panel_of_media_draws_the_chart_of_a_table_or_its_rows(
         assert words in parts.text
 
 
+def test_texts_of_a_table_are_in_the_file_with_their_lines(hub: Hub, tmp_path: Path) -> None:
+    answers = ["line one\nline two\n" * 60 + "END1", "x" * 1999 + "yz"]
+    table = put(hub, tmp_path, ["n", "answer"], [[at, each] for at, each in enumerate(answers)])
+    make_run(hub.context.store, "answers", "run", steps=0)
+    logged = {"samples": {"_type": "table-file", "blob": "1" * 32}}
+    facts = {"id": "1" * 32, "state": "ready", "digest": table.rpartition("/")[2], "size": 9}
+    told = [event("values", {"values": logged}, time_us=10**15), event("blob", facts)]
+    tell(hub.context.store, writer("answers", "run"), *told)
+    _, parts = exported(hub, panel(panel="table", metric="samples"), project="answers")
+    cells = parts.all("td", **{"class": "text"})
+    assert len(cells) == 2
+    assert answers[0] in parts.text
+    assert "x" * 1999 + "y…" in parts.text
+
+
 def test_a_matrix_of_too_many_pairs_has_all_rows_of_its_first_classes(
     hub: Hub, tmp_path: Path
 ) -> None:

@@ -71,6 +71,8 @@ export interface TableQuery {
   readonly limit: number;
   /** Only so many rows of the table, evenly spread over it. */
   readonly thin?: number;
+  /** The most of a text; without it 1,000. */
+  readonly characters?: number;
 }
 
 export interface TablePage {

@@ -1,4 +1,5 @@
 /** One table that a run logged: its rows in a window of the list, sorted, filtered and searched. */
+import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 
 import { getTable, queryTable, tableDownloadUrl } from "../../api/tables.js";
@@ -13,6 +14,7 @@ import { cellName, stateText } from "../media/items.js";
 import { BoxedPicture } from "../media/Picture.js";
 import { ColumnHead } from "./ColumnHead.js";
 import "./datatable.css";
+import { RowDialog, TextButton, textToOpen } from "./RowDialog.js";
 import { makeTableRows } from "./rows.js";
 import { cellText, conditionOf, isMedium, sortAfterClick, type TableView } from "./view.js";
 
@@ -66,15 +68,19 @@ interface RowsProps {
 
 function Rows({ table, facts, name, view, onView, onOpen }: RowsProps) {
   const asked = JSON.stringify([view.filters, view.search, view.sort]);
-  const rows = useMemo(() => {
+  const opened = useSignal<number | null>(null);
+  const query = useMemo(() => {
     const filter = Object.entries(view.filters).flatMap(([place, typed]) => {
       const column = facts.columns[Number(place)];
       return column === undefined ? [] : (conditionOf(Number(place), column.type, typed) ?? []);
     });
     const sort = view.sort.filter(({ column }) => column < facts.columns.length);
-    const query = { filter, search: view.search, sort };
-    return makeTableRows((page, signal) => queryTable(table, { ...query, ...page }, { signal }));
+    return { filter, search: view.search, sort };
   }, [table, asked]);
+  const rows = useMemo(
+    () => makeTableRows((page, signal) => queryTable(table, { ...query, ...page }, { signal })),
+    [table, query],
+  );
   useEffect(() => rows.close, [rows]);
   useEffect(() => rows.need(0, 1), [rows]);
   rows.version.value; // Drawn anew with every block.
@@ -149,7 +155,13 @@ function Rows({ table, facts, name, view, onView, onOpen }: RowsProps) {
           return (
             <tr key={index} class={row === undefined ? "waiting" : ""} aria-rowindex={index + 2}>
               {columns.map(({ column, place }) => (
-                <CellView key={place} cell={row?.cells[place]} type={column.type} onOpen={onOpen} />
+                <CellView
+                  key={place}
+                  cell={row?.cells[place]}
+                  type={column.type}
+                  onOpen={onOpen}
+                  onOpenRow={() => (opened.value = from + index)}
+                />
               ))}
             </tr>
           );
@@ -172,6 +184,17 @@ function Rows({ table, facts, name, view, onView, onOpen }: RowsProps) {
           </button>
         </div>
       )}
+      {opened.value !== null && (
+        <RowDialog
+          table={table}
+          name={name}
+          facts={facts}
+          query={query}
+          place={opened.value}
+          matching={matching ?? 0}
+          onClose={() => (opened.value = null)}
+        />
+      )}
     </section>
   );
 }
@@ -180,16 +203,20 @@ interface CellProps {
   cell: Cell | undefined;
   type: ColumnType;
   onOpen(medium: MediumCell): void;
+  onOpenRow(): void;
 }
 
-function CellView({ cell, type, onOpen }: CellProps) {
+function CellView({ cell, type, onOpen, onOpenRow }: CellProps) {
   if (cell === undefined) return <td />;
   if (cell === null) return <td class="none" title="no value">–</td>;
   if (isMedium(cell)) return <td class="medium"><Medium cell={cell} onOpen={onOpen} /></td>;
+  const long = textToOpen(cell, type);
+  if (long !== "") return <td><TextButton text={long} onOpen={onOpenRow} /></td>;
+  const text = cellText(cell, type);
   const isNumber = type === "number" || type === "integer";
   return (
-    <td class={isNumber ? "number" : ""} title={isNumber ? String(cell) : cellText(cell, type)}>
-      {cellText(cell, type)}
+    <td class={isNumber ? "number" : ""} title={isNumber ? String(cell) : text}>
+      {text}
     </td>
   );
 }

@@ -12,6 +12,7 @@ import { useResource } from "../../state/resource.js";
 import { pathOf } from "../../state/routes.js";
 import { formatTables, readTables, tableKey } from "../datatable/address.js";
 import "../datatable/datatable.css";
+import { RowDialog, TextButton, textToOpen } from "../datatable/RowDialog.js";
 import { SmallCell } from "../datatable/TablePreview.js";
 import { EMPTY_VIEW } from "../datatable/view.js";
 import { stateText } from "../media/items.js";
@@ -144,13 +145,16 @@ function TableRows({ project, value, runs, rows }: TableRowsProps) {
   return <ReadyRows project={project} value={value} digest={item.digest} runs={runs} rows={rows} />;
 }
 
+const EVERY_ROW = { filter: [], search: "", sort: [] };
+
 function ReadyRows({ project, value, digest, runs, rows }: TableRowsProps & { digest: string }) {
   const table = { project, runId: value.run_id, digest };
   const read = useResource(JSON.stringify([table, rows]), async (signal) => {
-    const query = { filter: [], search: "", sort: [], offset: 0, limit: rows };
+    const query = { ...EVERY_ROW, offset: 0, limit: rows };
     const [facts, page] = await Promise.all([getTable(table, { signal }), queryTable(table, query, { signal })]);
     return { facts, page };
   });
+  const opened = useSignal<number | null>(null);
   const run = runs.find(({ run_id }) => run_id === value.run_id);
   const link = pathOf({ page: "run", project, runId: value.run_id, tab: "media" });
   return (
@@ -165,9 +169,17 @@ function ReadyRows({ project, value, digest, runs, rows }: TableRowsProps & { di
                 </tr>
               </thead>
               <tbody>
-                {page.rows.map(({ row, cells }) => (
+                {page.rows.map(({ row, cells }, place) => (
                   <tr key={row}>
-                    {facts.columns.map(({ type }, at) => <td key={at}><SmallCell cell={cells[at]} type={type} /></td>)}
+                    {facts.columns.map(({ type }, at) => {
+                      const text = textToOpen(cells[at], type);
+                      if (text === "") return <td key={at}><SmallCell cell={cells[at]} type={type} /></td>;
+                      return (
+                        <td key={at} class="text">
+                          <TextButton text={text} title="Open the row" onOpen={() => (opened.value = place)} />
+                        </td>
+                      );
+                    })}
                   </tr>
                 ))}
               </tbody>
@@ -177,6 +189,17 @@ function ReadyRows({ project, value, digest, runs, rows }: TableRowsProps & { di
             {`${formatAmount(Math.min(rows, facts.rows), "row")} of ${formatCount(facts.rows)}, step ${formatCount(value.step)} of `}
             <a href={link}>{run?.name || value.run_id}</a>
           </p>
+          {opened.value !== null && (
+            <RowDialog
+              table={table}
+              name={value.metric}
+              facts={facts}
+              query={EVERY_ROW}
+              place={opened.value}
+              matching={facts.rows}
+              onClose={() => (opened.value = null)}
+            />
+          )}
         </>
       )}
     </Answered>
