@@ -129,6 +129,7 @@ def sync_with(
     keep: bool,
     are_named: bool,
     data: Path | None,
+    is_stored: Callable[[str, str], bool] = lambda project, run_id: True,
 ) -> SyncReport:
     """Do as `sync` does; ``ensure_daemon`` is called if there are journals.
 
@@ -139,11 +140,13 @@ def sync_with(
         are_named: the user gave these paths, so one without a journal is a mistake, and all
             journals in them are sent.
         data: where the daemon on ``socket`` stores; None if that is unknown.
+        is_stored: whether the store has a run, by project and id; asked of a journal that was sent
+            before. That of a deleted run is kept, as the daemon takes nothing of it again.
     """
     asked = [Path(path).absolute() for path in paths]
     closed = [(path, _CLOSED) for path in asked if is_closed(path)]
     named = [path for path in asked if not is_closed(path)]
-    run = _Sync(socket, progress or (lambda _: None), ensure_daemon, keep=keep)
+    run = _Sync(socket, progress or (lambda _: None), ensure_daemon, is_stored, keep=keep)
     found = _find(named, are_named=are_named)
     elsewhere = [] if are_named else _stored_elsewhere(found, Path(socket), data)
     skipped = set(elsewhere)
@@ -158,11 +161,12 @@ class _Sync:
         socket: str,
         progress: Callable[[SyncProgress], Any],
         ensure_daemon: Callable[[], None],
+        is_stored: Callable[[str, str], bool],
         *,
         keep: bool,
     ) -> None:
         self._socket, self._progress, self._keep = socket, progress, keep
-        self._ensure_daemon = ensure_daemon
+        self._ensure_daemon, self._is_stored = ensure_daemon, is_stored
         self._live: list[Path] = []
         self._failed: list[tuple[Path, str]] = []
         self._sent: list[str] = []
@@ -251,6 +255,7 @@ class _Sync:
         start = max(reader.acked, reader.oldest)
         try:
             delivery.connect()
+            was_sent = reader.acked >= committed
             while reader.acked < committed:
                 before = reader.acked
                 delivery.pump()
@@ -263,6 +268,13 @@ class _Sync:
         finally:
             delivery.disconnect()
             self._sent_bytes += max(reader.acked - start, 0)
+        info = reader.info
+        if was_sent and not self._is_stored(info.project, info.run_id):
+            raise SyncError(
+                f"{reader.path}: run {info.project}/{info.run_id} was deleted after this journal "
+                "was sent, so the daemon does not store it again; the journal is kept: delete it, or "
+                "send it to a daemon with another data folder"
+            )
         self._hand_over_blobs(reader)
         self._unverified_bytes += reader.unverified_bytes
         self._sent.append(f"{reader.info.project}/{reader.info.run_id}")

@@ -210,6 +210,18 @@ def test_an_offline_run_is_sent_once_however_often_it_is_synced(up: Up, place: P
     assert up.call("sync").stdout.startswith(f"nothing to send in {place / 'journals'}")
 
 
+def test_a_journal_that_was_sent_before_its_run_was_deleted_is_kept(up: Up, place: Path) -> None:
+    logged(up, STEPWELL_MODE="offline")
+    assert up.json("sync", "--keep")["sent"] == ["p/one"]
+    assert up.call("rm", "one", "--yes").returncode == 0
+    again = up.call("sync", str(place / "journals"))
+    assert again.returncode == 1
+    assert "run p/one was deleted after this journal was sent" in again.stdout
+    assert "sent 0 B" not in again.stdout
+    assert len(list((place / "journals").glob("*/writer.json"))) == 1
+    assert up.json("runs") == []
+
+
 def test_sync_leaves_the_journals_of_a_daemon_with_data_of_its_own_unless_they_are_named(
     up: Up, place: Path
 ) -> None:

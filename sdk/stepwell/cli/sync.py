@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from stepwell._sync import SyncProgress, SyncReport
 
 _BAR_CELLS: Final = 24
+_FLUSH_SECONDS: Final = 10.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -114,6 +115,7 @@ def _send(
             keep=keep,
             are_named=are_named,
             data=where.data,
+            is_stored=functools.partial(_is_stored, where),
         )
     except SyncError as error:
         raise CommandError(str(error), NOT_FOUND) from error
@@ -121,6 +123,25 @@ def _send(
         if shows:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
+
+
+def _is_stored(where: Places, project: str, run_id: str) -> bool:
+    """Return whether the store has a run whose rows the daemon took; also if that is not known."""
+    from stepwell.cli.daemon_client import DaemonClient
+    from stepwell.cli.reading import reading
+
+    try:
+        with DaemonClient(where.socket) as daemon:
+            is_flushed, _ = daemon.flush(_FLUSH_SECONDS)
+        if not is_flushed:
+            return True
+        with reading(where, reports_missing=False) as store:
+            from stepwell_store import queries
+
+            queries.get_run(store, project, run_id)
+    except CommandError as error:
+        return error.exit_code != NOT_FOUND
+    return True
 
 
 def _draw(progress: "SyncProgress") -> None:
