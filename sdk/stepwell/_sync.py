@@ -272,8 +272,8 @@ class _Sync:
         if was_sent and not self._is_stored(info.project, info.run_id):
             raise SyncError(
                 f"{reader.path}: run {info.project}/{info.run_id} was deleted after this journal "
-                "was sent, so the daemon does not store it again; the journal is kept: delete it, or "
-                "send it to a daemon with another data folder"
+                "was sent, so the daemon does not store it again; the journal is kept: delete it, "
+                "or send it to a daemon with another data folder"
             )
         self._hand_over_blobs(reader)
         self._unverified_bytes += reader.unverified_bytes
