@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from stepwell_hub.reports.palette import class_color, ink_on
 from stepwell_hub.reports.values import number_text
+from stepwell_wire.box_places import box_ends, is_in_pixels, number_of
 
 SHOWN_MAX: Final = 1000
 """Boxes of one picture that are drawn."""
@@ -129,20 +130,9 @@ def _box_html(box: Box, group: str, line: str) -> str:
 def _place(
     box: Mapping[str, Any], width: int, height: int
 ) -> tuple[float, float, float, float] | None:
-    position = box.get("position")
-    if not isinstance(position, Mapping):
-        return None
-    across, down = (width, height) if box.get("domain") == "pixel" else (1, 1)
-    middle = position.get("middle")
-    if isinstance(middle, list):
-        centre = [*middle, None, None]
-        ends = [
-            *_around(centre[0], position.get("width")),
-            *_around(centre[1], position.get("height")),
-        ]
-    else:
-        ends = [_number(position.get(name)) for name in ("minX", "maxX", "minY", "maxY")]
-    if not all(map(math.isfinite, ends)) or not (across > 0 and down > 0):
+    ends = box_ends(box)
+    across, down = (width, height) if is_in_pixels(box) else (1, 1)
+    if ends is None or not (across > 0 and down > 0):
         return None
     x1, x2, y1, y2 = ends
     left, top = _cut(min(x1, x2) / across), _cut(min(y1, y2) / down)
@@ -150,22 +140,8 @@ def _place(
     return (left, top, wide, tall) if wide > 0 and tall > 0 else None
 
 
-def _around(middle: Any, length: Any) -> tuple[float, float]:
-    half = _number(length) / 2
-    return _number(middle) - half, _number(middle) + half
-
-
 def _cut(part: float) -> float:
     return min(1.0, max(0.0, part))
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return math.nan
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf
 
 
 def _label(box: Mapping[str, Any], labels: Mapping[str, str]) -> str:
@@ -177,7 +153,7 @@ def _scores(box: Mapping[str, Any]) -> str:
     scores = box.get("scores")
     if not isinstance(scores, Mapping):
         return ""
-    numbers = ((name, _number(value)) for name, value in scores.items())
+    numbers = ((name, number_of(value)) for name, value in scores.items())
     return ", ".join(
         f"{name} {number_text(value)}" for name, value in numbers if not math.isnan(value)
     )
@@ -185,7 +161,7 @@ def _scores(box: Mapping[str, Any]) -> str:
 
 def _slot(value: Any, slots: dict[str, int]) -> int:
     """Return the number of the class itself, else one for each other class in turn."""
-    number = _number(value)
+    number = number_of(value)
     if 0 <= number <= _SLOT_MAX and number == int(number):
         return int(number)
     return slots.setdefault(_text(value), len(slots))
