@@ -17,9 +17,7 @@ _IN_PIXELS: Final = (
 )
 
 
-def kept_boxes(
-    given: Mapping[str, Any] | None, size: tuple[int, int] | None, warn: Warn
-) -> Any:
+def kept_boxes(given: Mapping[str, Any] | None, size: tuple[int, int] | None, warn: Warn) -> Any:
     """Return the groups of boxes for the row, their names of classes by class; None if not given.
 
     Boxes that the page does not draw are kept too, and a warning counts them.
