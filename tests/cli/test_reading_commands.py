@@ -191,6 +191,13 @@ def test_a_list_that_goes_on_names_its_cursor(call: Call) -> None:
     assert "start again" in wrong.err
 
 
+def test_a_column_that_every_list_has_is_there_once(call: Call) -> None:
+    listed = call("runs", "--project", "digits", "--columns", "state,lr,tags")
+    assert listed.out.splitlines()[0].split()[-2:] == ["tags", "lr"]
+    (run, *_) = json.loads(call("runs", "--columns", "state", "--json").out)
+    assert run["columns"]["state"] == run["state"]
+
+
 def test_archived_runs_that_are_not_shown_are_counted(call: Call, store: EmbeddedStore) -> None:
     for run_id in ("old-1", "old-2"):
         made(store, "attic", run_id, name=run_id)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 NO_RUNS: Final = "no runs yet"
 _PAGE_RUNS: Final = 1000
+_ALWAYS: Final = ("project", "name", "state", "tags")
 _CELL_CHARACTERS_MAX: Final = 40
 _TAGS_MAX: Final = 10
 
@@ -240,9 +241,10 @@ def _check_project(store: "Store", project: str) -> None:
 
 
 def runs_text(found: list[dict[str, Any]], columns: Sequence[str] = (), *, now: float) -> str:
-    """Return the table of runs for a person."""
+    """Return the table of runs for a person; what it has for all runs is no second column."""
     if not found:
         return NO_RUNS
+    columns = [column for column in columns if column not in _ALWAYS]
     rows = [
         [
             plain(each["run_id"]),
