@@ -52,7 +52,9 @@ class OneLineParser(argparse.ArgumentParser):
                 is_value = before.startswith("-")
                 if takes_words or is_value:
                     continue
-                is_filter = _OPERATORS.intersection(word) or "--project" in self._given
+                is_filter = _OPERATORS.intersection(word) or any(
+                    given.partition("=")[0] == "--project" for given in self._given
+                )
                 flag = "--filter" if is_filter else "--project"
                 if flag[2:] in known:
                     return f"did you mean {flag} {shell_word(word)}? "

@@ -130,14 +130,6 @@ def has_other_data(socket: Path, data: Path) -> bool:
     return bool(pid and of_data) and pid != of_data
 
 
-def other_data_before_text(socket: Path, other: Path) -> str:
-    """Return the message of a start that `other_data_before` forbids."""
-    return (
-        f"the last daemon on {socket} stored in {other}, and a personal daemon would store "
-        "elsewhere; start that daemon, or choose a folder with STEPWELL_DATA"
-    )
-
-
 def other_data_text(socket: Path, data: Path) -> str:
     """Return the message about ``data``, which has no effect because of the daemon's folder."""
     return (

@@ -38,8 +38,11 @@ def default_socket(environ: Mapping[str, str] = os.environ) -> Path:
 
 def own_socket(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the socket on which a daemon listens if it is not told another."""
-    if named := _named_socket(environ):
-        return named
+    return _named_socket(environ) or usual_socket(environ)
+
+
+def usual_socket(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the socket of a daemon of this user alone, if none is named."""
     if runtime := environ.get("XDG_RUNTIME_DIR"):
         return Path(runtime) / "stepwell" / "stepwell.sock"
     return _of_user_without_home(environ) / "stepwell.sock"

@@ -55,6 +55,8 @@ def why_not_drawn(box: Any, size: tuple[int, int] | None) -> str:
 def _warn_undrawn(where: str, group: Any, size: tuple[int, int] | None, warn: Warn) -> None:
     if not isinstance(group, Mapping) or not isinstance(group.get("box_data"), list):
         return
+    if any(isinstance(each, str) for each in group["box_data"]):
+        return  # The conversion cut it, with a warning of its own.
     reasons = [why_not_drawn(each, size) for each in group["box_data"]]
     if found := [each for each in reasons if each]:
         count = f"{len(found)} of {len(reasons)} cannot be drawn"

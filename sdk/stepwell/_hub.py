@@ -7,12 +7,14 @@ The first of these that gives both:
     a personal daemon is started, as `init` does                        where nothing listens
 """
 
+import json
 import os
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from stepwell import _spawn
 from stepwell._hub_client import HUB, KEY, KEY_FILE, Hub
@@ -21,7 +23,8 @@ from stepwell._settings import Settings
 from stepwell._terminal import Voice
 from stepwell.errors import HubUnreachableError
 from stepwell_wire.hub_access import KEY_FILE as KEY_NAME
-from stepwell_wire.hub_access import HubKeyError, hub_dir, is_key, read_key
+from stepwell_wire.hub_access import STATE_FILE, HubKeyError, hub_dir, is_key, read_key
+from stepwell_wire.hub_address import is_loopback
 from stepwell_wire.owners import foreign_owner
 from stepwell_wire.page_file import noted_hub
 from stepwell_wire.places import SOCKET_VARIABLE, default_data_dir, default_socket
@@ -125,12 +128,27 @@ def key_of_others(url: str, folder: Path, error: HubKeyError) -> str:
     )
 
 
+def is_hub_here(url: str, folder: Path) -> bool:
+    """Return whether the hub at ``url`` may have the key in ``folder``, which no other gets."""
+    try:
+        if is_loopback(urlsplit(url).hostname or ""):
+            return True
+        noted = json.loads((folder / STATE_FILE).read_bytes())["url"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return str(noted).rstrip("/") == url.rstrip("/")
+
+
 def _key(environ: Mapping[str, str], folder: Path, url: str) -> str:
     try:
         if named := named_key(environ):
             return named
     except HubKeyError as error:
         raise HubUnreachableError(str(error)) from error
+    if environ.get(HUB, "").strip() and not is_hub_here(url, folder):
+        raise HubUnreachableError(
+            f"no key for {url}: set {KEY_FILE} to a copy of its key file, or {KEY} to the key"
+        )
     try:
         return read_key(folder)
     except HubKeyError as error:

@@ -11,10 +11,11 @@ from stepwell._journal import Journal
 from stepwell._settings import Settings
 from stepwell._terminal import Voice
 from stepwell_wire.journal_files import WriterFile, boot_id
-from stepwell_wire.limits import JOURNAL_SEGMENT_BYTES_MIN
+from stepwell_wire.limits import EVENT_BYTES_MAX
 from stepwell_wire.places import SOCKET_PATH_BYTES_MAX, fallback_journals_dir
 from stepwell_wire.segment import PAGE_BYTES
 
+_SEGMENT_BYTES_MIN: Final = (EVENT_BYTES_MAX // PAGE_BYTES + 3) * PAGE_BYTES
 _NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -71,9 +72,12 @@ def make_journal(settings: Settings, run_id: str, label: str, voice: Voice) -> J
 
 
 def _segment_bytes(settings: Settings) -> int:
-    """Return the size of a segment: two of them, the fewest, fit into the limit of the journal."""
+    """Return the size of a segment: two of them, the fewest, fit into the limit of the journal.
+
+    A segment has room for any event, also with a smaller limit.
+    """
     half = settings.journal_bytes_max // 2 // PAGE_BYTES * PAGE_BYTES
-    return min(settings.journal_segment_bytes, max(half, JOURNAL_SEGMENT_BYTES_MIN))
+    return min(settings.journal_segment_bytes, max(half, _SEGMENT_BYTES_MIN))
 
 
 def _temporary_journals() -> Path:

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from stepwell import _spawn
+from stepwell_wire.former_store import service_store_before, service_store_text
 from stepwell_wire.lock_notes import (
     PERSONAL,
     STOPPED,
-    other_data_before,
-    other_data_before_text,
     read_lock_note,
     socket_lock,
     socket_of,
@@ -159,9 +158,9 @@ class PersonalDaemon:
             self._process = None
             self._note_start(f"a daemon cannot be started in {problem}; {_OTHER_SOCKET}")
             return self._refusal
-        if other := self._other_data():
+        if other := self._service_store():
             self._process = None
-            self._note_start(other_data_before_text(Path(self._socket), other))
+            self._note_start(service_store_text(Path(self._socket), other))
             return self._refusal
         with _turn(Path(self._socket)) as held:
             pause_seconds = _TURN_SECONDS if self._is_awaited else RESTART_SECONDS
@@ -179,13 +178,11 @@ class PersonalDaemon:
             self._say(f"the personal daemon on {self._socket} ended and is started again")
         return ""
 
-    def _other_data(self) -> Path | None:
-        """Return the folder of the last daemon on a named socket, if ours is only the default."""
-        socket = Path(self._socket)
-        is_data_named = os.environ.get(DATA_VARIABLE) or self._data_dir != default_data_dir()
-        if is_data_named or socket == own_socket({**os.environ, SOCKET_VARIABLE: ""}):
+    def _service_store(self) -> Path | None:
+        """Return the folder of a service that had the socket, if ours is only the default one."""
+        if os.environ.get(DATA_VARIABLE) or self._data_dir != default_data_dir():
             return None
-        return other_data_before(socket, self._data_dir)
+        return service_store_before(Path(self._socket), self._data_dir)
 
     def _note_start(self, refusal: str = "") -> None:
         self._refusal = refusal

@@ -37,7 +37,10 @@ class StopNotes:
     @property
     def has_runs(self) -> bool:
         """Whether a process of the trial has begun a run; it may stop by itself."""
-        return any(self.path.iterdir())
+        try:
+            return any(self.path.iterdir())
+        except OSError:  # Something emptied the folder of temporary files.
+            return False
 
     @property
     def is_met(self) -> bool:

@@ -155,6 +155,22 @@ def sync_with(
     return replace(report, others=_of_others(named), elsewhere=tuple(elsewhere))
 
 
+class _Afresh(ReaderSource):
+    """A journal that another daemon may have acknowledged: the one at hand has its own mark."""
+
+    def __init__(self, reader: JournalReader) -> None:
+        super().__init__(reader)
+        self._acked = reader.oldest
+
+    @property
+    def acked(self) -> int:
+        return self._acked
+
+    def note_acked(self, position: int) -> None:
+        self._acked = max(self._acked, position)
+        super().note_acked(position)
+
+
 class _Sync:
     def __init__(
         self,
@@ -246,7 +262,7 @@ class _Sync:
         if damage := reader.damage():
             remedy = "" if damage.endswith(NO_SEGMENTS) else f"; {_REPAIR}"
             raise JournalError(f"{damage}{remedy}")
-        source = ReaderSource(reader)
+        source = _Afresh(reader)
         ending = reader.noted_ending()
         delivery = JournalDelivery(
             source, socket=self._socket, client=CLIENT, recovered=True, ending=ending
@@ -255,19 +271,20 @@ class _Sync:
         start = max(reader.acked, reader.oldest)
         try:
             delivery.connect()
-            was_sent = reader.acked >= committed
-            while reader.acked < committed:
-                before = reader.acked
+            start = delivery.sent
+            was_sent = start >= committed
+            while source.acked < committed:
+                before = source.acked
                 delivery.pump()
                 if not delivery.wait_acked(before + 1, ACK_SECONDS_MAX):
                     raise delivery.failure or SyncError(
                         f"{reader.path}: no ack from the daemon for {ACK_SECONDS_MAX:.0f} s, "
                         "unacknowledged rows are kept; see `stepwell status`"
                     )
-                self._report_progress(*place, reader.acked - start)
+                self._report_progress(*place, source.acked - start)
         finally:
             delivery.disconnect()
-            self._sent_bytes += max(reader.acked - start, 0)
+            self._sent_bytes += max(source.acked - start, 0)
         info = reader.info
         if was_sent and not self._is_stored(info.project, info.run_id):
             raise SyncError(

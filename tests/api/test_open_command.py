@@ -10,8 +10,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from stepwell.api import Api
 from stepwell.cli.__main__ import main
-from stepwell_wire.hub_access import check_login_code
+from stepwell.errors import HubAccessError
+from stepwell_wire.hub_access import check_login_code, ensure_key, hub_dir
 from tests.api.conftest import World
 from tests.fake_daemon import FakeDaemon
 from tests.hub.made import make_run
@@ -106,6 +108,18 @@ def test_without_a_daemon_the_hub_that_is_named_is_opened(
     code, _, err = opened(capsys)
     assert code == 2
     assert "'localhost:8470' is not an address of a hub" in err
+
+
+def test_the_key_of_the_hub_here_is_not_given_to_a_hub_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    ensure_key(hub_dir(tmp_path))  # STEPWELL_DATA
+    monkeypatch.setenv("STEPWELL_HUB", "https://team.invalid")
+    code, out, err = opened(capsys)
+    assert (code, out) == (1, "")
+    assert err.startswith("stepwell: https://team.invalid needs a login, and there is no key for ")
+    with pytest.raises(HubAccessError, match=r"no key for https://team\.invalid"):
+        list(Api().projects())
 
 
 def test_a_hub_that_does_not_answer_gets_a_link_but_finds_no_run(

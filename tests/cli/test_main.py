@@ -63,6 +63,7 @@ def test_an_unknown_option_is_wrong_usage(call: Call) -> None:
     assert "did you mean --project digits? " in call("runs", "digits").err
     assert "did you mean --filter 'lr<1'? " in call("runs", "lr<1").err
     assert "did you mean --filter big? " in call("runs", "--project", "digits", "big").err
+    assert "did you mean --filter big? " in call("runs", "--project=digits", "big").err
     assert "did you mean --limit? " in call("runs", "-l", "3").err
     assert "did you mean --filter state:VALUE? " in call("runs", "--state", "failed").err
     assert "did you mean --output? " in call("export", "digits", "--out", "x.csv").err

@@ -183,6 +183,13 @@ def test_boxes_that_cannot_be_drawn_are_kept_and_named(place: dict[str, Any], wh
     assert why in line
 
 
+def test_boxes_that_the_conversion_cut_are_not_blamed() -> None:
+    box = {"position": {"middle": [0.5, 0.5], "width": 0.1, "height": 0.1}}
+    _, _, told = staged(Image(numpy.zeros((10, 50)), boxes={"p": {"box_data": [box] * 20_000}}))
+    assert told != []
+    assert not any("cannot be drawn" in line for line in told)
+
+
 def test_boxes_in_pixels_are_compared_with_the_size_of_the_picture(tmp_path: Path) -> None:
     place = {"minX": 20, "maxX": 40, "minY": 2, "maxY": 9}
     boxes = {"p": {"box_data": [{"position": place, "domain": "pixel"}]}}

@@ -90,7 +90,17 @@ def test_the_newest_points_are_dropped_counted_and_shown_as_a_gap(
     )
 
 
-@pytest.mark.parametrize("bytes_max", [300_000, 5_000_000])
+def test_a_large_config_fits_into_a_journal_with_a_small_limit(
+    start: Start, daemon: RecordingDaemon
+) -> None:
+    numbers = [float(number) for number in range(70_000)]
+    run = start(config={"numbers": numbers}, settings={"journal_bytes_max": 1_000_000})
+    assert run.flush(60)
+    (event, *_) = daemon.events("config")
+    assert event.body["set"]["numbers"] == numbers
+
+
+@pytest.mark.parametrize("bytes_max", [6_000_000, 12_000_000])
 def test_a_journal_stays_within_a_limit_of_less_than_two_usual_segments(
     start: Start, bytes_max: int
 ) -> None:

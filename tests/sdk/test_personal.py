@@ -234,6 +234,34 @@ def test_what_cannot_be_started_is_an_obstacle_too(world: World) -> None:
         assert not personal.expected
 
 
+@pytest.mark.parametrize(
+    ("kind", "is_refused"), [("service", True), ("stopped", True), ("personal", False)]
+)
+def test_the_socket_of_a_service_with_another_store_gets_no_daemon_of_the_default_folder(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str, is_refused: bool
+) -> None:
+    monkeypatch.delenv("STEPWELL_DATA", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    site = world.folder / "site"
+    site.mkdir()
+    socket_lock(world.socket).write_text(f"1\n{kind}\n{site}\n")
+
+    def started(data: Path, socket: Path = world.socket) -> bool:
+        made = PersonalDaemon(str(socket), data, say=world.said.append, clock=lambda: world.now)
+        made.allow(expected=True)
+        why = made.ensure_started()
+        assert f"stored in {site}" in why or not why
+        world.pass_seconds(1000.0)
+        return not why
+
+    default = tmp_path / "stepwell"
+    assert started(default) is not is_refused
+    assert started(world.folder / "named")
+    monkeypatch.setattr("stepwell_wire.former_store.usual_socket", lambda environ: world.socket)
+    assert started(default)  # The user's own usual socket.
+    monkeypatch.undo()
+
+
 def test_the_end_of_a_daemon_is_seen_beside_one_of_another_socket(world: World) -> None:
     """Runs of one process may have sockets of their own."""
     first, second = world.daemon(), world.daemon("other.sock")

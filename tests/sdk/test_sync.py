@@ -64,6 +64,19 @@ def test_sending_twice_adds_nothing(offline: Start, daemon: RecordingDaemon) -> 
     assert stepwell.sync(Path(folder).parent).sent == ()
 
 
+def test_a_kept_journal_is_sent_whole_to_another_daemon_too(
+    offline: Start, daemon: RecordingDaemon, tmp_path: Path
+) -> None:
+    folder = log_offline(offline, "one")
+    stepwell.sync(folder, keep=True)
+    with RecordingDaemon(tmp_path / "other.sock") as other:
+        report = stepwell.sync(folder, socket=other.socket)
+        assert report.sent == ("test/one",)
+        assert report.sent_bytes == len(daemon.writers[0].records)
+        assert len(other.points("x")) == 100
+    assert not Path(folder).exists()
+
+
 @pytest.mark.holds("journal-damage-is-told", "missing-journal-segment")
 @pytest.mark.parametrize("which", ["first", "middle", "last", "all"])
 def test_a_journal_without_one_of_its_segments_is_kept_and_named(

@@ -194,6 +194,12 @@ def test_the_same_content_with_other_metadata_says_what_is_not_kept(shared: Node
             run.log_artifact(made).wait(120)
         kept = stepwell.Api().artifact("same/other:v0")
         made.save()
+        fresh = stepwell.Artifact("fresh", "t", metadata={"rows": 1})
+        with fresh.new_file("a.txt") as file:
+            file.write("a")
+        run.log_artifact(fresh)
+        fresh.metadata["rows"] = 2  # Before wait and save: no warning.
+        fresh.wait(120).save()
         now = stepwell.Api().artifact("same/other:v0")
         print(made.version, kept.metadata["rows"], now.metadata["rows"])
         run.finish()

@@ -70,6 +70,8 @@ class Artifact(ReadingCalls):
         self._files = DraftFiles(self._key)
         self._handed: Handed | None = None
         self._is_pending = False
+        self._logged: tuple[Any, str] = ({}, "")
+        """Metadata and description, as they were logged."""
         self._facts: VersionFacts | None = None
         self._hub: Hub | None = None
 
@@ -282,15 +284,18 @@ class Artifact(ReadingCalls):
         from stepwell._json_values import as_finite_json
 
         facts = self._committed("version")
-        given = as_finite_json(self.metadata, silent)
+        metadata, description = self._logged
         differs = {
-            "metadata": given and given != as_finite_json(dict(facts.metadata), silent),
-            "description": self.description and self.description != facts.description,
+            "metadata": metadata and metadata != as_finite_json(dict(facts.metadata), silent),
+            "description": description and description != facts.description,
         }
         return " and ".join(name for name, other in differs.items() if other)
 
     def _note_handed(self, handed: Handed) -> None:
         """Note that the artifact was logged, for the first time or again."""
+        from stepwell._json_values import as_finite_json
+
+        self._logged = as_finite_json(self.metadata, silent), self.description or ""
         self._handed, self._is_pending = handed, True
         if self._facts is not None and self._facts.is_stand_in:
             self._facts = None  # Of a disabled run before.

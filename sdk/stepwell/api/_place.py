@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from stepwell._hub import key_of_others, named_key
+from stepwell._hub import is_hub_here, key_of_others, named_key
 from stepwell._hub_client import HUB, KEY
 from stepwell._spawn import daemon_answers
 from stepwell.errors import HubAccessError, HubError, HubUnreachableError
@@ -49,7 +49,10 @@ def find_place(
             f"none uses {folder.parent}; start one with `stepwell up`, or set "
             f"{HUB}=http://HOST:PORT and {KEY} to its key"
         )
-    return Place(url.rstrip("/"), _key(key or _named_key(environ), folder, url))
+    named = key or _named_key(environ)
+    if not named and (hub or environ.get(HUB, "")) and not is_hub_here(url, folder):
+        raise HubAccessError(f"no key for {url}: set {KEY} to the content of the hub's file `key`")
+    return Place(url.rstrip("/"), _key(named, folder, url))
 
 
 def check_address(url: str) -> str:

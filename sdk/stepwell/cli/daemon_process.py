@@ -12,8 +12,8 @@ from typing import Final
 from stepwell.cli.daemon_client import UnusableSocketError, is_answered
 from stepwell.cli.extras import missing_for_daemon, module_command
 from stepwell.cli.options import Places
+from stepwell_wire.former_store import service_store_before, service_store_text
 from stepwell_wire.installation import install_command
-from stepwell_wire.lock_notes import other_data_before, other_data_before_text
 from stepwell_wire.places import SOCKET_VARIABLE
 from stepwell_wire.trusted_socket import folder_problem
 
@@ -81,8 +81,10 @@ def _ensure_personal(places: Places) -> str:
         return (
             f"a daemon cannot be started in {problem}; name another socket with {SOCKET_VARIABLE}"
         )
-    if places.is_guessed and (other := other_data_before(places.socket, places.data)):
-        return other_data_before_text(places.socket, other)
+    if not (places.data_named or places.data_variable) and (
+        other := service_store_before(places.socket, places.data)
+    ):
+        return service_store_text(places.socket, other)
     os.environ.update(places.environment())  # A daemon finds the journals by it.
     try:
         process = start_daemon(str(places.socket), places.data)

@@ -50,12 +50,12 @@ class Places(NamedTuple):
         return self.socket_named and not (self.data_named or self.data_variable)
 
     def environment(self) -> dict[str, str]:
-        """Return our environment with these places, for a child; without a guessed folder."""
+        """Return our environment with these places, for a child."""
         return {
             **os.environ,
             SOCKET_VARIABLE: str(self.socket),
+            DATA_VARIABLE: str(self.data),
             JOURNALS_VARIABLE: str(self.journals),
-            **({} if self.is_guessed else {DATA_VARIABLE: str(self.data)}),
         }
 
 

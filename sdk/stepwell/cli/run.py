@@ -19,7 +19,7 @@ from stepwell.cli.errors import USAGE, CommandError
 from stepwell.cli.options import Places, add_data, add_socket, places
 from stepwell_wire.commands import command_text
 from stepwell_wire.lock_notes import has_other_data, other_data_text
-from stepwell_wire.places import SOCKET_VARIABLE
+from stepwell_wire.places import DATA_VARIABLE, SOCKET_VARIABLE
 
 _COMMAND_MISSING = 127
 _COMMAND_REFUSED = 126
@@ -62,6 +62,8 @@ def run(options: argparse.Namespace) -> int:
     if not options.offline:
         _warn_other_data(options, where)
     if not stays_alone and (reason := daemon_process.ensure_personal(where)):
+        if where.is_guessed:
+            environ.pop(DATA_VARIABLE, None)  # Its own attempt must not take it as named.
         # The command also runs if this fails: training comes first.
         print(
             f"stepwell: no daemon: {reason}; logged rows stay in {where.journals}: "

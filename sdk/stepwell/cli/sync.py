@@ -18,7 +18,6 @@ from stepwell.cli.options import Places, add_data, add_json, add_socket, places
 from stepwell.cli.text import bytes_text, count_text, counted, json_text, of_others_text, plain
 from stepwell.cli.unsent import journals_folders
 from stepwell_wire.journal_files import OFFLINE, mode_of, noted_socket
-from stepwell_wire.lock_notes import other_data_before, other_data_before_text
 
 if TYPE_CHECKING:
     from stepwell._sync import SyncProgress, SyncReport
@@ -84,18 +83,12 @@ def _ensure_daemon(where: Places, *, may_start: bool) -> None:
         return
     if not may_start:
         raise no_daemon(where.socket)
-    other = other_data_before(where.socket, where.data)
-    if other and not (where.data_named or where.data_variable):  # These runs are of its store.
-        reason = other_data_before_text(where.socket, other)
-    elif not (reason := daemon_process.ensure_personal(where)):
-        print(
-            f"stepwell: a personal daemon was started; it stores in {where.data}", file=sys.stderr
-        )
-    if reason:
+    if reason := daemon_process.ensure_personal(where):
         raise CommandError(
             f"no daemon on {where.socket}: {reason}; nothing was sent, all journals are kept",
             UNREACHABLE,
         )
+    print(f"stepwell: a personal daemon was started; it stores in {where.data}", file=sys.stderr)
 
 
 def _send(
@@ -132,10 +125,12 @@ def _is_stored(where: Places, project: str, run_id: str) -> bool:
 
     try:
         with DaemonClient(where.socket) as daemon:
+            status = daemon.status()
             is_flushed, _ = daemon.flush(_FLUSH_SECONDS)
-        if not is_flushed:
+        if not is_flushed or status["sink"]["kind"] != "embedded":
             return True
-        with reading(where, reports_missing=False) as store:
+        its = where._replace(data=Path(status["data_dir"]), data_named=True, config=None)
+        with reading(its, reports_missing=False) as store:
             from stepwell_store import queries
 
             queries.get_run(store, project, run_id)

@@ -88,6 +88,17 @@ def test_a_trial_that_ends_just_after_the_stop_is_finished(
     assert "was stopped" not in capsys.readouterr().err
 
 
+def test_a_trial_that_removes_temporary_files_is_reported_all_the_same(
+    hub: FakeHub, folder: Path
+) -> None:
+    remove = (
+        "import pathlib, shutil\n"
+        "shutil.rmtree(pathlib.Path(os.environ['STEPWELL_SWEEP_STOP_PATH']).parent)"
+    )
+    _, trial = ends_of(hub, folder, remove, stop=False)
+    assert trial == [("finished", 0)]
+
+
 def test_a_trial_that_meets_the_stop_is_stopped(
     hub: FakeHub, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

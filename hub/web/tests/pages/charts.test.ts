@@ -373,6 +373,9 @@ describe("lines of a panel", () => {
     const line = { id: "", runId: "a", name: "a", color: "", data };
     expect(lineEnd(line)?.value).toBe(1);
     expect(lineEnd(line, [1, 2])?.value).toBe(5);
+    const coarse = { ...bucketed([3, 4, 5, 6, 7].map((x) => ({ x, value: x * 10 })), 3, "a"), newest: new Float32Array([70]), newestStep: new Float64Array([4]) };
+    const over = lineEnd({ ...line, data: coarse }, [0, 5]);
+    expect(over).toEqual({ value: 30, hint: "a: the first point of the last bucket" });
   });
 
   it("end, while zoomed, with the newest point of the shown range", () => {

@@ -113,9 +113,13 @@ export function lineEnd(
   const hint = `${name}: the newest point${where}, or the mean of its ranks`;
   if (data.newest && data.newestStep) {
     // The x may fall: the newest point is then not at the line's end.
-    let at = end;
-    for (let i = from; i < to; i++) if (data.newestStep[i]! > data.newestStep[at]!) at = i;
-    return { value: orInfinity(data.newest[at]!, data, at), hint };
+    // The newest point of a bucket over an edge may be outside.
+    let at = -1;
+    for (let i = from; i < to; i++) {
+      const isOver = zoom !== null && (data.firstX[i]! < zoom[0] || data.lastX[i]! > zoom[1]);
+      if (!isOver && (at < 0 || data.newestStep[i]! > data.newestStep[at]!)) at = i;
+    }
+    if (at >= 0) return { value: orInfinity(data.newest[at]!, data, at), hint };
   }
   // Of a bucket over the edge, the first point is the only one that is known to be inside.
   if (zoom !== null && data.lastX[end]! > zoom[1])
