@@ -156,6 +156,7 @@ with stepwell.init(project="failed", id="r", settings=dict(metadata=False)) as r
     run.log_artifact(file, name="data", type="model")
 """
     assert site.node.python(script).returncode == 0
+    site.flush()
 
     def told(at: Page) -> None:
         warning = at.get_by_role("region", name="Failed artifacts")
