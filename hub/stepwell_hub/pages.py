@@ -89,6 +89,17 @@ def not_built_page() -> HTMLResponse:
     )
 
 
+def replaced_page() -> HTMLResponse:
+    """Return the page that is shown if the installation of a running hub was replaced."""
+    return _page(
+        "stepwell was installed again",
+        "<p>This hub runs from the former installation, which is gone. Start it again: "
+        "<code>stepwell down</code>, then <code>stepwell open</code>; a service is restarted by "
+        "its operator. Nothing is lost: runs that are at work continue.</p>",
+        status=503,
+    )
+
+
 def _page(title: str, body: str, *, status: int = 200, head: str = "") -> HTMLResponse:
     return HTMLResponse(
         f'<!doctype html><html lang="en"><head><meta charset="utf-8">{head}'

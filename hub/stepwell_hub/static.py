@@ -10,7 +10,7 @@ from starlette.responses import FileResponse, Response
 
 from stepwell_hub.answers import failure_answer
 from stepwell_hub.errors import Failure
-from stepwell_hub.pages import not_built_page
+from stepwell_hub.pages import not_built_page, replaced_page
 
 FOLDER: Final = Path(__file__).parent / "static"
 _INDEX: Final = "index.html"
@@ -31,6 +31,7 @@ class Static:
 
     def __init__(self, folder: Path = FOLDER) -> None:
         self._folder = folder.resolve()
+        self._was_built = self.is_built
 
     @property
     def is_built(self) -> bool:
@@ -54,7 +55,8 @@ class Static:
         if name and "/" not in name and name != _INDEX and _is_file(beside):
             return _file(beside, request.headers, cache="no-cache")  # favicon and the like
         if not self.is_built:
-            return not_built_page()
+            return replaced_page() if self._was_built else not_built_page()
+        self._was_built = True
         return _file(self._folder / _INDEX, request.headers, cache="no-cache")
 
 

@@ -116,3 +116,17 @@ def test_addresses_in_the_shape_of_wandb_lead_to_ours(
     answer = hub.browser.get(theirs)
     assert answer.status_code == 307
     assert answer.headers["location"] == ours
+
+
+def test_a_hub_whose_installation_was_replaced_says_how_it_starts_again(
+    hub: Hub, page: Path
+) -> None:
+    (page / "index.html").rename(page / "moved.html")
+    assert "make setup" in hub.browser.get("/").text, "never there, for this hub"
+    (page / "moved.html").rename(page / "index.html")
+    assert hub.browser.get("/").status_code == 200
+    (page / "index.html").unlink()
+    answer = hub.browser.get("/p/a")
+    assert answer.status_code == 503
+    assert "<code>stepwell down</code>, then <code>stepwell open</code>" in answer.text
+    assert "make setup" not in answer.text
