@@ -119,6 +119,20 @@ def test_a_run_is_found_by_id_name_and_path(store: Store):
     assert f"name-{project}" in missing.value.nearest
 
 
+def test_a_path_has_its_nearest_within_the_project(store: Store):
+    project = fresh_project()
+    for run_id in ("resume-1", "k3x9p0ab"):
+        tell(store, writer(project, run_id), start(run_id))
+    for reference, nearest in (
+        (f"{project}/broken", []),
+        (f"{project}/resme-1", [f"{project}/resume-1"]),
+        (f"{project}x/k3x9p0ab", [f"{project}/k3x9p0ab"]),
+    ):
+        with pytest.raises(RunNotFoundError) as missing:
+            find_run(store, reference)
+        assert [each for each in missing.value.nearest if project in each] == nearest
+
+
 def test_a_run_whose_start_was_lost_is_still_found(store: Store):
     project = fresh_project()
     log(store, writer(project, "lost"), [0], loss=[1.0])

@@ -130,14 +130,25 @@ def _read(question: Question, sql: str, parameters: dict[str, Any]) -> list[RunR
 
 def _nearest(question: Question, reference: str) -> list[str]:
     """Return names and ids similar to ``reference``, of the most recently named runs."""
+    project, _, part = reference.rpartition("/")
     ids: dict[str, None] = {}
-    spellings: dict[str, None] = {}
+    names: dict[str, None] = {}
+    in_project: dict[str, None] = {}
+    in_others: dict[str, None] = {}
     for row in question.rows(_SOME_NAMES.format(limit=_NEAREST_OF)):
         newest = row["newest"]
         _, name = newest.values() if isinstance(newest, dict) else newest
         run_id = row["run_id"]
         ids[run_id] = None
-        spellings |= dict.fromkeys(filter(None, (name, f"{row['project']}/{run_id}")))
-    found = difflib.get_close_matches(reference, spellings, n=3, cutoff=_NEAREST_CUTOFF)
+        names |= dict.fromkeys(filter(None, (name,)))
+        if row["project"] == project:
+            in_project[run_id] = None
+        elif run_id == part:
+            in_others[f"{row['project']}/{run_id}"] = None
+    found = difflib.get_close_matches(reference, names, n=3, cutoff=_NEAREST_CUTOFF)
+    # A project that is right makes no id more alike.
+    near = difflib.get_close_matches(part, in_project, n=3, cutoff=_NEAREST_ID_CUTOFF)
+    found += [f"{project}/{run_id}" for run_id in near]
+    found += difflib.get_close_matches(reference, in_others, n=3, cutoff=_NEAREST_CUTOFF)
     found += difflib.get_close_matches(reference, ids, n=3, cutoff=_NEAREST_ID_CUTOFF)
     return list(dict.fromkeys(found))[:3]
