@@ -134,6 +134,7 @@ def _nearest(question: Question, reference: str) -> list[str]:
     ids: dict[str, None] = {}
     names: dict[str, None] = {}
     in_project: dict[str, None] = {}
+    named: dict[str, None] = {}
     in_others: dict[str, None] = {}
     for row in question.rows(_SOME_NAMES.format(limit=_NEAREST_OF)):
         newest = row["newest"]
@@ -143,12 +144,14 @@ def _nearest(question: Question, reference: str) -> list[str]:
         names |= dict.fromkeys(filter(None, (name,)))
         if row["project"] == project:
             in_project[run_id] = None
+            named |= dict.fromkeys(filter(None, (name,)))
         elif run_id == part:
             in_others[f"{row['project']}/{run_id}"] = None
     found = difflib.get_close_matches(reference, names, n=3, cutoff=_NEAREST_CUTOFF)
     # A project that is right makes no id more alike.
     near = difflib.get_close_matches(part, in_project, n=3, cutoff=_NEAREST_ID_CUTOFF)
-    found += [f"{project}/{run_id}" for run_id in near]
+    near += difflib.get_close_matches(part, named, n=3, cutoff=_NEAREST_CUTOFF)
+    found += [f"{project}/{each}" for each in near]
     found += difflib.get_close_matches(reference, in_others, n=3, cutoff=_NEAREST_CUTOFF)
     found += difflib.get_close_matches(reference, ids, n=3, cutoff=_NEAREST_ID_CUTOFF)
     return list(dict.fromkeys(found))[:3]
