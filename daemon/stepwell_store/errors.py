@@ -121,15 +121,29 @@ class SocketMissingError(StoreUnavailableError):
 
 
 class RunNotFoundError(StoreError):
-    """No run has this id, name or path."""
+    """No run has this id, name or path.
 
-    def __init__(self, reference: str, nearest: list[str], *, is_project: bool = False) -> None:
-        hint = f"did you mean {', '.join(map(repr, nearest))}? " if nearest else ""
+    Args:
+        is_project: a project has this name.
+        projects: names of projects like it; None if no project was asked for.
+    """
+
+    def __init__(
+        self,
+        reference: str,
+        nearest: list[str],
+        *,
+        is_project: bool = False,
+        projects: list[str] | None = None,
+    ) -> None:
+        meant = [*map(repr, nearest), *(f"the project {each!r}" for each in projects or ())]
+        hint = f"did you mean {', '.join(meant)}? " if meant else ""
         remedy = "`stepwell runs` lists all"
         if is_project:
             hint = "it is a project; "
             remedy = f"{command_text('runs', '--project', reference)} lists its runs"
-        super().__init__(f"there is no run {reference!r}; {hint}{remedy}")
+        what = "run" if projects is None else "run and no project"
+        super().__init__(f"there is no {what} {reference!r}; {hint}{remedy}")
         self.reference = reference
         self.nearest = nearest
 

@@ -8,6 +8,7 @@ from stepwell_store import AmbiguousRunError, RunNotFoundError, Store
 from stepwell_store.queries import (
     edit_run,
     find_run,
+    find_run_or_project,
     get_run,
     list_gaps,
     list_runs,
@@ -117,6 +118,14 @@ def test_a_run_is_found_by_id_name_and_path(store: Store):
     with pytest.raises(RunNotFoundError, match=f"did you mean 'name-{project}'") as missing:
         find_run(store, f"nam-{project}")
     assert f"name-{project}" in missing.value.nearest
+
+
+def test_a_misspelt_project_is_named_where_one_may_be_asked_for(store: Store):
+    project = fresh_project()
+    tell(store, writer(project, "only"), start("only"))
+    with pytest.raises(RunNotFoundError, match="no run and no project") as missing:
+        find_run_or_project(store, f"{project}x")
+    assert f"the project '{project}'" in str(missing.value)
 
 
 def test_a_path_has_its_nearest_within_the_project(store: Store):

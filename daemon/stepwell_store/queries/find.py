@@ -7,6 +7,7 @@ from typing import Any, Final
 from stepwell_store.errors import AmbiguousRunError, RunNotFoundError
 from stepwell_store.queries.limits import DEFAULT, Limits, Question
 from stepwell_store.queries.overview import RunRef
+from stepwell_store.queries.projects import list_projects
 from stepwell_store.queries.runs import list_runs
 from stepwell_store.store import Store
 
@@ -84,10 +85,12 @@ def find_run_or_project(store: Store, reference: str, *, limits: Limits = DEFAUL
     """
     try:
         return find_run(store, reference, limits=limits)
-    except RunNotFoundError:
+    except RunNotFoundError as error:
         if list_runs(store, reference, archived=True, limit=1, limits=limits).items:
             return RunRef(reference, "")
-        raise
+        names = [each.project for each in list_projects(store, limit=_NEAREST_OF).items]
+        projects = difflib.get_close_matches(reference, names, n=3, cutoff=_NEAREST_CUTOFF)
+        raise RunNotFoundError(reference, error.nearest, projects=projects) from error
 
 
 def _split(reference: str) -> list[tuple[str, str]]:
