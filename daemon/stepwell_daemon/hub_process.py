@@ -206,9 +206,9 @@ class HubProcess:
 
     @asynccontextmanager
     async def _refusing(self, words: str) -> AsyncIterator[None]:
-        """Answer each request with 503 and ``words``: nobody else reads from the listener.
+        """Answer each request with 503 and ``words``, because no hub reads from the listener.
 
-        Without TLS only: a hub alone has the certificate.
+        With TLS it answers nothing: only a hub has the certificate.
         """
         assert self._listener is not None
         if self._config.hub_cert_file:

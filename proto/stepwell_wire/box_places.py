@@ -35,7 +35,7 @@ def is_in_pixels(box: Mapping[str, Any]) -> bool:
 
 
 def number_of(value: object) -> float:
-    """Return a number as a float, NaN for what is none; an integer may be too large for one."""
+    """Return a number as a float: NaN for other values, infinity for an integer beyond floats."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return math.nan
     try:

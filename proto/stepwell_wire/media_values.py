@@ -5,7 +5,7 @@ from typing import Any
 
 
 def medium_name(value: object) -> str:
-    """Return ``image`` of ``{"_type": "image-file", …}``, "" of what is no medium.
+    """Return the kind of a medium, such as ``image``; "" for other values.
 
     The page's `valueTree.ts` has the same names.
     """

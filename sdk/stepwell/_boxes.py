@@ -1,4 +1,4 @@
-"""The boxes of an `Image`: what is kept with the row, and which of them cannot be drawn."""
+"""The boxes of an `Image`, kept with its row; those that cannot be drawn are counted."""
 
 import math
 from collections.abc import Mapping

@@ -145,7 +145,7 @@ class Settings(_Declared):
         flush_seconds: how often a writer sends, at least 0.02.
         finish_timeout: seconds that ``finish`` waits for the daemon.
         journal_bytes_max: size of the journal at which the newest points are dropped.
-        journal_segment_bytes: size of one file of it, at most half of journal_bytes_max.
+        journal_segment_bytes: maximum size of one file of it.
         blob_bytes_max: bytes of media beside the journal at which new ones are not kept; 0: none.
         on_full: ``drop`` or ``block`` when the journal is full.
     """

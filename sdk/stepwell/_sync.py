@@ -268,7 +268,7 @@ class _Sync:
             source, socket=self._socket, client=CLIENT, recovered=True, ending=ending
         )
         committed = reader.committed
-        start = max(reader.acked, reader.oldest)
+        start = source.acked
         try:
             delivery.connect()
             start = delivery.sent

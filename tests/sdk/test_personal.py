@@ -259,7 +259,6 @@ def test_the_socket_of_a_service_with_another_store_gets_no_daemon_of_the_defaul
     assert started(world.folder / "named")
     monkeypatch.setattr("stepwell_wire.former_store.usual_socket", lambda environ: world.socket)
     assert started(default)  # The user's own usual socket.
-    monkeypatch.undo()
 
 
 def test_the_end_of_a_daemon_is_seen_beside_one_of_another_socket(world: World) -> None:

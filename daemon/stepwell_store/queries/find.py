@@ -88,7 +88,9 @@ def find_run_or_project(store: Store, reference: str, *, limits: Limits = DEFAUL
     except RunNotFoundError as error:
         if list_runs(store, reference, archived=True, limit=1, limits=limits).items:
             return RunRef(reference, "")
-        names = [each.project for each in list_projects(store, limit=_NEAREST_OF).items]
+        names = [
+            each.project for each in list_projects(store, limit=_NEAREST_OF, limits=limits).items
+        ]
         projects = difflib.get_close_matches(reference, names, n=3, cutoff=_NEAREST_CUTOFF)
         raise RunNotFoundError(reference, error.nearest, projects=projects) from error
 
@@ -144,10 +146,12 @@ def _nearest(question: Question, reference: str) -> list[str]:
         _, name = newest.values() if isinstance(newest, dict) else newest
         run_id = row["run_id"]
         ids[run_id] = None
-        names |= dict.fromkeys(filter(None, (name,)))
+        if name:
+            names[name] = None
         if row["project"] == project:
             in_project[run_id] = None
-            named |= dict.fromkeys(filter(None, (name,)))
+            if name:
+                named[name] = None
         elif run_id == part:
             in_others[f"{row['project']}/{run_id}"] = None
     found = difflib.get_close_matches(reference, names, n=3, cutoff=_NEAREST_CUTOFF)

@@ -299,10 +299,7 @@ class _Exporter:
             half_life = fields["smooth"]
             y = smoothed(middle, one.mean, one.count, half_life) if half_life else one.mean
             lines.append(Line(name, mark, np.asarray(middle, float), y, *spread))
-            end = None if groups or one.newest_step is None else one.newest
-            at = -1 if end is None or not len(end) else int(np.argmax(one.newest_step))
-            at_end = one.mean if groups else one.last if end is None else end
-            last = number_text(float(at_end[at])) if len(at_end) else "–"
+            last = _last(one, of_group=bool(groups))
             ends = [
                 number_text(float(end)) if np.isfinite(end) else "–"
                 for end in (least(one.min), most(one.max))
@@ -401,6 +398,17 @@ class _Exporter:
                 where = f", step {value.step:,} of {self._link(run)}"
                 return await self._drawer.rows(run, value.items[0], fields["rows"], where)
         return self._none_html(f"These runs have no table {fields['metric']}")
+
+
+def _last(one: Any, *, of_group: bool) -> str:
+    """Return the newest value of a series, or the last mean of a band, as text."""
+    if len(one.bucket) == 0:
+        return "–"
+    if of_group:
+        return number_text(float(one.mean[-1]))
+    if one.newest is None:
+        return number_text(float(one.last[-1]))
+    return number_text(float(one.newest[np.argmax(one.newest_step)]))
 
 
 def _middles(band: Any, width: float) -> Any:

@@ -241,7 +241,7 @@ def _check_project(store: "Store", project: str) -> None:
 
 
 def runs_text(found: list[dict[str, Any]], columns: Sequence[str] = (), *, now: float) -> str:
-    """Return the table of runs for a person; what it has for all runs is no second column."""
+    """Return the table of runs for a person. Columns that it always has are not repeated."""
     if not found:
         return NO_RUNS
     columns = [column for column in columns if column not in _ALWAYS]

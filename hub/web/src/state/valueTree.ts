@@ -17,8 +17,8 @@ export interface TreeLine {
 }
 
 /**
- * The lines of `root`. Media are shut, if it may have them, all other groups open, unless they are in `toggled`. With a
- * search, only leaves whose path or text has it, with the groups above them, all open.
+ * The lines of `root`. Groups are open, and media are shut; those in `toggled` are the other way. Without `hasMedia`
+ * no group is a medium. With a search, only leaves whose path or text has it, with the groups above them, all open.
  */
 export function treeLines(
   root: ValueMap,
