@@ -137,7 +137,7 @@ class RunNotFoundError(StoreError):
         projects: list[str] | None = None,
     ) -> None:
         meant = [*map(repr, nearest), *(f"the project {each!r}" for each in projects or ())]
-        hint = f"did you mean {', '.join(meant)}? " if meant else ""
+        hint = f"did you mean {' or '.join(meant)}? " if meant else ""
         remedy = "`stepwell runs` lists all"
         if is_project:
             hint = "it is a project; "

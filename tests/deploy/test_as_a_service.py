@@ -245,7 +245,7 @@ def test_a_member_of_the_group_learns_who_may_read_and_how(folder: Path, daemon:
         assert (code, out) == (1, f"{url}/\n")
         code, out, error = call("open", "vision/digit", "--print-link", **with_copy)
         assert (code, out) == (4, "")
-        assert "there is no run 'vision/digit'; did you mean 'vision/digits'" in error
+        assert "no project 'vision/digit'; did you mean 'vision/digits'" in error
 
         copy.write_text(f"{read_key(hub_dir(data))}x\n")
         for words in (("open",), ("open", "vision")):
