@@ -1,7 +1,9 @@
 /** A text input that keeps what is being typed while the page around it is drawn anew. */
 import { useSignal } from "@preact/signals";
 import type { TargetedEvent } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
+
+const SEARCH_MS = 300;
 
 interface TypedInputProps {
   type: "text" | "search";
@@ -9,15 +11,28 @@ interface TypedInputProps {
   placeholder: string;
   "aria-label"?: string;
   value: string;
-  /** Called with Enter, or when the input is left. */
+  /** Called with the text without spaces at its ends: with Enter, or when the input is left. A search also calls it while one types. */
   onTyped(text: string): void;
 }
 
 export function TypedInput({ type, value, onTyped, ...rest }: TypedInputProps) {
   const draft = useSignal(value);
+  const sent = useRef(value);
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const latest = useRef(onTyped);
+  latest.current = onTyped;
   useEffect(() => {
-    draft.value = value;
+    // Another value than the last one typed: a reset, or Back.
+    if (value !== sent.current) draft.value = sent.current = value;
   }, [value]);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  const send = () => {
+    clearTimeout(timer.current);
+    const text = draft.peek().trim();
+    if (text === sent.current) return;
+    sent.current = text;
+    latest.current(text);
+  };
   const given = {
     ...rest,
     spellcheck: false,
@@ -26,8 +41,10 @@ export function TypedInput({ type, value, onTyped, ...rest }: TypedInputProps) {
     value: draft.value,
     onInput: (event: TargetedEvent<HTMLInputElement>) => {
       draft.value = event.currentTarget.value;
+      clearTimeout(timer.current);
+      if (type === "search") timer.current = setTimeout(send, SEARCH_MS);
     },
-    onChange: (event: TargetedEvent<HTMLInputElement>) => onTyped(event.currentTarget.value),
+    onChange: send,
   };
   return type === "search" ? <input type="search" {...given} /> : <input type="text" {...given} />;
 }

@@ -208,10 +208,7 @@ function ViewSettings({ board, canGroup }: { board: Board; canGroup: boolean }) 
           class="mono"
           placeholder="epoch"
           value={values.x.startsWith("metric:") ? values.x.slice("metric:".length) : ""}
-          onTyped={(text) => {
-            const name = text.trim();
-            board.chooseX(name === "" ? "auto" : `metric:${name}`);
-          }}
+          onTyped={(name) => board.chooseX(name === "" ? "auto" : `metric:${name}`)}
         />
       </label>
       {canGroup && (
@@ -222,7 +219,7 @@ function ViewSettings({ board, canGroup }: { board: Board; canGroup: boolean }) 
             class="mono"
             placeholder="group, job_type, config.lr"
             value={values.g}
-            onTyped={(text) => board.change({ g: text.trim() })}
+            onTyped={(text) => board.change({ g: text })}
           />
         </label>
       )}

@@ -104,7 +104,7 @@ function Rows({ table, facts, name, view, onView, onOpen }: RowsProps) {
           aria-label={`Search ${name}`}
           placeholder="Search texts"
           value={view.search}
-          onTyped={(text) => changeRows({ search: text.trim() })}
+          onTyped={(text) => changeRows({ search: text })}
         />
         <span class="fact" role="status">{countText(matching, facts.rows)}</span>
         {!isPlain && (

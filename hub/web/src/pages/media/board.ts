@@ -211,8 +211,11 @@ export function makeMediaBoard({ project, view, runIds, onRuns }: BoardOptions):
     tables: {
       viewOf: (metric, label) => tables.value.get(tableKey(metric, label)) ?? EMPTY_VIEW,
       change(metric, label, next) {
-        const all = new Map(tables.peek()).set(tableKey(metric, label), next);
-        view.change({ tables: formatTables(all) }, { push: true });
+        const key = tableKey(metric, label);
+        const before = tables.peek().get(key)?.search ?? "";
+        const isTyping = before !== "" && next.search !== "" && next.search !== before;
+        const all = new Map(tables.peek()).set(key, next);
+        view.change({ tables: formatTables(all) }, { push: !isTyping });
       },
     },
     want(next) {
