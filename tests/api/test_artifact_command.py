@@ -37,6 +37,11 @@ def test_ls_lists_artifacts_and_versions(project: str, capsys: pytest.CaptureFix
     assert json.loads(capsys.readouterr().out)["name"] == "net"
     assert main(["artifact", "ls", f"{project}/net", "--json"]) == 0
     odd = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)["metadata"]
+    for place in ([], ["net"], ["data:v1"]):
+        assert main(["artifact", "ls", *place, "--project", project]) == 0
+        with_option = capsys.readouterr().out
+        assert main(["artifact", "ls", "/".join([project, *place])]) == 0
+        assert with_option == capsys.readouterr().out != ""
     assert odd == {"x": "Infinity", "y": ["NaN"]}
     assert main(["artifact", "ls", f"{project}/data"]) == 0
     first, second = capsys.readouterr().out.splitlines()
@@ -71,6 +76,7 @@ def test_get_fetches_and_verify_compares(
         (["get", "data"], 2, "no project"),
         (["ls", "{}/date"], 4, "did you mean 'data'"),
         (["ls", "{}x"], 4, "no project"),
+        (["ls", "{}/data", "--project", "p"], 2, "names a project, and so does --project 'p'"),
         (["get", "{}/data", "--prefix", "nix", "--root", "made"], 4, "no file of"),
         (["rm", "{}/data", "--yes"], 2, "is not a name of a version"),
         (["rm", "{}/data:v1"], 2, "add --yes"),

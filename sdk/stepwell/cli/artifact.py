@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "ls", help="list artifacts, versions of an artifact, or files of a version"
     )
     ls.add_argument("place", nargs="?", metavar="PROJECT[/NAME[:v3]]", default="")
+    ls.add_argument("-p", "--project", help="as in PROJECT/…; default: STEPWELL_PROJECT")
     ls.add_argument("-t", "--type", help="only artifacts of this type")
     get = actions.add_parser("get", help="download a version and print its folder")
     get.add_argument("name", metavar="NAME", help=_NAME)
@@ -81,6 +82,14 @@ def _api() -> "Api":
 def _ls(options: argparse.Namespace) -> int:
     api = _api()
     place = options.place.strip("/")
+    if options.project:
+        if "/" in place:
+            raise CommandError(
+                f"{place!r} names a project, and so does --project {options.project!r}: "
+                "leave out one of them",
+                USAGE,
+            )
+        place = f"{options.project}/{place}".rstrip("/")
     if "/" not in place:
         return _ls_projects(options, api, place or os.environ.get("STEPWELL_PROJECT", ""))
     if ":" in place:
