@@ -38,8 +38,29 @@ def is_torch(value: Any) -> bool:
     return torch is not None and isinstance(value, torch.Tensor)
 
 
-def array_of_tensor(tensor: Any) -> Any:
-    """Return a torch tensor's values as a numpy array on the CPU."""
+def numpy_array(value: Any, what: str) -> Any:
+    """Return an array, a tensor or nested lists as a numpy array on the CPU.
+
+    Args:
+        what: the value, for errors.
+
+    Raises:
+        ValueError: Lists in it differ in length or depth.
+    """
+    import numpy
+
+    if is_torch(value):
+        return _array_of_tensor(value)
+    try:
+        return numpy.asarray(value)
+    except ValueError as error:
+        raise ValueError(
+            f"{what}: the lists in it differ in length or depth ({error}); expected an array, or "
+            "nested lists that make one"
+        ) from error
+
+
+def _array_of_tensor(tensor: Any) -> Any:
     tensor = tensor.detach().cpu()
     if str(tensor.dtype) == "torch.bfloat16":
         tensor = tensor.float()  # numpy has no such type.
@@ -73,12 +94,7 @@ def pixels_of_array(value: Any, *, mode: str | None, normalize: bool, note: Note
         TypeError: Its values are no numbers.
         ValueError: Its shape is not that of a picture, or does not fit ``mode``.
     """
-    import numpy
-
-    is_tensor = is_torch(value)
-    if is_tensor:
-        value = array_of_tensor(value)
-    array = _shaped(numpy.asarray(value), is_tensor=is_tensor)
+    array = _shaped(numpy_array(value, "Image"), is_tensor=is_torch(value))
     height, width, channels = array.shape
     if mode is not None and CHANNELS_OF_MODE[mode] != channels:
         raise ValueError(
@@ -138,7 +154,7 @@ def pixels_of_classes(value: Any, where: str) -> Pixels:
     """
     import numpy
 
-    array = numpy.asarray(array_of_tensor(value) if is_torch(value) else value)
+    array = numpy_array(value, where)
     if array.ndim == 3 and 1 in (array.shape[0], array.shape[2]):
         array = array[0] if array.shape[0] == 1 else array[:, :, 0]
     if array.ndim != 2:

@@ -7,7 +7,7 @@ WAV file here, which is a header and the samples.
 import struct
 from typing import Any, Final, NamedTuple
 
-from stepwell._pixels import Note, array_of_tensor, is_torch, uint8_of_parts
+from stepwell._pixels import Note, is_torch, numpy_array, uint8_of_parts
 from stepwell_wire.limits import FPS_MAX, FPS_MIN, FRAMES_MAX, PIXELS_MAX, VIDEO_SIDE_MAX
 
 FPS_DEFAULT: Final = 4.0
@@ -38,9 +38,7 @@ def frames_of_array(value: Any, note: Note) -> Frames:
         TypeError: Its values are no numbers.
         ValueError: Its shape is not that of a video.
     """
-    import numpy
-
-    array = numpy.asarray(array_of_tensor(value) if is_torch(value) else value)
+    array = numpy_array(value, "Video")
     shape = array.shape
     if len(shape) not in (4, 5) or shape[-3] not in (1, 2, 3, 4) or 0 in shape:
         hint = ""
@@ -112,7 +110,7 @@ def wav_of_array(value: Any, sample_rate: Any, note: Note) -> list[Any]:
 
     rate = _checked_rate(sample_rate)
     is_tensor = is_torch(value)
-    array = numpy.asarray(array_of_tensor(value) if is_tensor else value)
+    array = numpy_array(value, "Audio")
     if array.ndim == 2 and is_tensor:
         array = array.T
     if array.ndim == 1:

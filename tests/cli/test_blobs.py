@@ -39,7 +39,7 @@ def data(tmp_path: Path) -> Path:
 def test_a_queue_without_a_daemon_is_told_with_what_to_do(data: Path) -> None:
     waiting, failed = blobs.queue(data, None)
     assert (waiting.level, waiting.remedy) == (Level.WARN, "start the daemon; it stores them")
-    assert waiting.message.startswith("2 wait, ")
+    assert waiting.message.startswith("2 blobs to store, ")
     assert failed.message.startswith("1 failed; kept in")
     assert str(data / "blobs" / "failed") in failed.message
 

@@ -132,6 +132,8 @@ def test_other_mistakes_are_refused_at_once() -> None:
         Image(good, boxes=[1])  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="expected an array"):
         Image(object())
+    with pytest.raises(ValueError, match="Image: the lists in it differ in length or depth"):
+        Image([[1, 2], [3]])
     with pytest.raises(TypeError, match="complex"):
         Image(good.astype(complex))
     with pytest.raises(ValueError, match="is not a known format of pictures"):
@@ -360,6 +362,7 @@ def test_masks_of_a_lost_picture_are_not_staged(tmp_path: Path) -> None:
         ({"mask_data": [[-(2**63), 7]]}, ValueError, "classes from -9223372036854775808 to 7"),
         ({"mask_data": [[0], [123456789]]}, ValueError, "classes from 0 to 123456789;"),
         ({"mask_data": [0, 1]}, ValueError, r"the shape \(2,\); expected height × width"),
+        ({"mask_data": [[0, 1], [0]]}, ValueError, "the mask 'm': the lists in it differ in length"),
     ],
 )
 def test_what_is_no_mask_is_refused(mask: Any, error: type[Exception], says: str) -> None:

@@ -98,6 +98,7 @@ def test_a_tensor_is_a_video() -> None:
         (lambda: Video(numpy.zeros((2, 8, 8))), ValueError, r"need array\[:, None\]"),
         (lambda: Video(numpy.zeros((0, 3, 8, 8))), ValueError, "expected frames × channels"),
         (lambda: Video([1]), ValueError, "expected frames × channels"),
+        (lambda: Video([[1, 2], [3]]), ValueError, "Video: the lists in it differ in length"),
         (lambda: Video(numpy.zeros((1, 1, 1, 20_000))), ValueError, "at most 16,383 pixels"),
         (lambda: Video(numpy.array([[[["a"]]]])), TypeError, "Video: an array of <U1"),
         (lambda: Video(numpy.zeros((1, 1, 2, 2)), fps=0), ValueError, "from 0.01 to 1000"),
@@ -113,6 +114,7 @@ def test_a_tensor_is_a_video() -> None:
         (lambda: Audio(numpy.zeros((2, 100)), sample_rate=8), ValueError, "needs .T"),
         (lambda: Audio(numpy.zeros((2, 2, 2)), sample_rate=8), ValueError, "expected samples"),
         (lambda: Audio(numpy.zeros(3, bool), sample_rate=8), TypeError, "an array of bool"),
+        (lambda: Audio([[1], [2, 3]], sample_rate=8), ValueError, "Audio: the lists in it differ"),
         (lambda: Audio(None, sample_rate=8), TypeError, "not a NoneType"),
     ],
 )

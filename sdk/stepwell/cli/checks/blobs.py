@@ -7,7 +7,7 @@ from typing import Any
 from stepwell.cli.checks.finding import Finding, Level
 from stepwell.cli.errors import CommandError
 from stepwell.cli.extras import require_store
-from stepwell.cli.text import bytes_text, count_text
+from stepwell.cli.text import bytes_text, count_text, counted
 
 
 def queue(data: Path, status: dict[str, Any] | None) -> Iterator[Finding]:
@@ -23,7 +23,7 @@ def queue(data: Path, status: dict[str, Any] | None) -> Iterator[Finding]:
         return
     report = inspect_queue(folder)
     queue = (status or {}).get("blobs") or {}
-    waiting = f"{count_text(report.waiting)} wait, {bytes_text(report.waiting_bytes)}"
+    waiting = f"{counted(report.waiting, 'blob')} to store, {bytes_text(report.waiting_bytes)}"
     if problem := queue.get("problem"):
         remedy = "fix this; rows are still stored, blobs are stored after the fix"
         yield Finding("blobs", Level.WARN, f"{waiting}: {problem}", remedy)
