@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 from stepwell._argument_names import checks_names
 from stepwell._media import Media
 from stepwell._names import Warn
-from stepwell._pixels import is_array
+from stepwell._pixels import is_array, numpy_array
 from stepwell._recordings import Frames, checked_fps, frames_of_array, wav_of_array
 from stepwell._staging import Stage
 from stepwell_wire.staged import FILE, FRAMES, TEXT
@@ -226,11 +226,10 @@ def _array_for(medium: Media, data: Any) -> Any:
 
     Raises:
         TypeError: It is neither that nor a list.
+        ValueError: It is a list that makes no array.
     """
     if isinstance(data, list | tuple):
-        import numpy
-
-        return numpy.array(data)
+        return numpy_array(data, type(medium).__name__)
     if is_array(data):
         return data
     raise TypeError(

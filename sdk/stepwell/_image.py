@@ -16,6 +16,7 @@ from stepwell._pixels import (
     figure_of,
     is_array,
     is_pil,
+    numpy_array,
     pixels_of_array,
     pixels_of_figure,
     pixels_of_pil,
@@ -112,9 +113,7 @@ class Image(Media):
         if (figure := figure_of(data)) is not None:
             return pixels_of_figure(figure)
         if isinstance(data, Sequence) and not isinstance(data, bytes | bytearray):
-            import numpy
-
-            data = numpy.array(data)
+            data = numpy_array(data, "Image")
         if is_array(data):
             return pixels_of_array(data, mode=mode, normalize=normalize, note=self._notes.append)
         raise TypeError(

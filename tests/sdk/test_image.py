@@ -362,7 +362,11 @@ def test_masks_of_a_lost_picture_are_not_staged(tmp_path: Path) -> None:
         ({"mask_data": [[-(2**63), 7]]}, ValueError, "classes from -9223372036854775808 to 7"),
         ({"mask_data": [[0], [123456789]]}, ValueError, "classes from 0 to 123456789;"),
         ({"mask_data": [0, 1]}, ValueError, r"the shape \(2,\); expected height × width"),
-        ({"mask_data": [[0, 1], [0]]}, ValueError, "the mask 'm': the lists in it differ in length"),
+        (
+            {"mask_data": [[0, 1], [0]]},
+            ValueError,
+            "the mask 'm': the lists in it differ in length",
+        ),
     ],
 )
 def test_what_is_no_mask_is_refused(mask: Any, error: type[Exception], says: str) -> None:
