@@ -2,9 +2,10 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from stepwell import _notebook, _session
 from stepwell._config_sources import parse_config
@@ -20,6 +21,9 @@ from stepwell._terminal import OF_ALL, Voice
 from stepwell.errors import ResumeError, SettingsError
 from stepwell_wire.commands import command_text
 from stepwell_wire.limits import STEP_MAX
+
+if TYPE_CHECKING:
+    from stepwell._sweeps.trial import Trial
 
 
 def start_run(
@@ -59,11 +63,15 @@ def start_run(
     if branch is not None:
         from_step, more = _read_branch(*branch)
         arguments = {**arguments, **more}
-    if "STEPWELL_SWEEP_ID" in os.environ:
-        arguments = _in_trial(arguments, lambda kind, text: late.append((kind, text)))
-    wanted = read_settings(
-        arguments, settings, defaults=defaults or (), shared=_session.shared_settings, voice=voice
-    )
+    read = partial(read_settings, extra=settings, shared=_session.shared_settings, voice=voice)
+    known_defaults = tuple(defaults or ())
+    trial = _trial_of_process()
+    if trial is None:
+        wanted = read(arguments, defaults=known_defaults)
+    else:
+        arguments, wanted = _in_trial(
+            trial, arguments, known_defaults, read, lambda kind, text: late.append((kind, text))
+        )
     voice.silent = wanted.silent or wanted.mode == "disabled"
     wanted = facts_that_fit(wanted, voice.warn_once)
     if defaults is None and not wanted.quiet:
@@ -111,13 +119,7 @@ def start_run(
         memory.close()
         raise
     if primary and has_id and _joins_without_resume(wanted) and memory.knows(run_id):
-        voice.warn_once(
-            "run exists",
-            f"init: run {run_id} of project {wanted.project} exists, new rows are added to "
-            'it from step 0 on; pass resume="allow" to continue after its last step, pass '
-            "another id for a new run, or delete it first with "
-            + command_text("rm", f"{wanted.project}/{run_id}"),
-        )
+        voice.warn_once("run exists", _text_of_known_run(wanted, run_id, trial))
     if wanted.resume == "auto" and wanted.mode != "disabled":
         is_new = primary and not has_id and not wanted.quiet
         if is_new and (last := memory.run_without_auto()):
@@ -131,7 +133,7 @@ def start_run(
         remembered = remembered or Remembered(run_id)
         remembered.next_step = max(remembered.next_step, from_step)
     if not label and wanted.mode != "disabled" and not memory.hold(run_id):
-        label = _label_beside_another(wanted, run_id, voice)
+        label = _label_beside_another(wanted, run_id, trial, voice)
     joined = _joined(wanted, memory, run_id) if label and place.rank < 0 else None
     if joined is not None:  # Name, command, git and host are those of the process that began it.
         wanted = wanted._replace(metadata=False)
@@ -194,26 +196,56 @@ def _warn_wandb_variables(voice: Voice) -> None:
     )
 
 
-_OF_TRIAL: Final = {"project": "project", "entity": "entity", "run_id": "id"}
+_BESIDE_TRIAL: Final = 'for a run beside the run of the trial, pass reinit="create_new"'
 
 
-def _in_trial(arguments: dict[str, Any], warn: Callable[[str, str], None]) -> dict[str, Any]:
-    """Return the arguments of the run of a sweep's trial: the agent says which run that is.
+def _trial_of_process() -> "Trial | None":
+    """Return the sweep's trial that this process runs.
 
     Raises:
         SettingsError: The agent's variables are not complete.
     """
-    from stepwell._sweeps.trial import find_trial
+    if "STEPWELL_SWEEP_ID" not in os.environ:
+        return None
+    from stepwell._sweeps.trial import find_trial, leave_trial
 
-    trial = find_trial()
-    if trial is None:
-        return arguments
-    own = {"project": trial.project, "run_id": trial.run_id}
-    for name, called in _OF_TRIAL.items():
+    leave_trial()
+    return find_trial()
+
+
+def _in_trial(
+    trial: "Trial",
+    arguments: dict[str, Any],
+    defaults: Sequence[Default],
+    read: Callable[..., Settings],
+    warn: Callable[[str, str], None],
+) -> tuple[dict[str, Any], Settings]:
+    """Return the arguments and settings of the trial's run: the agent says which run that is.
+
+    ``reinit="create_new"`` begins a run beside it once that has begun.
+    """
+    from stepwell._sweeps.trial import BEGUN, RUN_ID
+
+    project = trial.project or None
+    own = {**arguments, "entity": None, "project": project, "run_id": trial.run_id}
+    wanted = read(own, defaults=defaults)
+    has_begun = os.environ.get(BEGUN) == trial.run_id
+    if has_begun and wanted.reinit == "create_new":
+        own["run_id"] = arguments.get("run_id")
+        wanted = read(
+            own,
+            environ={name: text for name, text in os.environ.items() if name != RUN_ID},
+            defaults=[each for each in defaults if each.name != "run_id"],
+        )
+    elif wanted.mode != "disabled":
+        os.environ[BEGUN] = trial.run_id
+    for name, called in {"project": "project", "entity": "entity", "run_id": "id"}.items():
         given = arguments.get(name)
-        if given is not None and given != own.get(name):
-            warn(f"sweep {name}", f"init({called}={given!r}) is ignored in a trial of a sweep")
-    return {**arguments, "entity": None, **{name: value or None for name, value in own.items()}}
+        if given is None or given == own[name]:
+            continue
+        more = "" if called != "id" else f"; {_BESIDE_TRIAL}"
+        warn(f"sweep {name}", f"init({called}={given!r}) is ignored in a trial of a sweep{more}")
+    return own, wanted
 
 
 _STEP_DIGITS_MAX: Final = 1000  # Python converts no more than 4300.
@@ -385,14 +417,17 @@ def _choose_label(wanted: Settings, place: Place, *, primary: bool) -> str:
     return place.label
 
 
-def _label_beside_another(wanted: Settings, run_id: str, voice: Voice) -> str:
+def _label_beside_another(
+    wanted: Settings, run_id: str, trial: "Trial | None", voice: Voice
+) -> str:
     """Return the label of a process that joins a run in which another one is at work here."""
     label = f"process-{os.getpid()}"
     if wanted.mode != "shared":
         voice.warn_once(
             "run at work",
             f"init: another process of this machine is logging into run {run_id}; this "
-            f"process uses the label {label}",
+            f"process uses the label {label}"
+            + ("" if trial is None or trial.run_id != run_id else f"; {_BESIDE_TRIAL}"),
         )
     return label
 
@@ -420,6 +455,20 @@ def _report_new_run(restart: Restart, voice: Voice) -> None:
             "as the job has one process and the run no id; to continue one run over restarts, set "
             "STEPWELL_RUN_ID, for example to $SLURM_JOB_ID"
         )
+
+
+def _text_of_known_run(wanted: Settings, run_id: str, trial: "Trial | None") -> str:
+    continued = 'pass resume="allow" to continue after its last step'
+    if trial is not None and trial.run_id == run_id:
+        return (
+            f"init: the run of this trial, {run_id}, exists, new rows are added to it from step 0 "
+            f"on; {continued}; {_BESIDE_TRIAL}"
+        )
+    return (
+        f"init: run {run_id} of project {wanted.project} exists, new rows are added to it from "
+        f"step 0 on; {continued}, pass another id for a new run, or delete it first with "
+        + command_text("rm", f"{wanted.project}/{run_id}")
+    )
 
 
 def _known(wanted: Settings, memory: Memory, run_id: str, *, has_id: bool) -> Remembered | None:

@@ -3,6 +3,7 @@
 import sys
 import warnings
 from functools import cache
+from math import nan
 from typing import Any
 
 
@@ -32,6 +33,8 @@ def _as_point(value: Any) -> float | None:
         if size_of(value) != 1:
             return None
         value = value.reshape(-1)[0]
+    if type(value).__module__.startswith("numpy.ma") and bool(value.mask):
+        return nan  # As numpy's float of it, without its warning.
     if getattr(value, "requires_grad", False) is True:
         _let_torch_warn()
     return float.__float__(float(value))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from stepwell._identity import display_name
 from stepwell._names import text_of, warn_finished
 from stepwell._setting_values import tags_of
 from stepwell._settings import Settings
@@ -50,8 +51,8 @@ class RunFacts:
         return self._name
 
     @name.setter
-    def name(self, value: str) -> None:
-        name = text_of(value)
+    def name(self, value: str | None) -> None:
+        name = display_name(self.id) if value is None else text_of(value)
         self._write_fact("name", name, name)
 
     display_name = name

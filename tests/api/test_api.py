@@ -423,6 +423,15 @@ def test_what_is_set_is_kept_by_update(world: World) -> None:
     run.update()
     kept.load(force=True)
     assert (kept.color, kept.archived) == ("", False)
+    run.tags = "one, two"  # As for `init`.
+    run.update()
+    assert world.api.run(f"{name}/a").tags == ["one", "two"]
+    for wrong in ("red", "#12", "url(x)", "#12345g"):
+        run.name, run.color = "not stored", wrong
+        with pytest.raises(HubError, match="expected #rrggbb, such as #1f77b4, or an empty text"):
+            run.update()
+    kept.load(force=True)
+    assert (kept.color, kept.name) == ("", "other")
     again.config["lr"] = 3
     with pytest.raises(UnavailableError, match=r"run\.config"):
         again.update()

@@ -177,6 +177,17 @@ def test_a_sort_or_column_that_no_run_has_is_told(call: Call) -> None:
         assert "expected 0 or more, not -1" in wrong.err
 
 
+def test_facts_of_runs_are_columns_too(call: Call) -> None:
+    listed = call("runs", "--project", "digits", "--columns", "writers,hosts,exit_code,lr")
+    assert (listed.code, listed.err) == (0, "")
+    head, *rows = listed.out.splitlines()
+    assert head.split()[-5:] == ["writers", "tags", "hosts", "exit_code", "lr"]
+    ends = {run["run_id"]: run for run in json.loads(call("runs", "--json").out)}
+    for line in rows:
+        facts = ends[line.split()[0]]
+        assert line.split()[-3:-1] == [*facts["hosts"], str(facts["exit_code"])]
+
+
 def test_a_list_that_goes_on_names_its_cursor(call: Call) -> None:
     first = call("runs", "--project", "digits", "--limit", "1", "--json")
     assert "more runs follow: --cursor " in first.err

@@ -129,15 +129,16 @@ def test_a_run_is_told_in_full(hub: Hub, project: str) -> None:
 def test_a_run_is_renamed_tagged_and_archived(hub: Hub, project: str) -> None:
     path = f"/projects/{project}/runs/a"
     before = ask(hub, "GET", path)
-    change = {"name": HOSTILE, "tags": ["x", HOSTILE], "notes": "n", "color": "3", "archived": True}
+    change = {"name": HOSTILE, "tags": ["x", HOSTILE], "notes": "n"}
+    change |= {"color": "#00aaFF", "archived": True}
     run = ask(hub, "PATCH", path, json=change)
     assert {name: run[name] for name in change} == change
     assert run["version"] != before["version"]
     assert ask(hub, "GET", path) == run
     listed = ask(hub, "POST", f"/projects/{project}/runs/query", json={})
     assert "a" not in [each["run_id"] for each in listed["runs"]]
-    wrong = ask(hub, "PATCH", path, 400, json={"nmae": "x"})
-    assert code_of(wrong) == "body_invalid"
+    for wrong in ({"nmae": "x"}, {"color": "red"}):
+        assert code_of(ask(hub, "PATCH", path, 400, json=wrong)) == "body_invalid"
     assert ask(hub, "PATCH", f"/projects/{project}/runs/none", 404, json={"name": "x"})
 
 

@@ -4,6 +4,7 @@ import datetime
 import enum
 import ipaddress
 import json
+import math
 import uuid
 from collections import deque
 from pathlib import Path
@@ -125,6 +126,17 @@ def test_the_text_of_an_object_is_the_same_in_every_process() -> None:
 
     assert as_json(Thing(), silent) == as_json(Thing(), silent)
     assert "0x" not in as_json([Thing(), lambda: 1], silent)[0]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [np.ma.masked, np.ma.array([1.5], mask=[True])])
+def test_a_masked_number_is_nan(start: Start, value: Any) -> None:
+    run = start(mode="offline")
+    for _ in range(3):
+        run.log({"masked": value, "loss": 1.0})
+    run.finish()
+    series = read_journal(run._journal_dir).series("masked")
+    assert [math.isnan(number) for _, number in series] == [True] * 3
 
 
 DAY = np.datetime64("2026-01-31", "ns")

@@ -192,6 +192,10 @@ def test_ids_and_names_are_made_locally(offline: Start) -> None:
         assert second.isalpha()
         assert number.isdigit()
         assert run.path == f"test/{run.id}"
+    made = run.name
+    run.name = "mine"
+    run.name = None
+    assert run.name == made
 
 
 def test_a_users_random_seed_neither_moves_nor_decides_the_id(offline: Start) -> None:

@@ -6,6 +6,7 @@ have the time at which the trainer logged them, so they never undo a later edit.
 """
 
 import os
+import re
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ NAME_CHARACTERS_MAX: Final = 512
 NOTES_CHARACTERS_MAX: Final = 100_000
 TAGS_MAX: Final = 256
 TAG_CHARACTERS_MAX: Final = 128
-COLOR_CHARACTERS_MAX: Final = 64
+_COLOR: Final = re.compile(r"#[0-9a-fA-F]{6}|")
 
 _LATEST: Final = """
 SELECT count() AS writers,
@@ -52,19 +53,20 @@ def edit_run(
 
     Raises:
         RunNotFoundError: No such run.
-        ValueError: A value is too long, or not a text.
+        ValueError: A value is too long, not a text, or no colour.
     """
     texts = {
         "name": (name, NAME_CHARACTERS_MAX),
         "notes": (notes, NOTES_CHARACTERS_MAX),
         "group": (group, NAME_CHARACTERS_MAX),
-        "color": (color, COLOR_CHARACTERS_MAX),
     }
     body: dict[str, Any] = {
         field: _checked(field, text, longest)
         for field, (text, longest) in texts.items()
         if text is not None
     }
+    if color is not None:
+        body["color"] = checked_color(color)
     if tags is not None:
         body["tags"] = _checked_tags(tags)
     if archived is not None:
@@ -142,6 +144,19 @@ def _checked(field: str, text: str, longest: int) -> str:
     if len(text) > longest:
         raise ValueError(f"{field} has {len(text):,} characters; the maximum is {longest:,}")
     return text
+
+
+def checked_color(color: str) -> str:
+    """Return ``color``, which is empty or has the form #rrggbb.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    if not _COLOR.fullmatch(color):
+        raise ValueError(
+            f"color is {color[:80]!r}; expected #rrggbb, such as #1f77b4, or an empty text"
+        )
+    return color
 
 
 def _checked_tags(tags: Sequence[str]) -> list[str]:

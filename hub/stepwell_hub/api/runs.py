@@ -150,7 +150,7 @@ class RunChange(Form):
     notes: Annotated[str, Meta(max_length=changes.NOTES_CHARACTERS_MAX)] | None = None
     tags: Annotated[tuple[_Tag, ...], Meta(max_length=changes.TAGS_MAX)] | None = None
     group: _Named | None = None
-    color: Annotated[str, Meta(max_length=changes.COLOR_CHARACTERS_MAX)] | None = None
+    color: str | None = None
     archived: bool | None = None
     before: RunBefore | None = None
 
@@ -160,6 +160,11 @@ class RunChange(Form):
 )
 async def edit_run(call: Call) -> Any:
     """Change a run's name, notes, tags, group, colour, or archive it."""
+    if call.body.color is not None:
+        try:
+            changes.checked_color(call.body.color)
+        except ValueError as error:
+            raise ApiError(400, "body_invalid", str(error), field="color") from error
     await call.ask(_edit, call.project, call.run_id, call.body)
     return await get_run(call)
 

@@ -4,10 +4,10 @@ import os
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stepwell import _session
 from stepwell._console_streams import print_to_takers
@@ -19,6 +19,9 @@ from stepwell._sweeps.trial import Trial, variables_of, write_params
 from stepwell._terminal import print_uncaptured
 from stepwell.errors import TrialStopped
 from stepwell_wire.exit_note import Ending
+
+if TYPE_CHECKING:
+    from stepwell._active_run import ActiveRun
 
 
 class FunctionAgent:
@@ -80,6 +83,7 @@ class FunctionAgent:
         with trial_in_environment(trial):
             stopper = stopping.begin()
             self._running = (trial, stopper)
+            before = list(_session.active)
             try:
                 try:
                     self._function()
@@ -96,7 +100,7 @@ class FunctionAgent:
             if _state_of(found) == link.FAILED and found is not None:
                 self._say(f"run {trial.run_id} failed: {type(found).__name__}: {found}")
                 _print_error("".join(traceback.format_exception(found)))
-            _finish_runs(found)
+            _finish_runs(found, [each for each in _session.active if each not in before])
         return found
 
 
@@ -116,10 +120,10 @@ def _print_error(text: str) -> None:
     print_to_takers("stderr", text)
 
 
-def _finish_runs(error: BaseException | None) -> None:
-    """Finish the runs that the function left running."""
+def _finish_runs(error: BaseException | None, runs: Iterable["ActiveRun"]) -> None:
+    """Finish the runs that the function began and left running."""
     stopped = isinstance(error, TrialStopped)
-    for run in [each for each in _session.active if each.sweep_id is not None]:
+    for run in runs:
         run._finish(Ending("finished", 0) if stopped else ending_of_error(error))
 
 

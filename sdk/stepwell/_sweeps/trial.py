@@ -4,13 +4,14 @@
     STEPWELL_RUN_ID  STEPWELL_PROJECT       the run that `init` starts
     STEPWELL_SWEEP_PARAM_PATH               JSON: {"wandb_version": 1, "lr": {"value": 0.1}}
     WANDB_SWEEP_ID  WANDB_RUN_ID  WANDB_SWEEP_PARAM_PATH  WANDB_PROJECT
+    STEPWELL_SWEEP_BEGUN                    set by `init`: the run that has begun here
 
 An agent with a function sets them in its own process, so both kinds of agents work alike.
 """
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -23,7 +24,9 @@ FENCING: Final = "STEPWELL_SWEEP_FENCING"
 PARAMS: Final = "STEPWELL_SWEEP_PARAM_PATH"
 RUN_ID: Final = "STEPWELL_RUN_ID"
 PROJECT: Final = "STEPWELL_PROJECT"
-VARIABLES: Final = (SWEEP_ID, NUMBER, FENCING, PARAMS)
+BEGUN: Final = "STEPWELL_SWEEP_BEGUN"
+_RUN_ID_OF_WANDB: Final = "WANDB_RUN_ID"
+_OTHERS_OF_WANDB: Final = ("WANDB_SWEEP_ID", "WANDB_PROJECT", "WANDB_SWEEP_PARAM_PATH")
 
 
 class Trial(NamedTuple):
@@ -58,6 +61,7 @@ def variables_of(trial: Trial, params_file: Path) -> dict[str, str]:
         RUN_ID: trial.run_id,
         PROJECT: trial.project,
         PARAMS: path,
+        BEGUN: "",
         "WANDB_SWEEP_ID": trial.sweep_id,
         "WANDB_RUN_ID": trial.run_id,
         "WANDB_PROJECT": trial.project,
@@ -69,6 +73,19 @@ def write_params(path: Path, params: Mapping[str, Any]) -> None:
     """Write the file of parameters in the form of Weights & Biases; JSON is also YAML."""
     wrapped = {name: {"value": value} for name, value in params.items()}
     path.write_text(json.dumps({"wandb_version": 1, **wrapped}))
+
+
+def leave_trial(environ: MutableMapping[str, str] = os.environ) -> None:
+    """Remove the trial from ``environ`` if the script removed `WANDB_RUN_ID`.
+
+    So scripts say that a process begins a run beside the trial's run, such as a fold of a
+    cross-validation. In a container that got no variable of Weights & Biases, nothing was removed.
+    """
+    if not environ.get(SWEEP_ID) or environ.get(_RUN_ID_OF_WANDB):
+        return
+    if any(environ.get(name) for name in (BEGUN, *_OTHERS_OF_WANDB)):
+        for name in (SWEEP_ID, NUMBER, FENCING, PARAMS, RUN_ID, BEGUN, "WANDB_SWEEP_ID"):
+            environ.pop(name, None)
 
 
 def find_trial(environ: Mapping[str, str] = os.environ) -> Trial | None:

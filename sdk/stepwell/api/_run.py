@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 from stepwell._argument_names import checks_names_of_calls
 from stepwell._hub_client import path_of
 from stepwell._later_names import LaterNames, in_browser
+from stepwell._setting_values import tags_of
 from stepwell._summary_below import below
 from stepwell._whole_numbers import whole_columns, whole_pages, whole_summary
 from stepwell.api._arrow import frame_of
@@ -431,7 +432,7 @@ class Run(LaterNames):
         given = {
             "name": self.name,
             "notes": self.notes or "",
-            "tags": list(self.tags or ()),
+            "tags": list(tags_of(self.tags) if isinstance(self.tags, str) else self.tags or ()),
             "group": self.group or "",
             "color": self.color or "",
             "archived": bool(self.archived),

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 NO_RUNS: Final = "no runs yet"
 _PAGE_RUNS: Final = 1000
 _ALWAYS: Final = ("project", "name", "state", "tags")
+_FACTS: Final = ("writers", "hosts", "exit_code")
+"""Facts of a run that are columns too. A config or summary value of this name comes first."""
 _CELL_CHARACTERS_MAX: Final = 40
 _TAGS_MAX: Final = 10
 
@@ -188,7 +190,8 @@ def _hint_paths(
     # Groups are sorted by their shared values and columns.
     sort = () if options.group_by else _paths(options.sort or "")
     named = (*sort, *_paths(options.columns))
-    paths = [each.lstrip("+-") for each in named]
+    facts = {each for each in _paths(options.columns) if each in _FACTS}
+    paths = [path for each in named if (path := each.lstrip("+-")) not in facts]
     if found and paths:
         for hint in path_hints(store, options.project, list(dict.fromkeys(paths))):
             print(f"stepwell: {hint}", file=sys.stderr)
@@ -244,7 +247,9 @@ def runs_text(found: list[dict[str, Any]], columns: Sequence[str] = (), *, now: 
     """Return the table of runs for a person. Columns that it always has are not repeated."""
     if not found:
         return NO_RUNS
-    columns = [column for column in columns if column not in _ALWAYS]
+    own = {name for each in found for name in each["columns"]}
+    shown = _ALWAYS if "writers" in own else (*_ALWAYS, "writers")
+    columns = [column for column in columns if column not in shown]
     rows = [
         [
             plain(each["run_id"]),
@@ -255,12 +260,18 @@ def runs_text(found: list[dict[str, Any]], columns: Sequence[str] = (), *, now: 
             seconds_text(duration_seconds(each, now=now)),
             str(each["writers"]),
             _tags_text(each["tags"]),
-            *(_cell(each["columns"], column) for column in columns),
+            *(_cell(_values(each), column) for column in columns),
         ]
         for each in found
     ]
     headers = ["run", "project", "name", "state", "started", "took", "writers", "tags", *columns]
     return table_text(headers, rows, right=(5, 6))
+
+
+def _values(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a run's columns, and of those facts that are columns too."""
+    facts = {name: run[name] for name in _FACTS if run[name] is not None}
+    return {**facts, "hosts": ", ".join(run["hosts"]), **run["columns"]}
 
 
 def _tags_text(tags: Sequence[str]) -> str:

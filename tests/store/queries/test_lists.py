@@ -383,6 +383,8 @@ def test_an_edit_is_seen_everywhere_and_only_what_was_given_changes(store: Store
     edit_run(store, project, "a", name="second", tags=["x", "y", "x"], color="#aabbcc")
     (run,) = list_runs(store, project, filter="tag:x name:second").items
     assert (run.tags, run.notes, run.color, run.archived) == (("x", "y"), "n", "#aabbcc", False)
+    with pytest.raises(ValueError, match="color is 'red'; expected #rrggbb"):
+        edit_run(store, project, "a", color="red")
     edit_run(store, project, "a", archived=True, notes="")
     assert list_runs(store, project).items == ()
     found = get_run(store, project, "a")
