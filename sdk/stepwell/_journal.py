@@ -58,6 +58,7 @@ class Journal:
                 made / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660
             )
             fcntl.flock(self._lock_descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            (made / WRITER_FILE).touch(0o660)
             (made / WRITER_FILE).write_text(info.to_json())
             first = make_segment(made / segment_name(0), segment_bytes)
             first.begin_at(0, acked=0)

@@ -79,7 +79,8 @@ def test_get_fetches_and_verify_compares(
         (["ls", "{}/data", "--project", "p"], 2, "names a project, and so does --project 'p'"),
         (["get", "{}/data", "--prefix", "nix", "--root", "made"], 4, "no file of"),
         (["rm", "{}/data", "--yes"], 2, "is not a name of a version"),
-        (["rm", "{}/data:v1"], 2, "add --yes"),
+        (["rm", "{}/data:v0"], 2, "add --yes"),
+        (["rm", "{}/data:v9"], 4, "has no version 'v9'"),
         (["rm", "{}/data:v1", "--yes"], 1, "has the aliases best, latest; add --with-aliases"),
         (["put", ".", "--name", "{}/data"], 2, "no files there"),
         (

@@ -1,6 +1,7 @@
 """`rm` of whole projects, of runs that run and of points without a name; ids used again."""
 
 import asyncio
+import io
 import json
 import shutil
 import signal
@@ -50,6 +51,42 @@ def test_rm_deletes_a_project_and_not_the_next(call: Call, store: EmbeddedStore)
     assert (done.code, done.out) == (0, f"deleted project {project}\n")
     assert not list_runs(store, project).items
     assert len(json.loads(call("runs", "--project", other, "--json").out)) == 1
+
+
+def test_rm_names_what_is_wrong_before_it_asks(
+    call: Call, store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = fresh_project()
+    for run_id in ("a", "b"):
+        made(store, project, run_id, name="twin")
+    for words, code, said in (
+        (["nosuch"], 4, "there is no run 'nosuch'"),
+        (["--project", f"{project}-typo"], 4, f"did you mean '{project}'"),
+        ([f"{project}/twin"], 2, "2 runs are called"),
+        ([f"{project}/a"], 2, "no terminal for the confirmation; add --yes to delete"),
+        (["--project", project], 2, "no terminal for the confirmation; add --yes to delete"),
+    ):
+        monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+        told = call("rm", *words)
+        assert (told.code, told.out) == (code, ""), words
+        assert said in told.err
+    assert len(list_runs(store, project).items) == 2
+
+
+def test_rm_asks_on_a_terminal(
+    call: Call, store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = fresh_project()
+    for run_id in ("a", "b"):
+        made(store, project, run_id, name=run_id)
+    for typed, code, left in (("n\n", 1, 2), ("", 1, 2), ("yes\n", 0, 1)):
+        terminal = io.StringIO(typed)
+        monkeypatch.setattr(terminal, "isatty", lambda: True)
+        monkeypatch.setattr("sys.stdin", terminal)
+        told = call("rm", f"{project}/a")
+        assert told.code == code
+        assert f"{project}/a\ndelete this permanently? [y/N] " in told.err
+        assert len(list_runs(store, project).items) == left
 
 
 def test_rm_of_a_project_is_noted_for_its_hub(call: Call, store: EmbeddedStore) -> None:

@@ -406,6 +406,8 @@ def test_others_read_no_notes_of_runs(offline: Start) -> None:
         run.finish()
     finally:
         os.umask(mask)
+    for path in Path(run._journal_dir).iterdir():
+        assert path.stat().st_mode & 0o777 == 0o640, path  # As docs/threat-model.md says.
     folder = Path(run._journal_dir).parent / ".runs" / run.project
     assert {path.name for path in folder.iterdir()} == {"noted.json", "noted.step"}
     for path in (folder, *folder.iterdir()):

@@ -2,12 +2,12 @@
 
 import argparse
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from stepwell.cli.artifact_lines import facts_of, print_facts, print_notice, seconds_of
 from stepwell.cli.artifact_put import put
+from stepwell.cli.confirming import agrees
 from stepwell.cli.errors import FAILED, NOT_FOUND, OK, USAGE, CommandError
 from stepwell.cli.hub_answers import hub_errors
 from stepwell.cli.options import add_json
@@ -209,19 +209,14 @@ def _lines(differences: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
 def _rm(options: argparse.Namespace) -> int:
     if ":" not in options.name:
         raise CommandError(f"{options.name!r} is not a name of a version; expected {_NAME}", USAGE)
-    if not options.yes and not sys.stdin.isatty():
-        raise CommandError("no terminal for the confirmation; add --yes to delete", USAGE)
     version = _api().artifact(options.name)
     if version.aliases and not options.with_aliases:
         raise CommandError(
             f"{version.qualified_name} has the aliases {', '.join(version.aliases)}; "
             "add --with-aliases to delete it with them"
         )
-    if not options.yes:
-        sys.stderr.write(f"delete {plain(version.qualified_name)} permanently? [y/N] ")
-        sys.stderr.flush()
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            raise CommandError("not deleted")
+    if not options.yes and not agrees(f"delete {plain(version.qualified_name)} permanently?"):
+        raise CommandError("not deleted")
     version.delete(delete_aliases=options.with_aliases)
     print_facts(options, facts_of(version), f"deleted {version.qualified_name}")
     return OK

@@ -9,13 +9,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from stepwell.cli.confirming import agrees
 from stepwell.cli.daemon_client import DaemonClient, socket_of_data
 from stepwell.cli.errors import FAILED, OK, USAGE, CommandError
 from stepwell.cli.extras import missing_for_daemon, missing_for_hub
 from stepwell.cli.options import Places, add_store, places
 from stepwell.cli.projects import no_project
 from stepwell.cli.reading import by_configuration, configuration, reading
-from stepwell.cli.text import count_text, counted, first_names
+from stepwell.cli.text import count_text, counted, first_names, plain
 from stepwell.cli.unsent import print_returning
 from stepwell_wire.commands import shell_word
 from stepwell_wire.hub_access import STATE_FILE, hub_dir
@@ -70,8 +71,6 @@ def run(options: argparse.Namespace) -> int:
         raise CommandError(
             "--orphans cannot be combined with runs or --project; delete those first", USAGE
         )
-    if not options.yes and not sys.stdin.isatty():
-        raise CommandError("no terminal for the confirmation; add --yes to delete", USAGE)
     where = by_configuration(places(options))
     with reading(where) as store:
         from stepwell_store import queries
@@ -306,7 +305,5 @@ def _check_spool(store: "Store", found: "list[RunRef]", projects: list[str]) -> 
 
 
 def _agrees(names: list[str]) -> bool:
-    print("\n".join(names))
     noun = "this" if len(names) == 1 else f"these {len(names)}"
-    print(f"delete {noun} permanently? [y/N] ", end="", flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    return agrees("\n".join([*map(plain, names), f"delete {noun} permanently?"]))

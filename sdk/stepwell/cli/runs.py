@@ -31,6 +31,7 @@ _PAGE_RUNS: Final = 1000
 _ALWAYS: Final = ("project", "name", "state", "tags")
 _FACTS: Final = ("writers", "hosts", "exit_code")
 """Facts of a run that are columns too. A config or summary value of this name comes first."""
+_NAME_CHARACTERS_MAX: Final = 80
 _CELL_CHARACTERS_MAX: Final = 40
 _TAGS_MAX: Final = 10
 
@@ -254,7 +255,7 @@ def runs_text(found: list[dict[str, Any]], columns: Sequence[str] = (), *, now: 
         [
             plain(each["run_id"]),
             plain(each["project"]),
-            plain(each["name"]),
+            _cut(plain(each["name"]), _NAME_CHARACTERS_MAX),
             plain(each["state"]) + ", archived" * each["archived"],
             moment_text(each["started_at"]),
             seconds_text(duration_seconds(each, now=now)),
@@ -282,10 +283,11 @@ def _tags_text(tags: Sequence[str]) -> str:
 def _cell(values: Mapping[str, Any], column: str) -> str:
     if column not in values:
         return ""
-    text = cell_text(column, values[column])
-    if len(text) > _CELL_CHARACTERS_MAX:
-        return f"{text[: _CELL_CHARACTERS_MAX - 1]}…"
-    return text
+    return _cut(cell_text(column, values[column]), _CELL_CHARACTERS_MAX)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def duration_seconds(overview: Mapping[str, Any], *, now: float) -> float | None:

@@ -38,7 +38,8 @@ export type Route =
 export function parsePath(path: string): Route {
   const missing: Route = { page: "missing", path };
   const segments = path.split("/").filter((segment) => segment !== "").map(decode);
-  if (segments.some((segment) => segment === null)) return missing;
+  // No name has a slash, and the hub's paths have no place for one.
+  if (segments.some((segment) => segment === null || segment.includes("/"))) return missing;
   const [first, project, section, id, tab, part, ...rest] = segments as string[];
   if (first === undefined) return { page: "projects" };
   if (first === "status" && project === undefined) return { page: "status" };
