@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -23,7 +23,7 @@ from stepwell_wire.commands import command_text
 from stepwell_wire.limits import STEP_MAX
 
 if TYPE_CHECKING:
-    from stepwell._sweeps.trial import Trial
+    from stepwell._sweeps.joining import Joining
 
 
 def start_run(
@@ -65,17 +65,19 @@ def start_run(
         arguments = {**arguments, **more}
     read = partial(read_settings, extra=settings, shared=_session.shared_settings, voice=voice)
     known_defaults = tuple(defaults or ())
-    trial = _trial_of_process()
-    if trial is None:
+    joining = _join_trial(
+        arguments, known_defaults, read, lambda kind, text: late.append((kind, text))
+    )
+    if joining is None:
         wanted = read(arguments, defaults=known_defaults)
     else:
-        arguments, wanted = _in_trial(
-            trial, arguments, known_defaults, read, lambda kind, text: late.append((kind, text))
-        )
+        arguments, wanted = joining.arguments, joining.settings
     voice.silent = wanted.silent or wanted.mode == "disabled"
     wanted = facts_that_fit(wanted, voice.warn_once)
     if defaults is None and not wanted.quiet:
         _warn_wandb_variables(voice)
+    if joining is not None and joining.is_left and not wanted.quiet:
+        _report_left_trial(voice)
     before = _session.current()
     if isinstance(before, Run) and _is_left_to_parent(before, wanted):
         _session.bind(None)  # Not ended: code that holds it may still log into it.
@@ -119,7 +121,7 @@ def start_run(
         memory.close()
         raise
     if primary and has_id and _joins_without_resume(wanted) and memory.knows(run_id):
-        voice.warn_once("run exists", _text_of_known_run(wanted, run_id, trial))
+        voice.warn_once("run exists", _text_of_known_run(wanted, run_id, joining))
     if wanted.resume == "auto" and wanted.mode != "disabled":
         is_new = primary and not has_id and not wanted.quiet
         if is_new and (last := memory.run_without_auto()):
@@ -133,7 +135,7 @@ def start_run(
         remembered = remembered or Remembered(run_id)
         remembered.next_step = max(remembered.next_step, from_step)
     if not label and wanted.mode != "disabled" and not memory.hold(run_id):
-        label = _label_beside_another(wanted, run_id, trial, voice)
+        label = _label_beside_another(wanted, run_id, joining, voice)
     joined = _joined(wanted, memory, run_id) if label and place.rank < 0 else None
     if joined is not None:  # Name, command, git and host are those of the process that began it.
         wanted = wanted._replace(metadata=False)
@@ -169,7 +171,17 @@ def start_run(
         given,
         allow_val_change=_notebook.is_kernel() if allow_val_change is None else allow_val_change,
     )
+    if joining is not None and wanted.mode != "disabled":
+        joining.note_begun(run_id)
     return run
+
+
+def _report_left_trial(voice: Voice) -> None:
+    if _session.is_first("left trial"):
+        voice.say(
+            "init: begins a run beside the run of the sweep's trial, as this process has not the "
+            "WANDB_RUN_ID and STEPWELL_RUN_ID of the agent"
+        )
 
 
 def _warn_wandb_variables(voice: Voice) -> None:
@@ -196,56 +208,13 @@ def _warn_wandb_variables(voice: Voice) -> None:
     )
 
 
-_BESIDE_TRIAL: Final = 'for a run beside the run of the trial, pass reinit="create_new"'
-
-
-def _trial_of_process() -> "Trial | None":
-    """Return the sweep's trial that this process runs.
-
-    Raises:
-        SettingsError: The agent's variables are not complete.
-    """
+def _join_trial(*arguments: Any) -> "Joining | None":
+    """See `join`. No sweep: its modules are not imported."""
     if "STEPWELL_SWEEP_ID" not in os.environ:
         return None
-    from stepwell._sweeps.trial import find_trial, leave_trial
+    from stepwell._sweeps.joining import join
 
-    leave_trial()
-    return find_trial()
-
-
-def _in_trial(
-    trial: "Trial",
-    arguments: dict[str, Any],
-    defaults: Sequence[Default],
-    read: Callable[..., Settings],
-    warn: Callable[[str, str], None],
-) -> tuple[dict[str, Any], Settings]:
-    """Return the arguments and settings of the trial's run: the agent says which run that is.
-
-    ``reinit="create_new"`` begins a run beside it once that has begun.
-    """
-    from stepwell._sweeps.trial import BEGUN, RUN_ID
-
-    project = trial.project or None
-    own = {**arguments, "entity": None, "project": project, "run_id": trial.run_id}
-    wanted = read(own, defaults=defaults)
-    has_begun = os.environ.get(BEGUN) == trial.run_id
-    if has_begun and wanted.reinit == "create_new":
-        own["run_id"] = arguments.get("run_id")
-        wanted = read(
-            own,
-            environ={name: text for name, text in os.environ.items() if name != RUN_ID},
-            defaults=[each for each in defaults if each.name != "run_id"],
-        )
-    elif wanted.mode != "disabled":
-        os.environ[BEGUN] = trial.run_id
-    for name, called in {"project": "project", "entity": "entity", "run_id": "id"}.items():
-        given = arguments.get(name)
-        if given is None or given == own[name]:
-            continue
-        more = "" if called != "id" else f"; {_BESIDE_TRIAL}"
-        warn(f"sweep {name}", f"init({called}={given!r}) is ignored in a trial of a sweep{more}")
-    return own, wanted
+    return join(*arguments)
 
 
 _STEP_DIGITS_MAX: Final = 1000  # Python converts no more than 4300.
@@ -418,7 +387,7 @@ def _choose_label(wanted: Settings, place: Place, *, primary: bool) -> str:
 
 
 def _label_beside_another(
-    wanted: Settings, run_id: str, trial: "Trial | None", voice: Voice
+    wanted: Settings, run_id: str, joining: "Joining | None", voice: Voice
 ) -> str:
     """Return the label of a process that joins a run in which another one is at work here."""
     label = f"process-{os.getpid()}"
@@ -427,7 +396,7 @@ def _label_beside_another(
             "run at work",
             f"init: another process of this machine is logging into run {run_id}; this "
             f"process uses the label {label}"
-            + ("" if trial is None or trial.run_id != run_id else f"; {_BESIDE_TRIAL}"),
+            + (joining.hint if joining is not None and joining.is_own(run_id) else ""),
         )
     return label
 
@@ -457,12 +426,12 @@ def _report_new_run(restart: Restart, voice: Voice) -> None:
         )
 
 
-def _text_of_known_run(wanted: Settings, run_id: str, trial: "Trial | None") -> str:
+def _text_of_known_run(wanted: Settings, run_id: str, joining: "Joining | None") -> str:
     continued = 'pass resume="allow" to continue after its last step'
-    if trial is not None and trial.run_id == run_id:
+    if joining is not None and joining.is_own(run_id):
         return (
             f"init: the run of this trial, {run_id}, exists, new rows are added to it from step 0 "
-            f"on; {continued}; {_BESIDE_TRIAL}"
+            f"on; {continued}{joining.hint}"
         )
     return (
         f"init: run {run_id} of project {wanted.project} exists, new rows are added to it from "

@@ -54,6 +54,8 @@ def numpy_array(value: Any, what: str) -> Any:
     try:
         return numpy.asarray(value)
     except ValueError as error:
+        if not isinstance(value, list | tuple):
+            raise
         raise ValueError(
             f"{what}: the lists in it differ in length or depth ({error}); expected an array, or "
             "nested lists that make one"

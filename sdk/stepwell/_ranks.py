@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from stepwell._identity import run_id_from
 from stepwell_wire.limits import RESTART_MARK_MAX
@@ -41,6 +41,13 @@ _LAUNCHERS = (
 )
 
 
+LAUNCH: Final = "STEPWELL_SWEEP_LAUNCH"
+"""The rank of a sweep's agent in the job that started it: it is not that of the trial."""
+_NAMES_OF_A_LAUNCH: Final = (
+    *("SLURM_JOB_ID", "SLURM_STEP_ID", "PMIX_NAMESPACE", "OMPI_MCA_ess_base_jobid"),
+)
+
+
 class Restart(NamedTuple):
     """A start of a job that its launcher calls a restart.
 
@@ -69,9 +76,24 @@ def find_place(environ: Mapping[str, str] = os.environ) -> Place:
         rank, size = _number(environ.get(rank_name)), _number(environ.get(size_name))
         if rank is None or size is None or proof not in environ:
             continue
-        if size > 1 and 0 <= rank < size:
+        is_rank = size > 1 and 0 <= rank < size
+        if is_rank and _launch_text(environ, rank_name) != environ.get(LAUNCH):
             return Place(rank, size, _job_run_id(environ))
     return Place()
+
+
+def launch_of(environ: Mapping[str, str] = os.environ) -> str:
+    """Return the launch that made this process a rank, as text that no later one has; else ""."""
+    for rank_name, size_name, proof in _LAUNCHERS:
+        rank, size = _number(environ.get(rank_name)), _number(environ.get(size_name))
+        if rank is not None and size is not None and size > 1 and proof in environ:
+            return _launch_text(environ, rank_name)
+    return ""
+
+
+def _launch_text(environ: Mapping[str, str], rank_name: str) -> str:
+    names = ("MASTER_ADDR", "MASTER_PORT") if rank_name == "RANK" else _NAMES_OF_A_LAUNCH
+    return " ".join(f"{name}={environ.get(name, '')}" for name in (rank_name, *names))
 
 
 def find_launch(environ: Mapping[str, str] = os.environ) -> str:

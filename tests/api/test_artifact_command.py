@@ -77,6 +77,7 @@ def test_get_fetches_and_verify_compares(
         (["ls", "{}/date"], 4, "did you mean 'data'"),
         (["ls", "{}x"], 4, "no project"),
         (["ls", "{}/data", "--project", "p"], 2, "names a project, and so does --project 'p'"),
+        (["ls", "--project", "{}/data"], 2, "is no name of a project"),
         (["get", "{}/data", "--prefix", "nix", "--root", "made"], 4, "no file of"),
         (["rm", "{}/data", "--yes"], 2, "is not a name of a version"),
         (["rm", "{}/data:v0"], 2, "add --yes"),

@@ -152,9 +152,9 @@ def checked_color(color: str) -> str:
     Raises:
         ValueError: It is neither.
     """
-    if not _COLOR.fullmatch(color):
+    if not isinstance(color, str) or not _COLOR.fullmatch(color):
         raise ValueError(
-            f"color is {color[:80]!r}; expected #rrggbb, such as #1f77b4, or an empty text"
+            f"color is {str(color)[:80]!r}; expected #rrggbb, such as #1f77b4, or an empty text"
         )
     return color
 

@@ -1,21 +1,26 @@
 """A trial, and the variables and the file of parameters that pass it to the training process.
 
     STEPWELL_SWEEP_ID  _NUMBER  _FENCING    which trial, and which attempt at it
-    STEPWELL_RUN_ID  STEPWELL_PROJECT       the run that `init` starts
+    STEPWELL_SWEEP_RUN_ID                   the trial's run
+    STEPWELL_RUN_ID  STEPWELL_PROJECT       the run that `init` starts: that one, unless a script
+                                            changes or removes them
     STEPWELL_SWEEP_PARAM_PATH               JSON: {"wandb_version": 1, "lr": {"value": 0.1}}
     WANDB_SWEEP_ID  WANDB_RUN_ID  WANDB_SWEEP_PARAM_PATH  WANDB_PROJECT
-    STEPWELL_SWEEP_BEGUN                    set by `init`: the run that has begun here
+    STEPWELL_SWEEP_LAUNCH                   the agent's own place in the job that started it
+    params.json.begun-RANK                  beside that file: the trial's run has begun
 
 An agent with a function sets them in its own process, so both kinds of agents work alike.
 """
 
+import contextlib
 import json
 import os
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from stepwell._config_sources import read_names_and_values
+from stepwell._ranks import LAUNCH, launch_of
 from stepwell.errors import SettingsError
 
 SWEEP_ID: Final = "STEPWELL_SWEEP_ID"
@@ -24,9 +29,8 @@ FENCING: Final = "STEPWELL_SWEEP_FENCING"
 PARAMS: Final = "STEPWELL_SWEEP_PARAM_PATH"
 RUN_ID: Final = "STEPWELL_RUN_ID"
 PROJECT: Final = "STEPWELL_PROJECT"
-BEGUN: Final = "STEPWELL_SWEEP_BEGUN"
-_RUN_ID_OF_WANDB: Final = "WANDB_RUN_ID"
-_OTHERS_OF_WANDB: Final = ("WANDB_SWEEP_ID", "WANDB_PROJECT", "WANDB_SWEEP_PARAM_PATH")
+RUN_ID_OF_WANDB: Final = "WANDB_RUN_ID"
+_OWN_RUN_ID: Final = "STEPWELL_SWEEP_RUN_ID"
 
 
 class Trial(NamedTuple):
@@ -59,11 +63,12 @@ def variables_of(trial: Trial, params_file: Path) -> dict[str, str]:
         NUMBER: str(trial.number),
         FENCING: str(trial.fencing),
         RUN_ID: trial.run_id,
+        _OWN_RUN_ID: trial.run_id,
         PROJECT: trial.project,
         PARAMS: path,
-        BEGUN: "",
+        LAUNCH: launch_of(),
         "WANDB_SWEEP_ID": trial.sweep_id,
-        "WANDB_RUN_ID": trial.run_id,
+        RUN_ID_OF_WANDB: trial.run_id,
         "WANDB_PROJECT": trial.project,
         "WANDB_SWEEP_PARAM_PATH": path,
     }
@@ -75,17 +80,23 @@ def write_params(path: Path, params: Mapping[str, Any]) -> None:
     path.write_text(json.dumps({"wandb_version": 1, **wrapped}))
 
 
-def leave_trial(environ: MutableMapping[str, str] = os.environ) -> None:
-    """Remove the trial from ``environ`` if the script removed `WANDB_RUN_ID`.
+def has_begun(rank: int) -> bool:
+    """Whether a process of this trial with this rank has begun the trial's run."""
+    begun = _begun_file(rank)
+    return begun is not None and os.path.exists(begun)
 
-    So scripts say that a process begins a run beside the trial's run, such as a fold of a
-    cross-validation. In a container that got no variable of Weights & Biases, nothing was removed.
-    """
-    if not environ.get(SWEEP_ID) or environ.get(_RUN_ID_OF_WANDB):
-        return
-    if any(environ.get(name) for name in (BEGUN, *_OTHERS_OF_WANDB)):
-        for name in (SWEEP_ID, NUMBER, FENCING, PARAMS, RUN_ID, BEGUN, "WANDB_SWEEP_ID"):
-            environ.pop(name, None)
+
+def note_begun(rank: int) -> None:
+    """Note for all processes of this trial that its run has begun."""
+    begun = _begun_file(rank)
+    if begun is not None:
+        with contextlib.suppress(OSError):
+            begun.touch()
+
+
+def _begun_file(rank: int) -> Path | None:
+    path = os.environ.get(PARAMS)
+    return Path(f"{path}.begun-{rank}") if path else None
 
 
 def find_trial(environ: Mapping[str, str] = os.environ) -> Trial | None:
@@ -103,7 +114,8 @@ def find_trial(environ: Mapping[str, str] = os.environ) -> Trial | None:
                 f"{SWEEP_ID} is set, but {name} is {text!r}; expected a number. An agent "
                 f"sets both; outside of a sweep unset {SWEEP_ID}"
             )
-    if not environ.get(RUN_ID):
+    run_id = environ.get(_OWN_RUN_ID) or environ.get(RUN_ID)
+    if not run_id:
         raise SettingsError(
             f"{SWEEP_ID} is set, but {RUN_ID} is not. An agent sets both; outside of a sweep "
             f"unset {SWEEP_ID}"
@@ -112,7 +124,7 @@ def find_trial(environ: Mapping[str, str] = os.environ) -> Trial | None:
         environ[SWEEP_ID],
         int(environ[NUMBER]),
         int(environ[FENCING]),
-        environ[RUN_ID],
+        run_id,
         environ.get(PROJECT, ""),
         read_names_and_values(environ[PARAMS], what=PARAMS) if environ.get(PARAMS) else {},
     )

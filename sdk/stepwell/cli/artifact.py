@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "ls", help="list artifacts, versions of an artifact, or files of a version"
     )
     ls.add_argument("place", nargs="?", metavar="PROJECT[/NAME[:v3]]", default="")
-    ls.add_argument("-p", "--project", help="as in PROJECT/…; default: STEPWELL_PROJECT")
+    ls.add_argument("-p", "--project", help="then a place is NAME or NAME:v3")
     ls.add_argument("-t", "--type", help="only artifacts of this type")
     get = actions.add_parser("get", help="download a version and print its folder")
     get.add_argument("name", metavar="NAME", help=_NAME)
@@ -83,6 +83,8 @@ def _ls(options: argparse.Namespace) -> int:
     api = _api()
     place = options.place.strip("/")
     if options.project:
+        if "/" in options.project:
+            raise CommandError(f"--project {options.project!r} is no name of a project", USAGE)
         if "/" in place:
             raise CommandError(
                 f"{place!r} names a project, and so does --project {options.project!r}: "

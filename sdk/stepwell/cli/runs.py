@@ -190,9 +190,9 @@ def _hint_paths(
 
     # Groups are sorted by their shared values and columns.
     sort = () if options.group_by else _paths(options.sort or "")
-    named = (*sort, *_paths(options.columns))
-    facts = {each for each in _paths(options.columns) if each in _FACTS}
-    paths = [path for each in named if (path := each.lstrip("+-")) not in facts]
+    facts = () if options.group_by else _FACTS
+    named = (*sort, *(each for each in _paths(options.columns) if each not in facts))
+    paths = [each.lstrip("+-") for each in named]
     if found and paths:
         for hint in path_hints(store, options.project, list(dict.fromkeys(paths))):
             print(f"stepwell: {hint}", file=sys.stderr)

@@ -9,6 +9,7 @@ import pytest
 
 import stepwell
 from stepwell import _session
+from stepwell.errors import ResumeError
 from stepwell.testing import RecordingDaemon
 from tests.sdk.sweeps.fake_hub import FakeHub
 from tests.waiting import wait_until
@@ -19,15 +20,16 @@ import multiprocessing, os, sys
 
 import wandb
 
-KEPT = ("WANDB_PROJECT", "WANDB_ENTITY", "WANDB_API_KEY")
+KEPT = ("WANDB_PROJECT", "WANDB_ENTITY") if sys.argv[1] == "WANDB_" else ()
 
 
 def fold(asked, answers, number):
     name, lr = asked.get()
+    reinit = sys.argv[1] if sys.argv[1] == "create_new" else True
     for variable in [each for each in os.environ if each.startswith(sys.argv[1])]:
         if variable not in KEPT:
             del os.environ[variable]
-    run = wandb.init(name=f"{name}-{number}", job_type=name, config={"lr": lr}, reinit=True)
+    run = wandb.init(name=f"{name}-{number}", job_type=name, config={"lr": lr}, reinit=reinit)
     run.log({"accuracy": lr + number})
     run.finish()
     answers.put(run.id)
@@ -60,7 +62,7 @@ def starts(daemon: RecordingDaemon) -> dict[str, dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("removed", ["WANDB_", "WANDB_RUN_ID"])
+@pytest.mark.parametrize("removed", ["WANDB_", "WANDB", "WANDB_RUN_ID", "create_new"])
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_a_process_that_removes_the_variables_of_the_trial_has_a_run_of_its_own(
     hub: FakeHub, daemon: RecordingDaemon, tmp_path: Path, removed: str, method: str
@@ -107,7 +109,7 @@ def test_create_new_begins_a_run_beside_the_trials_run(
     assert hub.states() == ["finished", "finished"]
     assert [event.body["state"] for event in daemon.events("finish")] == ["finished"] * 6
     assert not _session.active
-    assert "STEPWELL_SWEEP_BEGUN" not in os.environ
+    assert not [name for name in os.environ if name.startswith("STEPWELL_SWEEP_")]
     assert "is ignored" not in capsys.readouterr().err
 
 
@@ -123,23 +125,121 @@ def test_another_init_of_a_trial_says_how_it_becomes_another_run(
 
     stepwell.agent("abcd1234", train)
     told = capsys.readouterr().err
-    beside = 'for a run beside the run of the trial, pass reinit="create_new"'
-    assert f"init(id='fold-1') is ignored in a trial of a sweep; {beside}" in told
+    later = 'after the first init of a trial, init(reinit="create_new") begins a run beside its run'
+    assert f"init(id='fold-1') is ignored in a trial of a sweep; {later}" in told
     assert "init: the run of this trial, trial001, exists, new rows are added to it" in told
     assert "stepwell rm" not in told
 
 
-def test_a_container_with_the_variables_of_stepwell_alone_runs_the_trial(
-    hub: FakeHub, daemon: RecordingDaemon, tmp_path: Path
+def test_a_process_without_the_ids_of_the_agent_says_so(
+    hub: FakeHub, daemon: RecordingDaemon, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     script = tmp_path / "train.py"
-    script.write_text("import stepwell; stepwell.init().finish()\n")
-    removed = [
-        word
-        for name in ("SWEEP_ID", "RUN_ID", "PROJECT", "SWEEP_PARAM_PATH")
-        for word in ("-u", f"WANDB_{name}")
-    ]
-    hub.config = {"command": ["env", *removed, sys.executable, str(script)]}
+    script.write_text("import stepwell\nfor _ in range(2): stepwell.init().finish()\n")
+    hub.config = {"command": ["env", "-u", "WANDB_RUN_ID", sys.executable, str(script)]}
     hub.add(lr=0.5)
     stepwell.agent("abcd1234")
-    assert [event.body["sweep"] for event in daemon.events("run")] == ["abcd1234"]
+    assert [event.body.get("sweep") for event in daemon.events("start")] == [None, None]
+    told = capfd.readouterr().err
+    assert told.count("begins a run beside the run of the sweep's trial, as this process has") == 1
+    assert "have no effect" not in told
+    assert "has no effect" not in told
+
+
+def test_a_trial_goes_on_after_folds_in_its_process(hub: FakeHub, daemon: RecordingDaemon) -> None:
+    hub.add(lr=0.5)
+    ids: list[tuple[str, str | None]] = []
+
+    def train() -> None:
+        with stepwell.init(settings=QUIET) as main:
+            main.log({"loss": 1.0})
+        kept = os.environ.pop("WANDB_RUN_ID")
+        for _ in range(2):
+            with stepwell.init(settings=QUIET) as fold:
+                ids.append((fold.id, fold.sweep_id))
+        with stepwell.init(id=main.id, resume="must", settings=QUIET) as again:
+            assert (again.id, again.sweep_id, again.starting_step) == (main.id, "abcd1234", 1)
+            assert again.config.lr == 0.5
+        os.environ["WANDB_RUN_ID"] = kept
+        with stepwell.init(resume="must", settings=QUIET) as again:
+            assert (again.id, again.sweep_id) == (main.id, "abcd1234")
+
+    stepwell.agent("abcd1234", train)
+    assert hub.states() == ["finished"]
+    assert len({"trial001", *(run_id for run_id, _ in ids)}) == 3
+    assert {sweep for _, sweep in ids} == {None}
+
+
+def test_an_init_that_failed_began_no_run(hub: FakeHub, daemon: RecordingDaemon) -> None:
+    hub.add(lr=0.5)
+
+    def train() -> None:
+        with pytest.raises(ResumeError):
+            stepwell.init(reinit="create_new", resume="must", settings=QUIET)
+        with stepwell.init(reinit="create_new", settings=QUIET) as run:
+            assert (run.id, run.sweep_id) == ("trial001", "abcd1234")
+
+    stepwell.agent("abcd1234", train)
+    assert hub.states() == ["finished"]
+
+
+RANKS = """
+import os, subprocess, sys
+import stepwell
+if len(sys.argv) > 1:
+    with stepwell.init(reinit="create_new") as run:
+        print("rank", run.id, run.label, flush=True)
+    with stepwell.init(reinit="create_new") as fold:
+        print("fold", fold.id == run.id, fold.label, flush=True)
+else:
+    with stepwell.init(name="mine") as run:
+        print("main", run.id, run.label, run.settings.primary, flush=True)
+    for rank in ("0", "1"):
+        launch = {"RANK": rank, "WORLD_SIZE": "2", "LOCAL_RANK": rank, "MASTER_PORT": "1234"}
+        environ = {**os.environ, **launch, "TORCHELASTIC_RUN_ID": "job"}
+        subprocess.run([sys.executable, sys.argv[0], "rank"], env=environ, check=True)
+"""
+
+
+@pytest.mark.parametrize(
+    "launch",
+    [
+        {
+            "SLURM_PROCID": "1",
+            "SLURM_STEP_NUM_TASKS": "2",
+            "SLURM_STEP_ID": "0",
+            "SLURM_JOB_ID": "77",
+        },
+        {"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2"},
+    ],
+)
+def test_an_agent_that_is_a_rank_makes_no_rank_of_its_trials(
+    hub: FakeHub,
+    daemon: RecordingDaemon,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    launch: dict[str, str],
+) -> None:
+    for name, text in launch.items():
+        monkeypatch.setenv(name, text)
+    script = tmp_path / "train.py"
+    script.write_text(RANKS)
+    hub.config = {"command": [sys.executable, str(script)]}
+    hub.add(lr=0.5)
+    stepwell.agent("abcd1234")
+    said = [
+        line.split()
+        for line in capfd.readouterr().out.splitlines()
+        if line[:4] in ("main", "rank", "fold")
+    ]
+    assert said == [
+        ["main", "trial001", "None"],
+        ["rank", "trial001", "rank0"],
+        ["fold", "False", "rank0"],
+        ["rank", "trial001", "rank1"],
+        ["fold", "False", "rank1"],
+    ]
+    assert hub.states() == ["finished"]
+    (own,) = [event.body for event in daemon.events("run") if event.body.get("name") == "mine"]
+    assert own["sweep"] == "abcd1234"
