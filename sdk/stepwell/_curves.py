@@ -1,9 +1,11 @@
 """Curves of classifiers, as rows of the tables of `stepwell.plot`. Needs numpy."""
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stepwell._chart_spec import distinct_names
+from stepwell._plot_values import classes_of
 
 _DIGITS = 3
 
@@ -23,7 +25,8 @@ def roc_rows(
         points_max: longer curves are thinned.
 
     Raises:
-        ValueError: ``y_probas`` has not a row for each sample with a column for each class.
+        ValueError: ``y_probas`` has not a row for each sample, its columns cannot be told, or a
+            class has no label.
     """
     rows: Rows = []
     for name, falses, trues, numpy in _counts(y_true, y_probas, labels, classes_to_plot):
@@ -74,31 +77,86 @@ def _counts(
         return
     if y_true is None or y_probas is None:
         return
-    truths, scores = numpy.asarray(y_true), numpy.asarray(y_probas)
-    classes = numpy.unique(truths)
+    hint = "Of one-hot rows pass y_true.argmax(axis=1)"
+    truths = numpy.asarray(classes_of(y_true, "y_true", hint))
+    scores = numpy.asarray(y_probas)
+    classes = numpy.unique(truths).tolist()
     if scores.ndim != 2 or len(scores) != len(truths) or scores.shape[1] < len(classes):
         raise ValueError(
             f"y_probas has the shape {scores.shape}; expected a row for each of {len(truths)} "
             f"samples and a column for each of {len(classes)} classes"
         )
-    drawn = {
-        place: each
-        for place, each in enumerate(classes.tolist())
-        if classes_to_plot is None or each in classes_to_plot
-    }
-    names = distinct_names(_name_of(each, labels) for each in drawn.values())
-    for place, name in zip(drawn, names, strict=True):
-        order = numpy.argsort(scores[:, place], kind="stable")[::-1]
-        hits, sorted_scores = (truths == classes[place])[order], scores[order, place]
+    columns = _columns_of(classes, scores.shape[1], labels)
+    drawn = [each for each in classes if classes_to_plot is None or each in classes_to_plot]
+    names = distinct_names(_names_of(drawn, classes, labels))
+    for each, name in zip(drawn, names, strict=True):
+        column = scores[:, columns[each]].astype(float)
+        is_number = ~numpy.isnan(column)
+        if not is_number.all():
+            count = len(column) - int(is_number.sum())
+            text = f"class {name}: {count} of {len(column)} samples are left out: their score is"
+            warnings.warn(f"{text} NaN", UserWarning, stacklevel=4)
+            if count == len(column):
+                continue
+        column = column[is_number]
+        order = numpy.argsort(column, kind="stable")[::-1]
+        hits, sorted_scores = (truths == each)[is_number][order], column[order]
         last = numpy.append(numpy.flatnonzero(numpy.diff(sorted_scores)), len(hits) - 1)
         trues = numpy.cumsum(hits)[last]
         falses = last + 1 - trues
         yield name, numpy.append(0, falses), numpy.append(0, trues), numpy
 
 
-def _name_of(value: Any, labels: Sequence[str] | None) -> Any:
-    is_named = labels is not None and isinstance(value, int) and not isinstance(value, bool)
-    return labels[value] if labels is not None and is_named else value
+def _columns_of(
+    classes: list[Any], count: int, labels: Sequence[str] | Mapping[Any, str] | None
+) -> dict[Any, int]:
+    """Return the column of each class.
+
+    Raises:
+        ValueError: There are more columns than classes, and nothing says which are whose.
+    """
+    if len(classes) == count:
+        return {each: place for place, each in enumerate(classes)}
+    if all(_is_number(each) and 0 <= each < count for each in classes):
+        return {each: int(each) for each in classes}
+    known = [] if labels is None or isinstance(labels, Mapping) else list(labels)
+    if len(known) == count and all(each in known for each in classes):
+        return {each: known.index(each) for each in classes}
+    raise ValueError(
+        f"y_probas has {count} columns and y_true {len(classes)} classes, so the column of a class "
+        f"is unknown; expected classes from 0 to {count - 1}, or as labels the classes of all "
+        "columns"
+    )
+
+
+def _names_of(
+    drawn: list[Any], classes: list[Any], labels: Sequence[str] | Mapping[Any, str] | None
+) -> list[Any]:
+    """Return the name of each class that is drawn; classes that are no integers name themselves.
+
+    Raises:
+        ValueError: A class has no label.
+    """
+    if labels is None or not all(map(_is_number, drawn)):
+        return drawn
+    if isinstance(labels, Mapping):
+        return [labels.get(each, each) for each in drawn]
+    if all(0 <= each < len(labels) for each in drawn):
+        return [labels[int(each)] for each in drawn]
+    if len(labels) == len(classes):
+        return [labels[classes.index(each)] for each in drawn]
+    outside = next(each for each in drawn if not 0 <= each < len(labels))
+    raise ValueError(
+        f"labels has {len(labels)} names, for the classes 0 to {len(labels) - 1}; y_true has the "
+        f"class {outside}"
+    )
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is an integer, also as float: labels of pandas with a gap are floats."""
+    return (
+        isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer()
+    )
 
 
 def _share(part: Any, whole: Any, numpy: Any) -> Any:

@@ -59,7 +59,8 @@ class Table(Media):
 
     Args:
         columns: names; default: Input, Output and Expected.
-        data: rows, a two-dimensional array, or a data frame.
+        data: rows, of which each is a list or a dict by column; a two-dimensional array, or a data
+            frame. Without ``columns`` the keys of dicts are the columns.
         rows: another name of ``data``.
         dataframe: a DataFrame of pandas or polars, or a Table of pyarrow. Row labels of pandas that
             are not 0, 1, 2 … become the first columns; a row that is added later may leave them
@@ -98,6 +99,10 @@ class Table(Media):
             )
         self.log_mode = log_mode
         given = data if data is not None else rows
+        if given is None and dataframe is None:
+            if is_frame(columns):
+                columns, given = None, columns
+            _check_names(columns)
         if dataframe is None and is_frame(given):
             dataframe = given
         self.data: list[list[Any]] = []
@@ -115,14 +120,25 @@ class Table(Media):
                 warnings.warn(text, UserWarning, stacklevel=3)
             self._label_count = len(frame.labels)
             columns, given = [*frame.labels, *frame.names], zip(*frame.values, strict=True)
+        read_rows = _read(given)
+        if columns is None and read_rows and all(isinstance(each, Mapping) for each in read_rows):
+            columns = list(dict.fromkeys(name for each in read_rows for name in each))
         self.columns: list[Any] = list(_DEFAULT_COLUMNS if columns is None else columns)
         if len(self.columns) > COLUMNS_MAX:
             raise ValueError(f"Table: {len(self.columns)} columns; at most {COLUMNS_MAX}")
         self._checks: dict[Any, tuple[type, ...]] = {}
         self._required: set[Any] = set()
         self._set_types(dtype, optional)
-        for row in _read(given):
-            self.add_data(*row)
+        for number, row in enumerate(read_rows):
+            if isinstance(row, Mapping):
+                self.add_data(*self._values_of(row))
+            elif isinstance(row, str | bytes) or not isinstance(row, Iterable):
+                raise TypeError(
+                    f"Table: row {number} of data is a {type(row).__name__}; expected a list of "
+                    f"{len(self.columns)} values, or a dict of them by column"
+                )
+            else:
+                self.add_data(*row)
 
     def _set_types(self, dtype: Any, optional: bool | Sequence[bool]) -> None:
         columns = self.columns[self._label_count :]
@@ -138,23 +154,45 @@ class Table(Media):
     # ------------------------------------------------------------------ writing
 
     def add_data(self, *data: Any) -> None:
-        """Append one row.
+        """Append one row, as values or as one dict of them by column.
 
         Raises:
             TypeError: A value has not the ``dtype`` of its column, or is None and not optional.
             ValueError: Too few or too many values.
         """
+        if len(data) == 1 and len(self.columns) > 1 and isinstance(data[0], Mapping):
+            data = self._values_of(data[0])
+        elif data and all(isinstance(each, str) for each in data) and list(data) == self.columns:
+            text = "Table: a row has the names of the columns as its values; a dict is added as "
+            warnings.warn(text + "add_data(row), without *", UserWarning, stacklevel=2)
         if self._label_count and len(data) == len(self.columns) - self._label_count:
             data = ((None,) * self._label_count) + data
         if len(data) != len(self.columns):
+            are_default = self.columns == [*_DEFAULT_COLUMNS]
             raise ValueError(
                 f"a row has {len(data)} values, but the table has {len(self.columns)} "
-                f"columns: {self.columns}"
+                f"columns: {self.columns}{'; pass columns= for others' if are_default else ''}"
             )
         if self._checks or self._required:
             for name, value in zip(self.columns, data, strict=True):
                 self._check(name, value)
         self.data.append(list(data))
+
+    def _values_of(self, row: Mapping[Any, Any]) -> tuple[Any, ...]:
+        """Return the values of a row that is a dict, in the order of the columns; None for a gap.
+
+        Raises:
+            ValueError: The row has names that are no columns.
+        """
+        names = self.columns
+        if not any(label in row for label in names[: self._label_count]):
+            names = names[self._label_count :]
+        if unknown := [name for name in row if name not in names]:
+            raise ValueError(
+                f"a row is a dict with the names {unknown}, but the table has the columns "
+                f"{self.columns}"
+            )
+        return tuple(row.get(name) for name in names)
 
     def add_row(self, *row: Any) -> None:
         """See `add_data`."""
@@ -321,15 +359,32 @@ def _items_of(array: Any) -> Any:
     return items
 
 
-def _read(given: Any) -> Iterable[Sequence[Any]]:
+def _check_names(columns: Any) -> None:
+    """Raise if the columns of a table without rows are rows themselves."""
+    is_row = isinstance(columns, list | tuple) and any(
+        isinstance(each, list | Mapping) or getattr(each, "ndim", 0) > 0 for each in columns
+    )
+    if is_row or isinstance(columns, str | bytes | Mapping) or getattr(columns, "ndim", 1) > 1:
+        kind = "list of rows" if is_row else type(columns).__name__
+        raise TypeError(
+            f"Table: columns is a {kind}; expected a list of names. Pass rows as data=…"
+        )
+
+
+def _read(given: Any) -> Sequence[Sequence[Any]]:
     if given is None:
         return ()
+    if isinstance(given, Mapping):
+        raise TypeError(
+            "Table: data is a dict; expected rows. Of a dict of columns make a data frame: "
+            "data=pandas.DataFrame(…)"
+        )
     given = as_numpy(given)
     if hasattr(given, "tolist"):
         given = _items_of(given)
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
         raise TypeError(f"Table: data is a {type(given).__name__}; expected rows or a DataFrame")
-    return given
+    return given if isinstance(given, list | tuple) else list(given)
 
 
 def _one_each(given: Any, columns: Sequence[Any], name: str) -> Sequence[Any]:

@@ -3,15 +3,16 @@
 Each returns a value for `log`, which keeps the table, and which chart the page draws of it.
 """
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwell._array_items import array_items, as_numpy
 from stepwell._chart_spec import chart_of, distinct_names, is_drawn
 from stepwell._frames import is_frame
 from stepwell._later import warn_unavailable
 from stepwell._media import Media
 from stepwell._names import Warn, text_of
+from stepwell._plot_values import lines_of, list_of
 from stepwell._table import Table
 from stepwell._terminal import OF_ALL
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from stepwell._staging import Stage
 
 _CURVE_POINTS_MAX: Final = 1000
-_CURVE_NEEDS: Final = "needs numpy, y_true, y_probas and at least one class to draw"
+_CURVE_NEEDS: Final = (
+    "needs numpy, y_true, y_probas, and at least one class to draw whose scores are not all NaN"
+)
 
 __all__ = [
     "CustomChart",
@@ -162,21 +165,26 @@ def line_series(
 
     Args:
         xs: one sequence for all lines, or one for each.
-        ys: a sequence for each line.
-        keys: a name for each line; default ``line_0`` and so on.
+        ys: a sequence for each line; or a dict or a data frame of them.
+        keys: a name for each line; default those of ``ys``, otherwise ``line_0`` and so on.
         xname: the title of the x axis.
 
     Raises:
         ValueError: ``xs`` or ``keys`` have another length than ``ys``.
     """
-    lines = [_list_of(each) for each in _list_of(ys)]
-    places = _list_of(xs)
+    lines, own_names = lines_of(ys)
+    keys = own_names if keys is None else keys
+    places = list_of(xs)
     is_one = not places or isinstance(places[0], str | bytes) or not _is_many(places[0])
-    all_places = [places] * len(lines) if is_one else [_list_of(each) for each in places]
-    names = [f"line_{number}" for number in range(len(lines))] if keys is None else _list_of(keys)
+    all_places = [places] * len(lines) if is_one else [list_of(each) for each in places]
+    names = [f"line_{number}" for number in range(len(lines))] if keys is None else list_of(keys)
     for what, found in (("xs", all_places), ("keys", names)):
         if len(found) != len(lines):
             raise ValueError(f"line_series(): {len(found)} {what} for {len(lines)} ys")
+    for name, row_of_x, row_of_y in zip(names, all_places, lines, strict=True):
+        if len(row_of_x) != len(row_of_y):
+            text = f"line_series(): {name} has {len(row_of_x)} xs and {len(row_of_y)} ys"
+            warnings.warn(f"{text}; those without the other are left out", stacklevel=2)
     rows = [
         [x, name, y]
         for name, row_of_x, row_of_y in zip(distinct_names(names), all_places, lines, strict=True)
@@ -199,11 +207,18 @@ def roc_curve(
 
     Args:
         y_true: the class of each sample.
-        y_probas: a row for each sample, with a score for each class in sorted order.
-        labels: names of the classes, if they are integers.
+        y_probas: a row for each sample, with a score for each class in sorted order. If ``y_true``
+            has fewer classes than that, its classes are the numbers of columns, from 0 on, or
+            names in ``labels``.
+        labels: names of the classes: of integers by their number, else in sorted order.
         classes_to_plot: only these.
 
-    A curve has at most 1,000 points: of more thresholds, evenly spread ones, and both ends.
+    A curve has at most 1,000 points: of more thresholds, evenly spread ones, and both ends. Samples
+    whose score is NaN are left out with a warning.
+
+    Raises:
+        ValueError: ``y_probas`` has not a row for each sample, its columns cannot be told, or a
+            class has no label.
     """
     from stepwell._curves import roc_rows
 
@@ -251,41 +266,21 @@ def confusion_matrix(
         probs: a row for each sample, with a score for each class; or give ``preds``.
         y_true: the class of each sample.
         preds: the predicted class of each sample.
-        class_names: names of the classes 0, 1 and so on, or all classes if they are texts; default
-            the texts, or ``Class_1`` and so on, that occur.
+        class_names: names of the classes 0, 1 and so on, or all classes if they are texts, with
+            ``probs`` in the order of its columns; default the texts that occur, or ``Class_1`` for
+            the lowest number and so on.
+
+    Samples with a NaN in ``probs`` are left out with a warning.
 
     Raises:
-        ValueError: Both or none of ``probs`` and ``preds``, different numbers of samples, or a
-            class without a name.
+        ValueError: Both or none of ``probs`` and ``preds``, different numbers of samples, several
+            values for a sample, classes of different kinds, or a class without a name.
     """
+    from stepwell._confusion import confusion_pairs
+
     if (probs is None) == (preds is None) or y_true is None:
         raise ValueError("confusion_matrix(): give y_true and one of probs and preds")
-    if probs is None:
-        guesses = _list_of(preds)
-    else:
-        scores = [_list_of(row) for row in _list_of(probs)]
-        guesses = [row.index(max(row)) for row in scores]
-    truths = _list_of(y_true)
-    if len(guesses) != len(truths):
-        raise ValueError(
-            f"confusion_matrix(): {len(guesses)} predictions for {len(truths)} values of y_true"
-        )
-    are_texts = bool(truths) and all(isinstance(each, str) for each in (*truths, *guesses))
-    if class_names is None:
-        classes = sorted({*truths, *guesses})
-        names = classes if are_texts else [f"Class_{number + 1}" for number in range(len(classes))]
-    elif are_texts and {*truths, *guesses} <= {*_list_of(class_names)}:
-        names = classes = list(dict.fromkeys(_list_of(class_names)))
-    else:
-        names = _list_of(class_names)
-        classes = list(range(len(names)))
-        if unnamed := {*truths, *guesses} - set(classes):
-            shown = ", ".join(map(repr, sorted(unnamed, key=str)[:5]))
-            more = f" and {len(unnamed) - 5} more" if len(unnamed) > 5 else ""
-            raise ValueError(
-                f"confusion_matrix(): {len(names)} class_names, so that the classes are 0 to "
-                f"{len(names) - 1}; there are others: {shown}{more}"
-            )
+    truths, guesses, classes, names = confusion_pairs(probs, y_true, preds, class_names)
     counts = dict.fromkeys(((one, other) for one in classes for other in classes), 0)
     for pair in zip(truths, guesses, strict=True):
         counts[pair] += 1
@@ -314,19 +309,6 @@ def _curves(
 
 def _table_of(columns: list[str], rows: list[list[Any]] | None) -> Table | None:
     return None if rows is None else Table(columns=columns, data=rows)
-
-
-def _list_of(values: Any) -> list[Any]:
-    """Return a sequence or an array as a list of Python objects."""
-    values = as_numpy(values)
-    if not hasattr(values, "tolist"):
-        return [_plain(each) for each in values]
-    items: list[Any] = array_items(values, cuts=True)
-    return items
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
 
 
 def _is_many(value: Any) -> bool:

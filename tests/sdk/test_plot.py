@@ -324,3 +324,103 @@ def test_a_long_curve_is_thinned(monkeypatch: pytest.MonkeyPatch) -> None:
     found = rows(plot.roc_curve(truths, scores, classes_to_plot=[1]))
     assert len(found) == 10
     assert (found[0], found[-1]) == ([1, 0.0, 0.0], [1, 1.0, 1.0])
+
+
+PERFECT = [[0.05, 0.9, 0.05], [0.05, 0.1, 0.85], [0.1, 0.8, 0.1], [0.02, 0.2, 0.78]]
+
+
+def is_perfect(drawn: list[list[Any]], names: list[Any]) -> bool:
+    """Whether the ROC curves of just ``names`` are there, each through the upper left corner."""
+    ends = [name for name, falses, trues in drawn if (falses, trues) == (0.0, 1.0)]
+    return ends == names == list(dict.fromkeys(name for name, *_ in drawn))
+
+
+@pytest.mark.parametrize(
+    ("classes", "labels", "names"),
+    [
+        ([1, 2, 1, 2], ["a", "b", "c"], ["b", "c"]),
+        ([1, 2, 1, 2], None, [1, 2]),
+        ([1.0, 2.0, 1.0, 2.0], ["a", "b", "c"], ["b", "c"]),
+        (["b", "c", "b", "c"], ["a", "b", "c"], ["b", "c"]),
+        ([1, 2, 1, 2], {1: "one"}, ["one", 2]),
+    ],
+)
+def test_a_class_that_no_sample_has_moves_no_column(
+    classes: list[Any], labels: Any, names: list[Any]
+) -> None:
+    assert is_perfect(rows(plot.roc_curve(classes, PERFECT, labels=labels)), names)
+    drawn = rows(plot.pr_curve(classes, PERFECT, labels=labels))
+    assert {precision for _, precision, _ in drawn} == {1.0}
+
+
+def test_classes_without_a_column_or_a_label_are_told() -> None:
+    with pytest.raises(ValueError, match="3 columns and y_true 2 classes, so the column of a cl"):
+        plot.roc_curve(["b", "c", "b", "c"], PERFECT)
+    with pytest.raises(ValueError, match=r"labels has 2 names, for the classes 0 to 1; .* class 2"):
+        plot.roc_curve([0, 1, 2], np.eye(3), labels=["a", "b"])
+    assert is_perfect(
+        rows(plot.roc_curve([5, 8], np.eye(2), labels=["five", "eight"])), ["five", "eight"]
+    )
+
+
+@pytest.mark.parametrize("places", [slice(None), slice(None, None, -1)])
+def test_scores_that_are_nan_are_left_out_in_every_order(places: slice) -> None:
+    truths = [0, 0, 1, 1]
+    scores = [[0.9, 0.1], [0.1, np.nan], [0.2, 0.8], [0.3, 0.7]]
+    with pytest.warns(UserWarning, match="class 1: 1 of 4 samples are left out"):
+        chart = plot.roc_curve(truths[places], scores[places], classes_to_plot=[1])
+    assert is_perfect(rows(chart), [1])
+    with pytest.warns(UserWarning, match="class 1: 4 of 4 samples are left out"):
+        chart = plot.pr_curve(truths[places], np.full((4, 2), np.nan), classes_to_plot=[1])
+    assert chart.table is None
+    with pytest.warns(UserWarning, match="1 of 4 samples are left out: NaN in probs"):
+        chart = plot.confusion_matrix(probs=scores[places], y_true=truths[places])
+    assert [count for *_, count in rows(chart)] == [1, 0, 0, 2]
+
+
+def test_classes_may_be_columns_and_frames_of_one_column() -> None:
+    pd = pytest.importorskip("pandas")
+    truths, guesses = np.array([1] * 5 + [0] * 4), np.array([0] * 5 + [0] * 4)
+    expected = rows(plot.confusion_matrix(y_true=truths, preds=guesses))
+    assert sum(count for *_, count in expected) == 9
+    index = list("abcdefghi")
+    frames = [pd.DataFrame({"t": each}, index=index) for each in (truths, guesses)]
+    for one, other in (
+        frames,
+        (truths.reshape(-1, 1), guesses.reshape(-1, 1)),
+        (frames[0], guesses.tolist()),
+    ):
+        assert rows(plot.confusion_matrix(y_true=one, preds=other)) == expected
+    scores = np.eye(2)[truths]
+    assert rows(plot.roc_curve(frames[0], scores)) == rows(plot.roc_curve(truths, scores))
+    with pytest.raises(ValueError, match=r"y_true has several values .* y_true.argmax\(axis=1\)"):
+        plot.confusion_matrix(y_true=scores, preds=guesses)
+    with pytest.raises(ValueError, match=r"preds has several values .* passed as probs"):
+        plot.confusion_matrix(y_true=truths, preds=scores)
+    with pytest.raises(ValueError, match="probs has not a row for each of 2 samples"):
+        plot.confusion_matrix(y_true=[0, 1], probs=[0.9, 0.1])
+
+
+def test_texts_are_classes_of_probs_if_the_columns_have_their_names() -> None:
+    scores = [[0.9, 0.1], [0.2, 0.8]]
+    made = plot.confusion_matrix(y_true=["dog", "cat"], probs=scores, class_names=["cat", "dog"])
+    assert rows(made) == [
+        ["cat", "cat", 0],
+        ["cat", "dog", 1],
+        ["dog", "cat", 1],
+        ["dog", "dog", 0],
+    ]
+    with pytest.raises(ValueError, match="class_names must name the 2 columns of probs"):
+        plot.confusion_matrix(y_true=["dog", "cat"], probs=scores)
+    with pytest.raises(ValueError, match="of different kinds: 0, 1, 'cat', 'dog'"):
+        plot.confusion_matrix(y_true=["dog", "cat"], preds=[0, 1])
+
+
+def test_lines_of_a_dict_and_of_a_frame_have_its_names() -> None:
+    pd = pytest.importorskip("pandas")
+    expected = [[0, "a", 1], [1, "a", 2], [0, "b", 3], [1, "b", 4]]
+    lines = {"a": [1, 2], "b": [3, 4]}
+    for ys in (lines, pd.DataFrame(lines), pd.DataFrame(lines, index=["x", "y"])):
+        assert rows(plot.line_series([0, 1], ys)) == expected
+    with pytest.warns(UserWarning, match="a has 2 xs and 3 ys; those without the other"):
+        assert len(rows(plot.line_series([0, 1], [[1, 2, 3]], keys=["a"]))) == 2

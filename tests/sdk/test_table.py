@@ -308,3 +308,43 @@ def test_a_logged_table_is_staged_with_its_images(
     images = [blob for key, blob in daemon.blobs.items() if key != told["blob"]]
     assert [blob.payload for blob in images] == [bytes([0, 255])]
     assert [point.value for point in daemon.points("loss")] == [0.5]
+
+
+def test_a_row_may_be_a_dict_by_column() -> None:
+    records = [{"guess": 7, "truth": 1}, {"truth": 2, "guess": 3}]
+    assert Table(data=records, columns=["truth", "guess"]).data == [[1, 7], [2, 3]]
+    made = Table(data=[*records, {"guess": 4, "score": 0.5}])
+    assert made.columns == ["guess", "truth", "score"]
+    assert made.data == [[7, 1, None], [3, 2, None], [4, None, 0.5]]
+    made.add_data({"score": 1, "guess": 2, "truth": 3})
+    assert made.data[-1] == [2, 3, 1]
+    with pytest.raises(ValueError, match=r"a dict with the names \['gess'\], but the table has"):
+        made.add_data({"gess": 1, "truth": 2})
+    with pytest.warns(UserWarning, match="a row has the names of the columns as its values"):
+        made.add_data(*{"guess": 1, "truth": 2, "score": 3})
+    one = Table(columns=["d"])
+    one.add_data({"a": 1})  # A value.
+    assert one.data == [[{"a": 1}]]
+
+
+def test_rows_in_the_place_of_columns_and_other_mistakes_are_told() -> None:
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"a": [1, 2]})
+    assert (Table(frame).columns, Table(frame).data) == (["a"], [[1], [2]])
+    assert Table(frame.columns, [[3]]).columns == Table(frame.columns).columns == ["a"]
+    assert Table([("age", "mean"), ("age", "max")]).columns[0] == ("age", "mean")
+    for wrong, kind in (
+        ([[7, 1], [2, 2]], "list of rows"),
+        ([{"a": 1}], "list of rows"),
+        (np.eye(2), "ndarray"),
+        ({"a": [1]}, "dict"),
+        ("ab", "str"),
+    ):
+        with pytest.raises(TypeError, match=f"columns is a {kind}; expected a list of names"):
+            Table(wrong)
+    with pytest.raises(TypeError, match="row 1 of data is a str; expected a list of 3 values"):
+        Table(data=[["d", "o", "g"], "cat"], columns=["w", "x", "y"])
+    with pytest.raises(TypeError, match="data is a dict; expected rows"):
+        Table(data={"a": [1, 2]})
+    with pytest.raises(ValueError, match=r"'Expected'\]; pass columns= for others"):
+        Table(data=np.eye(2))

@@ -1,0 +1,61 @@
+"""The arguments of `stepwell.plot` as lists of Python objects."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from stepwell._array_items import array_items, as_numpy
+from stepwell._frames import is_frame, read_frame
+
+
+def list_of(values: Any) -> list[Any]:
+    """Return a sequence or an array as a list of Python objects."""
+    values = as_numpy(values)
+    if not hasattr(values, "tolist"):
+        return [_plain(each) for each in values]
+    items: list[Any] = array_items(values, cuts=True)
+    return items
+
+
+def rows_of(values: Any) -> list[list[Any]]:
+    """Return the rows of nested sequences, of an array or of a data frame.
+
+    Raises:
+        TypeError: A row is no sequence.
+    """
+    if is_frame(values):
+        frame = read_frame(values)
+        return [list(row) for row in zip(*frame.values[len(frame.labels) :], strict=True)]
+    return [list_of(row) for row in list_of(values)]
+
+
+def classes_of(values: Any, what: str, hint: str) -> list[Any]:
+    """Return the class of each sample, also of an array or a data frame of one column.
+
+    Args:
+        what: the values, for errors.
+        hint: what to pass if there are several values for each sample.
+
+    Raises:
+        ValueError: There are several values for each sample.
+    """
+    items = rows_of(values) if is_frame(values) else list_of(values)
+    if not any(isinstance(each, list | tuple) for each in items):
+        return items
+    if all(isinstance(each, list | tuple) and len(each) == 1 for each in items):
+        return [each[0] for each in items]
+    raise ValueError(f"{what} has several values for a sample; expected one class. {hint}")
+
+
+def lines_of(values: Any) -> tuple[list[list[Any]], list[Any] | None]:
+    """Return the values of each line, and the lines' names: those of a dict or of a data frame."""
+    if is_frame(values):
+        frame = read_frame(values)
+        at = len(frame.labels)
+        return [list(each) for each in frame.values[at:]], list(frame.names)
+    if isinstance(values, Mapping):
+        return [list_of(each) for each in values.values()], list(values)
+    return [list_of(each) for each in list_of(values)], None
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
