@@ -237,7 +237,7 @@ def test_frameworks_callbacks_and_charts_are_importable(desk: Desk) -> None:
             wandb.sklearn.plot_learning_curve([1], [1])
             wandb.sklearn.plot_roc([0, 1], [1, 0])
         wandb.sklearn.plot_precision_recall([0, 1], [[0.9, 0.1], [0.2, 0.8]], ["a", "b"])
-        wandb.sklearn.plot_confusion_matrix(["cat", "dog"], ["dog", "dog"])
+        wandb.sklearn.plot_confusion_matrix([["cat"], ["dog"]], ["dog", "dog"])
         wandb.tensorboard.patch(root_logdir="logs")
         """
     )

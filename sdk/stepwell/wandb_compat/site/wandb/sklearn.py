@@ -9,6 +9,9 @@ from typing import Any
 
 import wandb
 from stepwell._accounts import termwarn
+from stepwell._plot_values import classes_of
+
+_ONE = "Pass the class of each sample"
 
 _NAMES = """
 plot_calibration_curve plot_class_proportions plot_classifier plot_clusterer plot_elbow_curve
@@ -59,7 +62,8 @@ def plot_confusion_matrix(
     def make() -> Any:
         if y_true is None or y_pred is None:
             raise ValueError("give y_true and y_pred")
-        truths, guesses = _list_of(y_true), _list_of(y_pred)
+        truths = classes_of(y_true, "y_true", _ONE)
+        guesses = classes_of(y_pred, "y_pred", _ONE)
         classes = sorted({*truths, *guesses})
         are_places = all(type(each) is int for each in classes)
         names: Any = labels if labels is not None and are_places else classes
@@ -69,10 +73,6 @@ def plot_confusion_matrix(
         return wandb.plot.confusion_matrix(y_true=truths, preds=guesses, class_names=names)
 
     _log("confusion_matrix", make)
-
-
-def _list_of(values: Any) -> list[Any]:
-    return values.tolist() if hasattr(values, "tolist") else list(values)
 
 
 def _log(name: str, make: Callable[[], Any]) -> None:
