@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from stepwell._plot_values import classes_of, list_of, rows_of
+from stepwell._plot_values import classes_of, has_class, list_of, rows_of
 
 _CALL = "confusion_matrix()"
 
@@ -36,6 +36,12 @@ def confusion_pairs(
         truths, guesses = _guessed(probs, truths, names)
     if len(guesses) != len(truths):
         raise ValueError(f"{_CALL}: {len(guesses)} predictions for {len(truths)} values of y_true")
+    pairs = [pair for pair in zip(truths, guesses, strict=True) if all(map(has_class, pair))]
+    if len(pairs) < len(truths):
+        count = len(truths) - len(pairs)
+        text = f"{_CALL}: {count} of {len(truths)} samples are left out: their class is None or NaN"
+        warnings.warn(text, UserWarning, stacklevel=3)
+        truths, guesses = [one for one, _ in pairs], [other for _, other in pairs]
     found = {*truths, *guesses}
     are_texts = bool(found) and all(isinstance(each, str) for each in found)
     if names is None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stepwell._chart_spec import distinct_names
-from stepwell._plot_values import classes_of
+from stepwell._plot_values import classes_of, has_class
 
 _DIGITS = 3
 
@@ -78,13 +78,20 @@ def _counts(
     if y_true is None or y_probas is None:
         return
     hint = "Of one-hot rows pass y_true.argmax(axis=1)"
-    truths = numpy.asarray(classes_of(y_true, "y_true", hint))
-    scores = numpy.asarray(y_probas)
+    given, scores = classes_of(y_true, "y_true", hint), numpy.asarray(y_probas)
+    known = [has_class(each) for each in given]
+    if scores.ndim == 2 and len(scores) == len(given) and not all(known):
+        text = f"{known.count(False)} of {len(given)} samples are left out: their class is None or"
+        warnings.warn(f"{text} NaN", UserWarning, stacklevel=4)
+        given, scores = [each for each in given if has_class(each)], scores[numpy.array(known)]
+    truths = numpy.asarray(given)
     classes = numpy.unique(truths).tolist()
     if scores.ndim != 2 or len(scores) != len(truths) or scores.shape[1] < len(classes):
+        is_flat = len(classes) < 3 and (scores.ndim == 1 or scores.shape[1:] == (1,))
         raise ValueError(
             f"y_probas has the shape {scores.shape}; expected a row for each of {len(truths)} "
             f"samples and a column for each of {len(classes)} classes"
+            + ("; of scores s of class 1 make numpy.stack([1 - s, s], axis=1)" if is_flat else "")
         )
     columns = _columns_of(classes, scores.shape[1], labels)
     drawn = [each for each in classes if classes_to_plot is None or each in classes_to_plot]

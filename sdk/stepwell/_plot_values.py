@@ -1,6 +1,6 @@
 """The arguments of `stepwell.plot` as lists of Python objects."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stepwell._array_items import array_items, as_numpy
@@ -46,15 +46,34 @@ def classes_of(values: Any, what: str, hint: str) -> list[Any]:
     raise ValueError(f"{what} has several values for a sample; expected one class. {hint}")
 
 
+def has_class(value: Any) -> bool:
+    """Whether the class of a sample is known: it is not None and no NaN."""
+    try:
+        return value is not None and bool(value == value)
+    except TypeError:  # NA of pandas is neither equal nor different.
+        return False
+
+
 def lines_of(values: Any) -> tuple[list[list[Any]], list[Any] | None]:
-    """Return the values of each line, and the lines' names: those of a dict or of a data frame."""
+    """Return the values of each line, and the lines' names: those of a dict or of a data frame.
+
+    A flat sequence is one line.
+    """
     if is_frame(values):
         frame = read_frame(values)
         at = len(frame.labels)
         return [list(each) for each in frame.values[at:]], list(frame.names)
     if isinstance(values, Mapping):
         return [list_of(each) for each in values.values()], list(values)
-    return [list_of(each) for each in list_of(values)], None
+    items = list_of(values)
+    if items and not any(_is_many(each) for each in items):
+        return [items], None
+    return [list_of(each) for each in items], None
+
+
+def _is_many(value: Any) -> bool:
+    is_text = isinstance(value, str | bytes)
+    return isinstance(value, Iterable) and not is_text and getattr(value, "ndim", 1) > 0
 
 
 def _plain(value: Any) -> Any:

@@ -135,7 +135,7 @@ class Table(Media):
             elif isinstance(row, str | bytes) or not isinstance(row, Iterable):
                 raise TypeError(
                     f"Table: row {number} of data is a {type(row).__name__}; expected a list of "
-                    f"{len(self.columns)} values, or a dict of them by column"
+                    f"{_values(len(self.columns))}, or a dict of them by column"
                 )
             else:
                 self.add_data(*row)
@@ -168,10 +168,12 @@ class Table(Media):
         if self._label_count and len(data) == len(self.columns) - self._label_count:
             data = ((None,) * self._label_count) + data
         if len(data) != len(self.columns):
-            are_default = self.columns == [*_DEFAULT_COLUMNS]
+            hint = "; pass columns= for others" if self.columns == [*_DEFAULT_COLUMNS] else ""
+            if len(data) == 1 and getattr(data[0], "__len__", int)() == len(self.columns):
+                hint = "; for a list of values, add_data(*values)"
             raise ValueError(
-                f"a row has {len(data)} values, but the table has {len(self.columns)} "
-                f"columns: {self.columns}{'; pass columns= for others' if are_default else ''}"
+                f"a row has {_values(len(data))}, but the table has {len(self.columns)} "
+                f"columns: {self.columns}{hint}"
             )
         if self._checks or self._required:
             for name, value in zip(self.columns, data, strict=True):
@@ -385,6 +387,10 @@ def _read(given: Any) -> Sequence[Sequence[Any]]:
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
         raise TypeError(f"Table: data is a {type(given).__name__}; expected rows or a DataFrame")
     return given if isinstance(given, list | tuple) else list(given)
+
+
+def _values(count: int) -> str:
+    return "1 value" if count == 1 else f"{count} values"
 
 
 def _one_each(given: Any, columns: Sequence[Any], name: str) -> Sequence[Any]:

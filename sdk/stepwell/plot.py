@@ -4,7 +4,7 @@ Each returns a value for `log`, which keeps the table, and which chart the page 
 """
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwell._chart_spec import chart_of, distinct_names, is_drawn
@@ -165,7 +165,7 @@ def line_series(
 
     Args:
         xs: one sequence for all lines, or one for each.
-        ys: a sequence for each line; or a dict or a data frame of them.
+        ys: a sequence for each line, or of one line alone; or a dict or a data frame of them.
         keys: a name for each line; default those of ``ys``, otherwise ``line_0`` and so on.
         xname: the title of the x axis.
 
@@ -174,9 +174,9 @@ def line_series(
     """
     lines, own_names = lines_of(ys)
     keys = own_names if keys is None else keys
-    places = list_of(xs)
-    is_one = not places or isinstance(places[0], str | bytes) or not _is_many(places[0])
-    all_places = [places] * len(lines) if is_one else [list_of(each) for each in places]
+    all_places = lines_of(xs)[0]
+    if len(all_places) == 1:
+        all_places *= len(lines)
     names = [f"line_{number}" for number in range(len(lines))] if keys is None else list_of(keys)
     for what, found in (("xs", all_places), ("keys", names)):
         if len(found) != len(lines):
@@ -214,7 +214,7 @@ def roc_curve(
         classes_to_plot: only these.
 
     A curve has at most 1,000 points: of more thresholds, evenly spread ones, and both ends. Samples
-    whose score is NaN are left out with a warning.
+    whose score is NaN, or whose class is None or NaN, are left out with a warning.
 
     Raises:
         ValueError: ``y_probas`` has not a row for each sample, its columns cannot be told, or a
@@ -270,7 +270,7 @@ def confusion_matrix(
             ``probs`` in the order of its columns; default the texts that occur, or ``Class_1`` for
             the lowest number and so on.
 
-    Samples with a NaN in ``probs`` are left out with a warning.
+    Samples with a NaN in ``probs``, or whose class is None or NaN, are left out with a warning.
 
     Raises:
         ValueError: Both or none of ``probs`` and ``preds``, different numbers of samples, several
@@ -309,7 +309,3 @@ def _curves(
 
 def _table_of(columns: list[str], rows: list[list[Any]] | None) -> Table | None:
     return None if rows is None else Table(columns=columns, data=rows)
-
-
-def _is_many(value: Any) -> bool:
-    return isinstance(value, Iterable) and getattr(value, "ndim", 1) > 0

@@ -378,6 +378,25 @@ def test_scores_that_are_nan_are_left_out_in_every_order(places: slice) -> None:
     assert [count for *_, count in rows(chart)] == [1, 0, 0, 2]
 
 
+@pytest.mark.parametrize("gap", [None, float("nan"), "pandas"])
+def test_samples_without_a_class_are_left_out(gap: Any) -> None:
+    if gap == "pandas":
+        gap = pytest.importorskip("pandas").NA
+    truths, scores = [1, gap, 2, 1, 2], [PERFECT[0], [0.1, 0.2, 0.7], *PERFECT[1:]]
+    said = "1 of 5 samples are left out: their class is None or NaN"
+    with pytest.warns(UserWarning, match=said):
+        assert is_perfect(rows(plot.roc_curve(truths, scores)), [1, 2])
+    with pytest.warns(UserWarning, match=said):
+        counts = rows(plot.confusion_matrix(y_true=truths, preds=[1, 1, 2, 1, 2]))
+    assert [count for *_, count in counts] == [2, 0, 0, 2]
+
+
+@pytest.mark.parametrize("scores", [[0.1, 0.9, 0.8], [[0.1], [0.9], [0.8]]])
+def test_scores_of_one_class_are_made_to_two_columns(scores: Any) -> None:
+    with pytest.raises(ValueError, match=r"make numpy.stack\(\[1 - s, s\], axis=1\)"):
+        plot.roc_curve([0, 1, 1], scores)
+
+
 def test_classes_may_be_columns_and_frames_of_one_column() -> None:
     pd = pytest.importorskip("pandas")
     truths, guesses = np.array([1] * 5 + [0] * 4), np.array([0] * 5 + [0] * 4)
@@ -422,5 +441,8 @@ def test_lines_of_a_dict_and_of_a_frame_have_its_names() -> None:
     lines = {"a": [1, 2], "b": [3, 4]}
     for ys in (lines, pd.DataFrame(lines), pd.DataFrame(lines, index=["x", "y"])):
         assert rows(plot.line_series([0, 1], ys)) == expected
+    x = pd.DataFrame({"x": [0, 1]})
+    for line in ([1, 2], np.array([1, 2]), pd.Series([1, 2])):  # One line.
+        assert rows(plot.line_series(x, line, keys=["a"])) == expected[:2]
     with pytest.warns(UserWarning, match="a has 2 xs and 3 ys; those without the other"):
         assert len(rows(plot.line_series([0, 1], [[1, 2, 3]], keys=["a"]))) == 2

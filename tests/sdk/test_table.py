@@ -225,7 +225,7 @@ def test_a_table_with_row_labels_takes_rows_without_them() -> None:
     table.add_data("third", 3.0, None)
     with pytest.raises(TypeError, match="column 'x': expected int or float"):
         table.add_data("fourth", "4", "d")
-    with pytest.raises(ValueError, match="1 values, but the table has 3 columns"):
+    with pytest.raises(ValueError, match="1 value, but the table has 3 columns"):
         table.add_data(1)
     assert table.data == [["first", 1.0, "a"], [None, 2.0, "b"], ["third", 3.0, None]]
 
@@ -322,6 +322,8 @@ def test_a_row_may_be_a_dict_by_column() -> None:
         made.add_data({"gess": 1, "truth": 2})
     with pytest.warns(UserWarning, match="a row has the names of the columns as its values"):
         made.add_data(*{"guess": 1, "truth": 2, "score": 3})
+    with pytest.raises(ValueError, match=r"for a list of values, add_data\(\*values\)"):
+        made.add_data([1, 2, 3])
     one = Table(columns=["d"])
     one.add_data({"a": 1})  # A value.
     assert one.data == [[{"a": 1}]]
