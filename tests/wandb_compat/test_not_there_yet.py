@@ -170,7 +170,7 @@ def test_a_table_can_be_built_and_read(desk: Desk) -> None:
     assert columns == ["a", "b", "c", "d"]
     assert data == [[1, 2, 5, 1], [3, 4, 6, 4]]
     assert column == [5, 6]
-    assert "1 values, but the table has 4 columns" in said
+    assert "a row has 1 value, but the table has 4 columns" in said
 
 
 def test_the_folder_for_files_is_made_where_scripts_look(desk: Desk) -> None:
