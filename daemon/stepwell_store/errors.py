@@ -161,13 +161,19 @@ class RunIsRunningError(StoreError):
 
 
 class AmbiguousRunError(StoreError):
-    """Several runs have this id or name."""
+    """Several runs have this id or name; or a run and a project, if ``is_project``."""
 
-    def __init__(self, reference: str, candidates: list[str]) -> None:
+    def __init__(self, reference: str, candidates: list[str], *, is_project: bool = False) -> None:
         shown = ", ".join(candidates[:10]) + (", …" if len(candidates) > 10 else "")
-        super().__init__(
-            f"{len(candidates)} runs are called {reference!r}: {shown}; use PROJECT/RUN-ID"
-        )
+        if is_project:
+            runs = "a run" if len(candidates) == 1 else f"{len(candidates)} runs"
+            super().__init__(
+                f"{runs} and a project have the name {reference!r}; use {shown} or {reference}/"
+            )
+        else:
+            super().__init__(
+                f"{len(candidates)} runs are called {reference!r}: {shown}; use PROJECT/RUN-ID"
+            )
         self.reference = reference
         self.candidates = candidates
 

@@ -6,6 +6,7 @@ import pytest
 
 from stepwell_store import AmbiguousRunError, RunNotFoundError, Store
 from stepwell_store.queries import (
+    RunRef,
     edit_run,
     find_run,
     find_run_or_project,
@@ -126,6 +127,23 @@ def test_a_misspelt_project_is_named_where_one_may_be_asked_for(store: Store):
     with pytest.raises(RunNotFoundError, match="no run and no project") as missing:
         find_run_or_project(store, f"{project}x")
     assert f"the project '{project}'" in str(missing.value)
+
+
+def test_a_run_and_a_project_of_one_name_are_told_apart(store: Store):
+    project, other = fresh_project(), fresh_project()
+    tell(store, writer(project, "only"), start("only"))
+    assert find_run_or_project(store, project) == RunRef(project, "")
+    tell(store, writer(other, "one"), start(project))
+    with pytest.raises(AmbiguousRunError, match="a run and a project have") as found:
+        find_run_or_project(store, project)
+    assert str(found.value).endswith(f"have the name '{project}'; use {other}/one or {project}/")
+    assert find_run_or_project(store, f"{project}/") == RunRef(project, "")
+    assert find_run_or_project(store, f"{other}/one") == RunRef(other, "one")
+    tell(store, writer(other, "two"), start(project))
+    with pytest.raises(AmbiguousRunError, match=f"use {other}/one, {other}/two or {project}/"):
+        find_run_or_project(store, project)
+    with pytest.raises(RunNotFoundError, match=f"the project '{project}'"):
+        find_run_or_project(store, f"{project}x/")
 
 
 def test_a_path_has_its_nearest_within_the_project(store: Store):

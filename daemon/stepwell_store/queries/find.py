@@ -78,21 +78,31 @@ def find_run(store: Store, reference: str, *, limits: Limits = DEFAULT) -> RunRe
 def find_run_or_project(store: Store, reference: str, *, limits: Limits = DEFAULT) -> RunRef:
     """Return the run for ``reference``, else the project of that name, with "" as the run's id.
 
-    A project has at least one run, or an archived one.
+    ``PROJECT/`` can only be a project. A project has at least one run, or an archived one.
 
     Raises:
-        RunNotFoundError, AmbiguousRunError: See `find_run`.
+        RunNotFoundError: Neither has the name.
+        AmbiguousRunError: Several runs, or a run and a project, have it.
     """
+    project = reference.removesuffix("/")
+    is_project = bool(list_runs(store, project, archived=True, limit=1, limits=limits).items)
+    if is_project and project != reference:
+        return RunRef(project, "")
     try:
-        return find_run(store, reference, limits=limits)
+        found = find_run(store, reference, limits=limits)
     except RunNotFoundError as error:
-        if list_runs(store, reference, archived=True, limit=1, limits=limits).items:
-            return RunRef(reference, "")
+        if is_project:
+            return RunRef(project, "")
         names = [
             each.project for each in list_projects(store, limit=_NEAREST_OF, limits=limits).items
         ]
-        projects = difflib.get_close_matches(reference, names, n=3, cutoff=_NEAREST_CUTOFF)
+        projects = difflib.get_close_matches(project, names, n=3, cutoff=_NEAREST_CUTOFF)
         raise RunNotFoundError(reference, error.nearest, projects=projects) from error
+    except AmbiguousRunError as error:
+        raise AmbiguousRunError(reference, error.candidates, is_project=is_project) from error
+    if is_project:
+        raise AmbiguousRunError(reference, [str(found)], is_project=True)
+    return found
 
 
 def _split(reference: str) -> list[tuple[str, str]]:
