@@ -174,6 +174,24 @@ def _candidates(known: set[tuple[str, str]]) -> list[str]:
     return sorted(bare | qualified | set(FIELDS) | AUTOMATIC)
 
 
+_KINDS: Final = (Kind.CONFIG.value, Kind.SUMMARY.value, Kind.METRIC.value)
+
+
+def _nearest(text: str, candidates: Sequence[str]) -> list[str]:
+    """Return names like ``text``; what it is a value of, such as "config.", makes none alike."""
+    what, _, name = text.partition(".")
+    if what not in _KINDS:
+        return difflib.get_close_matches(text, candidates, _NEAREST, cutoff=0.6)
+    paths: dict[str, str] = {}  # By the name; of the kind that was asked for, if there is one.
+    for each in candidates:
+        kind, _, rest = each.partition(".")
+        if kind == what or (kind in _KINDS and rest not in paths):
+            # A metric has a summary value of its name.
+            is_summary = (what, kind) == (Kind.SUMMARY.value, Kind.METRIC.value)
+            paths[rest] = f"{what}.{rest}" if is_summary else each
+    return [paths[each] for each in difflib.get_close_matches(name, paths, _NEAREST, cutoff=0.6)]
+
+
 def _hint(text: str, candidates: Sequence[str]) -> str:
     if text in _FIELDS_OF_RUNS:
         return f"no run has {text!r}; did you mean {_FIELDS_OF_RUNS[text]}?"
@@ -181,7 +199,7 @@ def _hint(text: str, candidates: Sequence[str]) -> str:
     statistic_of = f"metric.{head.removeprefix('summary.')}"
     if statistic in STATISTICS and statistic_of in candidates:
         return f"no run has {text!r}; did you mean {statistic_of}:{statistic}?"
-    nearest = difflib.get_close_matches(text, candidates, _NEAREST, cutoff=0.6)
+    nearest = _nearest(text, candidates)
     nearest += [name for name in candidates if name.startswith(f"{text}.")][:_NEAREST]
     if not nearest:
         return f"no run has {text!r}"

@@ -472,6 +472,13 @@ def test_names_that_no_run_has_are_hinted_at_with_the_nearest(store: Store):
         "no run has 'started_at'; did you mean created?",
         "no run has 'hosts'; did you mean host?",
     )
+    for name, meant in (
+        ("config.lrr", "; did you mean config.lr?"),
+        ("summary.val/los", "; did you mean summary.val/loss?"),
+        ("config.val/los", "; did you mean metric.val/loss?"),
+        ("config.batch", ""),  # Not config.lr: only the names count.
+    ):
+        assert path_hints(store, project, [name]) == (f"no run has {name!r}{meant}",)
     (hint,) = filter_hints(store, project, "opt>3 -missing:none")
     assert "opt.beta" in hint
     for name in ("val/loss", "summary.val/loss"):
