@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from stepwell._frames import is_frame, read_frame
 from stepwell._plot_values import classes_of, has_class, list_of, rows_of
 
 _CALL = "confusion_matrix()"
@@ -29,6 +30,8 @@ def confusion_pairs(
     """
     truths = classes_of(y_true, f"{_CALL}: y_true", "Of one-hot rows pass y_true.argmax(axis=1)")
     names = None if class_names is None else list_of(class_names)
+    if names is None and is_frame(probs) and all(isinstance(each, str) for each in truths):
+        names = list(read_frame(probs).names)
     if probs is None:
         hint = "Scores of the classes are passed as probs"
         guesses = classes_of(preds, f"{_CALL}: preds", hint)

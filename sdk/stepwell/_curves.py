@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stepwell._chart_spec import distinct_names
+from stepwell._frames import is_frame
 from stepwell._plot_values import classes_of, has_class
 
 _DIGITS = 3
@@ -93,7 +94,8 @@ def _counts(
             f"samples and a column for each of {len(classes)} classes"
             + ("; of scores s of class 1 make numpy.stack([1 - s, s], axis=1)" if is_flat else "")
         )
-    columns = _columns_of(classes, scores.shape[1], labels)
+    named = list(getattr(y_probas, "columns", ())) if is_frame(y_probas) else ()
+    columns = _columns_of(classes, scores.shape[1], labels, named)
     drawn = [each for each in classes if classes_to_plot is None or each in classes_to_plot]
     names = distinct_names(_names_of(drawn, classes, labels))
     for each, name in zip(drawn, names, strict=True):
@@ -115,20 +117,27 @@ def _counts(
 
 
 def _columns_of(
-    classes: list[Any], count: int, labels: Sequence[str] | Mapping[Any, str] | None
+    classes: list[Any],
+    count: int,
+    labels: Sequence[str] | Mapping[Any, str] | None,
+    named: Sequence[Any],
 ) -> dict[Any, int]:
-    """Return the column of each class.
+    """Return the column of each class: by the names of a data frame, by labels, or in order.
+
+    Args:
+        named: names of the columns.
 
     Raises:
         ValueError: There are more columns than classes, and nothing says which are whose.
     """
+    known = [] if labels is None or isinstance(labels, Mapping) else list(labels)
+    for names in (named, known):
+        if len(names) == count and all(each in names for each in classes):
+            return {each: list(names).index(each) for each in classes}
     if len(classes) == count:
         return {each: place for place, each in enumerate(classes)}
     if all(_is_number(each) and 0 <= each < count for each in classes):
         return {each: int(each) for each in classes}
-    known = [] if labels is None or isinstance(labels, Mapping) else list(labels)
-    if len(known) == count and all(each in known for each in classes):
-        return {each: known.index(each) for each in classes}
     raise ValueError(
         f"y_probas has {count} columns and y_true {len(classes)} classes, so the column of a class "
         f"is unknown; expected classes from 0 to {count - 1}, or as labels the classes of all "

@@ -247,6 +247,13 @@ class Conversion:
         list_type = _list_type(items)
         if not list_type and _are_media(kept):
             list_type = _MIXED_LIST
+        if not list_type and self._stage is not None and self._name and any(map(is_medium, kept)):
+            self._warn(
+                f"media beside {self._name}",
+                f"{self._name!r} has media beside other values in a list; they are stored, but the "
+                "page and Run.files() do not list them. Log them as values or lists of media, or "
+                "as cells of a Table",
+            )
         return {"_type": list_type, "count": len(kept), "items": kept} if list_type else kept
 
     def _each(self, value: Iterable[Any], items: Sequence[Any], depth: int) -> list[Any]:

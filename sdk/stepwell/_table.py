@@ -47,7 +47,7 @@ def make_media(value: Any, stage: Stage | None) -> Media | None:
     if stage is None:
         return None
     if is_series(value) and is_labelled(value):
-        return Table(dataframe=value.to_frame("value" if value.name is None else value.name))
+        return Table(dataframe=_frame_of(value))
     return Table(dataframe=value) if is_table else None
 
 
@@ -100,10 +100,12 @@ class Table(Media):
         self.log_mode = log_mode
         given = data if data is not None else rows
         if given is None and dataframe is None:
-            if is_frame(columns):
+            if is_frame(columns) or is_series(columns):
                 columns, given = None, columns
             _check_names(columns)
-        if dataframe is None and is_frame(given):
+        if dataframe is None and is_series(given):
+            dataframe = _frame_of(given, columns)
+        elif dataframe is None and is_frame(given):
             dataframe = given
         self.data: list[list[Any]] = []
         self._label_count = 0
@@ -359,6 +361,16 @@ def _items_of(array: Any) -> Any:
     if getattr(getattr(array, "dtype", None), "names", None) and isinstance(items, list):
         return [tuple(row.values()) if isinstance(row, dict) else row for row in items]
     return items
+
+
+def _frame_of(series: Any, columns: Sequence[Any] | None = None) -> Any:
+    """Return a Series of pandas as a data frame of one column, which one name in ``columns`` names.
+
+    Row labels become columns of their own, see `read_frame`.
+    """
+    if columns is not None and len(columns) == 1:
+        return series.to_frame(columns[0])
+    return series.to_frame("value" if series.name is None else series.name)
 
 
 def _check_names(columns: Any) -> None:

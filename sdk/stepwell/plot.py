@@ -13,6 +13,7 @@ from stepwell._later import warn_unavailable
 from stepwell._media import Media
 from stepwell._names import Warn, text_of
 from stepwell._plot_values import lines_of, list_of
+from stepwell._row_labels import is_series
 from stepwell._table import Table
 from stepwell._terminal import OF_ALL
 
@@ -62,8 +63,9 @@ class CustomChart(Media):
         texts = self.given.get("string_fields")
         title = texts.get("title") if isinstance(texts, Mapping) else None
         self.caption = None if title is None else text_of(title) or None
-        if is_frame(data := self.given.get("data")):
-            self.given["data"] = Table(dataframe=data)
+        data = self.given.get("data")
+        if is_frame(data) or is_series(data):
+            self.given["data"] = Table(data)
 
     @property
     def table(self) -> Table | None:
@@ -75,7 +77,9 @@ class CustomChart(Media):
         table = self.table
         if table is None:
             given = type(self.given.get("data")).__name__
-            reason = self.needs or f"expected a Table, not a {given}: pass stepwell.Table(…)"
+            reason = self.needs or (
+                f"expected a Table or a data frame, not a {given}: pass stepwell.Table(…)"
+            )
             failed = {"blob": None, "failed": f"{self.call}: {reason}"}
             return {"_type": self.type, **failed, **self.caption_field()}
         about = {**table.described(stage, warn), **self.caption_field()}
@@ -207,10 +211,11 @@ def roc_curve(
 
     Args:
         y_true: the class of each sample.
-        y_probas: a row for each sample, with a score for each class in sorted order. If ``y_true``
-            has fewer classes than that, its classes are the numbers of columns, from 0 on, or
-            names in ``labels``.
-        labels: names of the classes: of integers by their number, else in sorted order.
+        y_probas: a row for each sample, with a score for each class: in the order of ``labels`` if
+            the classes are texts in it, of a data frame with the classes as names of its columns,
+            else in sorted order. If ``y_true`` has fewer classes than that, its classes are the
+            numbers of columns, from 0 on.
+        labels: names of the classes: of integers by their number.
         classes_to_plot: only these.
 
     A curve has at most 1,000 points: of more thresholds, evenly spread ones, and both ends. Samples

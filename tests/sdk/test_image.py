@@ -593,6 +593,9 @@ def test_a_list_of_several_kinds_is_one_value_and_media_in_dicts_are_named() -> 
     )
     assert len(said) == 1
     assert "'x' has media inside a dict" in said[0]
+    beside = as_json([picture, 0.5], lambda kind, text: said.append(text), KeptTables(), name="y")
+    assert [beside[0]["_type"], beside[1]] == ["image-file", 0.5]
+    assert "'y' has media beside other values in a list; they are stored, but" in said.pop()
     plain = [{"a": 1}, [1, 2], None]
     assert as_json(plain, lambda kind, text: said.append(text), KeptTables(), name="x") == plain
     assert len(said) == 1

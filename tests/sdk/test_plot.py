@@ -145,7 +145,9 @@ def test_a_chart_that_cannot_be_drawn_keeps_its_table_and_says_why(
         assert values[name] == {**kept, "caption": title}
     assert "chart" not in values["odd"]
     assert values["number"]["chart"] == {"kind": "scatter", "x": 0, "y": 1}
-    expected = "plot.line(): expected a Table, not a NoneType: pass stepwell.Table(…)"
+    expected = (
+        "plot.line(): expected a Table or a data frame, not a NoneType: pass stepwell.Table(…)"
+    )
     assert values["none"] == {
         "_type": "custom-chart",
         "blob": None,
@@ -186,7 +188,7 @@ def test_a_dataframe_is_a_table_and_other_values_are_named(
     charts = {name: values[name]["chart"]["kind"] for name in ("line", "bars", "seen")}
     assert charts == {"line": "line", "bars": "bar", "seen": "histogram"}
     assert all(values[name]["blob"] in daemon.blobs for name in charts)
-    why = "expected a Table, not a list: pass stepwell.Table(…)"
+    why = "expected a Table or a data frame, not a list: pass stepwell.Table(…)"
     assert values["list"]["failed"] == f"plot.scatter(): {why}"
     assert values["roc"]["failed"].startswith("plot.roc_curve(): needs numpy, y_true, y_probas")
     said = lines_of(capsys.readouterr().err)
@@ -446,3 +448,37 @@ def test_lines_of_a_dict_and_of_a_frame_have_its_names() -> None:
         assert rows(plot.line_series(x, line, keys=["a"])) == expected[:2]
     with pytest.warns(UserWarning, match="a has 2 xs and 3 ys; those without the other"):
         assert len(rows(plot.line_series([0, 1], [[1, 2, 3]], keys=["a"]))) == 2
+
+
+def test_columns_of_texts_are_those_of_their_labels_or_of_a_frame() -> None:
+    pd = pytest.importorskip("pandas")
+    names = ["low", "medium", "high"]  # Not sorted.
+    scores = np.array([[0.9, 0.06, 0.04], [0.1, 0.8, 0.1], [0.2, 0.7, 0.1], [0.05, 0.1, 0.85]])
+    truths = [names[place] for place in scores.argmax(axis=1)]
+    drawn = rows(plot.roc_curve(truths, scores, labels=names))
+    assert is_perfect(drawn, sorted(names))
+    turned = pd.DataFrame(scores[:, ::-1], columns=names[::-1])
+    assert rows(plot.roc_curve(truths, turned)) == drawn
+    assert rows(plot.pr_curve(truths, turned)) == rows(plot.pr_curve(truths, scores, labels=names))
+    counts = {
+        (one, other): count
+        for one, other, count in rows(plot.confusion_matrix(probs=turned, y_true=truths))
+        if count
+    }
+    assert counts == {("low", "low"): 1, ("medium", "medium"): 2, ("high", "high"): 1}
+    places = scores.argmax(axis=1)
+    assert is_perfect(rows(plot.roc_curve(places, pd.DataFrame(scores))), [0, 1, 2])
+    named = rows(plot.roc_curve(places, pd.DataFrame(scores), labels=names))
+    assert is_perfect(named, names)
+
+
+def test_a_series_is_the_table_of_a_chart() -> None:
+    pd = pytest.importorskip("pandas")
+    counts = pd.Series([2, 1], index=pd.Index(["a", "b"], name="k"), name="count")
+    chart = plot.bar(counts, "k", "count")
+    assert (columns(chart), rows(chart)) == (["k", "count"], [["a", 2], ["b", 1]])
+    for made in (Table(counts), Table(data=counts)):
+        assert (made.columns, made.data) == (["k", "count"], [["a", 2], ["b", 1]])
+    plain = pd.Series([1.5, 2.5])
+    assert (Table(plain).columns, Table(plain).data) == (["value"], [[1.5], [2.5]])
+    assert Table(columns=["x"], data=plain).columns == ["x"]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 _WIDTH: Final = 640.0
 _HEIGHT: Final = 260.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 12.0, 10.0, 30.0
-_TICKS: Final = 5
+TICKS: Final = 5
 _DECADES_ROUND: Final = 1.2
 """A logarithmic axis of fewer decades has the ticks of a linear one."""
 _POWER_MAX: Final = 308
@@ -40,6 +40,8 @@ _LINEAR_BELOW: Final = 1.0
 Array = NDArray[np.float64]
 XText = Callable[[float, float], str]
 """The label of a value of x; the second argument is the distance of labels."""
+XTicks = Callable[[float, float], list[float]]
+"""The values with labels, from the first value to the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ def line_chart(
     label: str,
     y_scale: str,
     x_text: XText,
+    x_ticks: XTicks | None = None,
     dots: bool = False,
 ) -> str:
     """Return the chart of some lines, or "" where none has a point that can be drawn.
@@ -129,7 +132,7 @@ def line_chart(
         at = y_of(value)
         parts.append(f'<path class="grid" d="M{_LEFT:g} {at:.1f}H{_WIDTH - _RIGHT:g}"/>')
         parts.append(f'<text class="y" x="{_LEFT - 6:g}" y="{at + 3.5:.1f}">{escape(text)}</text>')
-    parts += _x_ticks(x_first, x_last, x_of, x_text)
+    parts += _x_ticks(x_first, x_last, x_of, x_text, x_ticks or nice_ticks)
     for line, y, low, high in shown:
         parts.append(_band(line, low, high, x_of, y_of))
         alone = np.isfinite(y) if dots else _are_alone(y)
@@ -171,6 +174,7 @@ def bins_chart(
     *,
     label: str,
     x_text: XText,
+    x_ticks: XTicks | None = None,
 ) -> str:
     """Return a bar for each bin; ``edges`` has one more than ``counts``."""
     most = float(max(1, *counts))
@@ -184,7 +188,7 @@ def bins_chart(
             parts.append(
                 f'<text class="y" x="{_LEFT - 6:g}" y="{at + 3.5:.1f}">{_tick_text(value)}</text>'
             )
-    parts += _x_ticks(first, last, x_of, x_text)
+    parts += _x_ticks(first, last, x_of, x_text, x_ticks or nice_ticks)
     for at, count in enumerate(counts):
         start, end, top = x_of(edges[at]), x_of(edges[at + 1]), y_of(float(count))
         parts.append(
@@ -246,7 +250,7 @@ def ridges(steps: NDArray[np.int64], counts: Array, *, low: float, high: float, 
             f'<text class="x" x="{min(x, _WIDTH - 24):.1f}" y="{_HEIGHT - 10:g}">'
             f"{_tick_text(value)}</text>"
         )
-    every = max(1, math.ceil(rows / _TICKS))
+    every = max(1, math.ceil(rows / TICKS))
     for row in range(rows):
         base = _TOP + space * (row + _RIDGE_OVERLAP)
         if (rows - 1 - row) % every == 0:
@@ -266,7 +270,7 @@ def ridges(steps: NDArray[np.int64], counts: Array, *, low: float, high: float, 
     return _svg("ridges", _HEIGHT, label, parts)
 
 
-def nice_ticks(first: float, last: float, count: int = _TICKS) -> list[float]:
+def nice_ticks(first: float, last: float, count: int = TICKS) -> list[float]:
     """Return round values from ``first`` to ``last``, some ``count`` of them."""
     if not last > first or not math.isfinite(last - first):
         return [first] if last == first else [first, last]
@@ -331,14 +335,17 @@ def _step_of(ticks: Sequence[float]) -> float:
     return step if math.isfinite(step) else 0.0
 
 
-def _x_ticks(first: float, last: float, x_of: Callable[[float], float], x_text: XText) -> list[str]:
-    values = nice_ticks(first, last)
+def _x_ticks(
+    first: float, last: float, x_of: Callable[[float], float], x_text: XText, x_ticks: XTicks
+) -> list[str]:
+    values = x_ticks(first, last)
     step = _step_of(values)
-    return [
-        f'<text class="x" x="{min(x_of(value), _WIDTH - 24):.1f}" y="{_HEIGHT - 10:g}">'
-        f"{escape(x_text(value, step))}</text>"
-        for value in values
-    ]
+    parts = []
+    for value in values:
+        text = x_text(value, step)
+        at = min(x_of(value), _WIDTH - max(24.0, len(text) * _GLYPH / 2))  # It is centred there.
+        parts.append(f'<text class="x" x="{at:.1f}" y="{_HEIGHT - 10:g}">{escape(text)}</text>')
+    return parts
 
 
 def _are_alone(y: Array) -> NDArray[np.bool_]:
@@ -415,11 +422,11 @@ def _log_ticks(first: float, last: float) -> list[tuple[float, str]]:
     if decades < _DECADES_ROUND:
         values = nice_ticks(10 ** min(first, _POWER_MAX), 10 ** min(last, _POWER_MAX))
         return [(math.log10(value), _tick_text(value)) for value in values if value > 0]
-    every = max(1, math.ceil(decades / _TICKS))
+    every = max(1, math.ceil(decades / TICKS))
     factors = [1, 2, 5]
-    if every > 1 or decades > _TICKS / 2:
+    if every > 1 or decades > TICKS / 2:
         factors = [1]
-    elif decades > _TICKS / 3:
+    elif decades > TICKS / 3:
         factors = [1, 3]
     found = []
     for decade in range(math.floor(first), min(math.ceil(last), _POWER_MAX) + 1):
@@ -451,7 +458,7 @@ def _symlog_ticks(first: float, last: float, unit: float) -> list[tuple[float, s
     kept: list[float] = []
     for value in values:
         at = place(value)
-        is_free = all(abs(at - place(other)) >= (last - first) / (_TICKS + 1) for other in kept)
+        is_free = all(abs(at - place(other)) >= (last - first) / (TICKS + 1) for other in kept)
         if first <= at <= last and is_free:
             kept.append(value)
     if len(kept) < 2:

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from stepwell_hub.reports.moments import moment_label, moment_ticks
 from stepwell_hub.reports.palette import mark_of
-from stepwell_hub.reports.svg import Line, XText, bars, bins_chart, line_chart, nice_step, tick_text
+from stepwell_hub.reports.svg import Line, bars, bins_chart, line_chart, nice_step, tick_text
 from stepwell_hub.reports.values import cell_text, number_text, utc_text
 from stepwell_hub.reports.words import empty_html, table_html
 from stepwell_store.queries import MediaItem
@@ -143,12 +144,12 @@ def _points(spec: ChartSpec, rows: ChartRows, name: str) -> tuple[str, list[str]
         lines,
         label=name,
         y_scale="linear",
-        x_text=_x_text(x),
+        **_x_labels(x),
         dots=spec.kind == "scatter",
     )
     over = f"{spec.y_title or y.name} over {spec.x_title or x.name}"
     drawn += f"<figcaption>{escape(over)}</figcaption>" if drawn else ""
-    if len(found) > 1:
+    if len(found) > 1 or series is not None:
         drawn += _legend(marks)
     more = f"The first {_SERIES_MAX:,} of {_SERIES_MAX + len(others):,} lines" if others else ""
     return drawn, [more, _left_note(left)]
@@ -178,7 +179,7 @@ def _histogram(spec: ChartSpec, rows: ChartRows, name: str) -> tuple[str, list[s
     if not values:
         return "", [note]
     edges, counts = bins_of(values)
-    drawn = bins_chart(edges, counts, label=name, x_text=_x_text(value))
+    drawn = bins_chart(edges, counts, label=name, **_x_labels(value))
     title = spec.x_title or value.name
     return f"{drawn}<figcaption>rows over {escape(title)}</figcaption>", [note]
 
@@ -276,10 +277,11 @@ def _value_text(column: ChartColumn) -> Callable[[float], str]:
     return lambda micros: utc_text(round(micros))
 
 
-def _x_text(column: ChartColumn) -> XText:
+def _x_labels(column: ChartColumn) -> dict[str, Any]:
+    """Return the arguments of a chart for the labels of its x axis."""
     if column.type != DATETIME:
-        return tick_text
-    return lambda micros, _: utc_text(round(micros))
+        return {"x_text": tick_text}
+    return {"x_text": moment_label, "x_ticks": moment_ticks}
 
 
 def _number(cell: Any) -> float | None:

@@ -66,6 +66,13 @@ def test_lines_keep_the_order_of_rows_and_leave_out_rows_without_a_number() -> N
     assert "3 rows without a number" in text
 
 
+def test_a_line_that_has_a_name_is_named_also_alone() -> None:
+    named = drawn("line", rows_of(x=[1, 2], y=[3, 4], series=["virginica"] * 2))
+    assert '<ul class="legend">' in named
+    assert "virginica</li>" in named
+    assert '<ul class="legend">' not in drawn("line", rows_of(x=[1, 2], y=[3, 4]))
+
+
 def test_points_are_dots_and_the_diagonal_is_a_line_of_its_own() -> None:
     rows = rows_of(x=[0.0, 1.0], y=[0.5, 0.25])
     assert drawn("scatter", rows).count("h0") == 2

@@ -180,6 +180,9 @@ describe("the geometry", () => {
   });
 
   it("has bars below each other, on both sides of zero", () => {
+    for (let letters = 1; letters < 20; letters++) {
+      expect(barsFrame(["x".repeat(letters)], [1], size).letters).toBe(letters);
+    }
     const { height, frame, rowHeight } = barsFrame(["a", "a long name of a bar"], [3, -1], size);
     expect(height).toBeGreaterThan(2 * rowHeight);
     expect(toPixel(frame.axes.x, 0)).toBeGreaterThan(frame.box.left);

@@ -72,7 +72,7 @@ function Chart({ spec, rows, name, title, isSmall }: ChartProps) {
       ) : (
         <ChartArea label={label} isSmall={isSmall} isGrowing={isGrowing && !isSmall} draw={draw} />
       )}
-      {!isSmall && legend.length > 1 && (
+      {!isSmall && legend.length > 0 && (
         <ul class="tablechart-legend" aria-label="Lines">
           {legend.map((line, at) => (
             <li key={at}>
@@ -144,7 +144,8 @@ function contentOf(spec: ChartSpec, rows: ChartRows, isSmall: boolean, colors: T
         ...plain,
         draw: (size) => pointDrawing(spec, lines, { ...size, ...options }),
         isEmpty: series.length === 0,
-        legend: series,
+        // Without a column of names, the one line has the name of the y axis.
+        legend: rows.columns.series === undefined ? [] : series,
         notes: notesOf(left, more > 0 ? `The first ${formatCount(SERIES_MAX)} of ${formatAmount(SERIES_MAX + more, "line")}` : ""),
       };
     }

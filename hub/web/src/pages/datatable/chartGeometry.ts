@@ -142,7 +142,8 @@ export function barsFrame(
   return {
     height: bottom + axis,
     rowHeight,
-    letters: Math.max(1, Math.floor((labelWidth - 8) / GLYPH)),
+    // A little more: (4 * 6.2 + 8 - 8) / 6.2 is below 4.
+    letters: Math.max(1, Math.floor((labelWidth - 8) / GLYPH + 1e-6)),
     frame: { box: { left, top: 8, right, bottom }, axes: { x, y, xTicks, yTicks: [] } },
   };
 }
