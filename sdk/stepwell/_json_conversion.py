@@ -35,7 +35,9 @@ VALUE_ITEMS_MAX: Final = 100_000
 VALUE_BYTES_MAX: Final = 2 * 1024 * 1024
 _NUMBER_BYTES: Final = 9  # In msgpack, at most.
 _NONE_INSIDE: Final = object()
-_OF_MEDIA: Final = frozenset(("PIL", "matplotlib", "pandas", "plotly", "polars", "pyarrow"))
+_OF_MEDIA: Final = frozenset(
+    ("PIL", "matplotlib", "pandas", "plotly", "polars", "pyarrow", "sklearn")
+)
 """Packages some of whose objects are kept as media."""
 
 MakeMedia = Callable[[Any, "Stage | None"], Any]

@@ -75,7 +75,10 @@ def is_pil(value: Any) -> bool:
 
 
 def figure_of(value: Any) -> Any:
-    """Return the matplotlib figure of ``value``: itself or of its axes or module; else None."""
+    """Return the matplotlib figure of ``value``: itself or of its axes, module or display; or None.
+
+    A display of scikit-learn, such as ConfusionMatrixDisplay, has its figure as ``figure_``.
+    """
     if "matplotlib" not in sys.modules:
         return None
     if getattr(value, "__name__", "") == "matplotlib.pyplot":
@@ -83,7 +86,7 @@ def figure_of(value: Any) -> Any:
     base = sys.modules.get("matplotlib.figure")
     if base is None:
         return None
-    for found in (value, getattr(value, "figure", None)):
+    for found in (value, *(getattr(value, name, None) for name in ("figure", "figure_"))):
         if isinstance(found, base.Figure):
             return found
     return None

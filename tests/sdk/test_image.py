@@ -3,6 +3,7 @@
 import importlib
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -498,11 +499,25 @@ def test_a_figure_is_drawn_and_stays_as_it_is() -> None:
     figure = figures.Figure(figsize=(2, 1), dpi=50, facecolor="red")
     canvas = figure.canvas
     axes = figure.subplots()
-    for value in (figure, axes):
+    for value in (figure, axes, SimpleNamespace(figure_=figure)):
         found = pixels(value)
         assert found.shape == (50, 100, 4)
         assert found[0, 0].tolist() == [255, 0, 0, 255]
     assert figure.canvas is canvas
+
+
+@pytest.mark.slow
+def test_a_display_of_scikit_learn_in_a_row_is_its_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    from stepwell._json_values import as_json
+
+    metrics = pytest.importorskip("sklearn.metrics")
+    figures = pytest.importorskip("matplotlib.figure")
+    axes = figures.Figure(figsize=(1, 1), dpi=20).subplots()
+    shown = metrics.ConfusionMatrixDisplay.from_predictions([0, 1, 1], [0, 1, 0], ax=axes)
+    row = {"drawn": shown, "not drawn": metrics.ConfusionMatrixDisplay(shown.confusion_matrix)}
+    found = as_json(row, lambda kind, text: None, Kept())
+    assert (found["drawn"]["_type"], found["drawn"]["width"]) == ("image-file", 20)
+    assert "ConfusionMatrixDisplay" in found["not drawn"]
 
 
 def test_pictures_and_figures_in_a_row_are_images_by_themselves() -> None:
