@@ -39,12 +39,7 @@ def confusion_pairs(
         truths, guesses = _guessed(probs, truths, names)
     if len(guesses) != len(truths):
         raise ValueError(f"{_CALL}: {len(guesses)} predictions for {len(truths)} values of y_true")
-    pairs = [pair for pair in zip(truths, guesses, strict=True) if all(map(has_class, pair))]
-    if len(pairs) < len(truths):
-        count = len(truths) - len(pairs)
-        text = f"{_CALL}: {count} of {len(truths)} samples are left out: their class is None or NaN"
-        warnings.warn(text, UserWarning, stacklevel=3)
-        truths, guesses = [one for one, _ in pairs], [other for _, other in pairs]
+    truths, guesses = with_classes(truths, guesses, _CALL, stacklevel=4)
     found = {*truths, *guesses}
     are_texts = bool(found) and all(isinstance(each, str) for each in found)
     if names is None:
@@ -70,6 +65,19 @@ def confusion_pairs(
     return Samples(truths, guesses, classes, names)
 
 
+def with_classes(
+    truths: list[Any], guesses: list[Any], call: str, *, stacklevel: int
+) -> tuple[list[Any], list[Any]]:
+    """Return the samples without those whose class is None or NaN; a warning counts these."""
+    pairs = [pair for pair in zip(truths, guesses, strict=True) if all(map(has_class, pair))]
+    if len(pairs) == len(truths):
+        return truths, guesses
+    count = len(truths) - len(pairs)
+    text = f"{call}: {count} of {len(truths)} samples are left out: their class is None or NaN"
+    warnings.warn(text, UserWarning, stacklevel=stacklevel)
+    return [one for one, _ in pairs], [other for _, other in pairs]
+
+
 def _guessed(
     probs: Any, truths: list[Any], names: Sequence[Any] | None
 ) -> tuple[list[Any], list[Any]]:
@@ -81,12 +89,14 @@ def _guessed(
         scores = rows_of(probs)
     except TypeError:
         scores = []
+    if not truths and not scores:
+        return [], []
     if not scores or len(scores) != len(truths) or len({len(row) for row in scores}) != 1:
         raise ValueError(
             f"{_CALL}: probs has not a row for each of {len(truths)} samples with a score for each "
             "class"
         )
-    whole = [at for at, row in enumerate(scores) if all(each == each for each in row)]
+    whole = [at for at, row in enumerate(scores) if all(map(has_class, row))]
     if len(whole) < len(scores):
         text = f"{_CALL}: {len(scores) - len(whole)} of {len(scores)} samples are left out: NaN"
         warnings.warn(f"{text} in probs", UserWarning, stacklevel=4)

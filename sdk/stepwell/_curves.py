@@ -26,8 +26,7 @@ def roc_rows(
         points_max: longer curves are thinned.
 
     Raises:
-        ValueError: ``y_probas`` has not a row for each sample, its columns cannot be told, or a
-            class has no label.
+        ValueError: ``y_probas`` has not a row for each sample, or a class has no label.
     """
     rows: Rows = []
     for name, falses, trues, numpy in _counts(y_true, y_probas, labels, classes_to_plot):
@@ -94,12 +93,22 @@ def _counts(
             f"samples and a column for each of {len(classes)} classes"
             + ("; of scores s of class 1 make numpy.stack([1 - s, s], axis=1)" if is_flat else "")
         )
-    named = list(getattr(y_probas, "columns", ())) if is_frame(y_probas) else ()
+    named: list[Any] = []
+    if is_frame(y_probas):
+        named = list(getattr(y_probas, "column_names", None) or y_probas.columns)
     columns = _columns_of(classes, scores.shape[1], labels, named)
+    if columns is None:
+        text = (
+            f"y_probas has {scores.shape[1]} columns and y_true {len(classes)} classes, so the "
+            "column of a class is unknown and no curve is drawn; expected classes from 0 to "
+            f"{scores.shape[1] - 1}, or as labels the classes of all columns"
+        )
+        warnings.warn(text, UserWarning, stacklevel=4)
+        return
     drawn = [each for each in classes if classes_to_plot is None or each in classes_to_plot]
-    names = distinct_names(_names_of(drawn, classes, labels))
+    names = distinct_names(_names_of(drawn, classes, labels, columns, scores.shape[1]))
     for each, name in zip(drawn, names, strict=True):
-        column = scores[:, columns[each]].astype(float)
+        column = _numbers_of(scores[:, columns[each]], numpy)
         is_number = ~numpy.isnan(column)
         if not is_number.all():
             count = len(column) - int(is_number.sum())
@@ -121,14 +130,13 @@ def _columns_of(
     count: int,
     labels: Sequence[str] | Mapping[Any, str] | None,
     named: Sequence[Any],
-) -> dict[Any, int]:
+) -> dict[Any, int] | None:
     """Return the column of each class: by the names of a data frame, by labels, or in order.
+
+    None if there are more columns than classes, and nothing says which are whose.
 
     Args:
         named: names of the columns.
-
-    Raises:
-        ValueError: There are more columns than classes, and nothing says which are whose.
     """
     known = [] if labels is None or isinstance(labels, Mapping) else list(labels)
     for names in (named, known):
@@ -138,41 +146,53 @@ def _columns_of(
         return {each: place for place, each in enumerate(classes)}
     if all(_is_number(each) and 0 <= each < count for each in classes):
         return {each: int(each) for each in classes}
-    raise ValueError(
-        f"y_probas has {count} columns and y_true {len(classes)} classes, so the column of a class "
-        f"is unknown; expected classes from 0 to {count - 1}, or as labels the classes of all "
-        "columns"
-    )
+    return None
+
+
+def _numbers_of(column: Any, numpy: Any) -> Any:
+    """Return scores as float64, NaN for None and for NA of pandas."""
+    try:
+        return column.astype(float)
+    except TypeError:
+        return numpy.array([float(each) if has_class(each) else numpy.nan for each in column])
 
 
 def _names_of(
-    drawn: list[Any], classes: list[Any], labels: Sequence[str] | Mapping[Any, str] | None
+    drawn: list[Any],
+    classes: list[Any],
+    labels: Sequence[Any] | Mapping[Any, Any] | None,
+    columns: Mapping[Any, int],
+    count: int,
 ) -> list[Any]:
-    """Return the name of each class that is drawn; classes that are no integers name themselves.
+    """Return the name of each class that is drawn.
+
+    Classes that are labels, or no numbers, are their own names. With a label for each column, a
+    class has the name of its column; else its number is the place of its label.
 
     Raises:
         ValueError: A class has no label.
     """
-    if labels is None or not all(map(_is_number, drawn)):
+    if labels is None:
         return drawn
     if isinstance(labels, Mapping):
         return [labels.get(each, each) for each in drawn]
-    if all(0 <= each < len(labels) for each in drawn):
-        return [labels[int(each)] for each in drawn]
-    if len(labels) == len(classes):
-        return [labels[classes.index(each)] for each in drawn]
-    outside = next(each for each in drawn if not 0 <= each < len(labels))
+    known = list(labels)
+    if all(each in known for each in classes) or not all(map(_is_number, classes)):
+        return drawn
+    if len(known) == count:
+        return [known[columns[each]] for each in drawn]
+    outside = [each for each in drawn if not 0 <= each < len(known)]
+    if not outside:
+        return [known[int(each)] for each in drawn]
     raise ValueError(
-        f"labels has {len(labels)} names, for the classes 0 to {len(labels) - 1}; y_true has the "
-        f"class {outside}"
+        f"labels has {len(known)} names, for the classes 0 to {len(known) - 1}; y_true has the "
+        f"class {outside[0]}"
     )
 
 
 def _is_number(value: Any) -> bool:
-    """Whether it is an integer, also as float: labels of pandas with a gap are floats."""
-    return (
-        isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer()
-    )
+    """Whether it is an integer, also as float or bool: labels of pandas with a gap are floats."""
+    return isinstance(value, int | float) and float(value).is_integer()
 
 
 def _share(part: Any, whole: Any, numpy: Any) -> Any:

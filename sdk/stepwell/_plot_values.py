@@ -4,11 +4,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stepwell._array_items import array_items, as_numpy
-from stepwell._frames import is_frame, read_frame
+from stepwell._frames import column_values, is_column, is_frame, read_frame
 
 
 def list_of(values: Any) -> list[Any]:
     """Return a sequence or an array as a list of Python objects."""
+    if is_column(values):
+        return column_values(values)
     values = as_numpy(values)
     if not hasattr(values, "tolist"):
         return [_plain(each) for each in values]
@@ -39,9 +41,9 @@ def classes_of(values: Any, what: str, hint: str) -> list[Any]:
         ValueError: There are several values for each sample.
     """
     items = rows_of(values) if is_frame(values) else list_of(values)
-    if not any(isinstance(each, list | tuple) for each in items):
+    if not any(isinstance(each, list) for each in items):
         return items
-    if all(isinstance(each, list | tuple) and len(each) == 1 for each in items):
+    if all(isinstance(each, list) and len(each) == 1 for each in items):
         return [each[0] for each in items]
     raise ValueError(f"{what} has several values for a sample; expected one class. {hint}")
 
@@ -77,4 +79,7 @@ def _is_many(value: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
+    """Return a scalar of numpy or a tensor of one as a Python object, an array as a list."""
+    if not hasattr(value, "item") or not hasattr(value, "ndim"):
+        return value
+    return value.tolist() if value.ndim else value.item()

@@ -42,9 +42,11 @@ _LAUNCHERS = (
 
 
 LAUNCH: Final = "STEPWELL_SWEEP_LAUNCH"
-"""The rank of a sweep's agent in the job that started it: it is not that of the trial."""
+"""The ranks of a sweep's agent in the jobs that started it: they are not those of the trial."""
+_BETWEEN: Final = ";"
 _NAMES_OF_A_LAUNCH: Final = (
     *("SLURM_JOB_ID", "SLURM_STEP_ID", "PMIX_NAMESPACE", "OMPI_MCA_ess_base_jobid"),
+    *("PMI_FD", "PMI_PORT"),
 )
 
 
@@ -72,23 +74,25 @@ _ENDED = ("Z", "X")  # States of a process that ended and whose parent did not w
 
 def find_place(environ: Mapping[str, str] = os.environ) -> Place:
     """Return this process's place; a job of one process is no distributed job."""
+    agents = environ.get(LAUNCH, "").split(_BETWEEN)
     for rank_name, size_name, proof in _LAUNCHERS:
         rank, size = _number(environ.get(rank_name)), _number(environ.get(size_name))
         if rank is None or size is None or proof not in environ:
             continue
         is_rank = size > 1 and 0 <= rank < size
-        if is_rank and _launch_text(environ, rank_name) != environ.get(LAUNCH):
+        if is_rank and _launch_text(environ, rank_name) not in agents:
             return Place(rank, size, _job_run_id(environ))
     return Place()
 
 
 def launch_of(environ: Mapping[str, str] = os.environ) -> str:
-    """Return the launch that made this process a rank, as text that no later one has; else ""."""
+    """Return the launches that made this process a rank, as a text for `LAUNCH`."""
+    found = []
     for rank_name, size_name, proof in _LAUNCHERS:
         rank, size = _number(environ.get(rank_name)), _number(environ.get(size_name))
         if rank is not None and size is not None and size > 1 and proof in environ:
-            return _launch_text(environ, rank_name)
-    return ""
+            found.append(_launch_text(environ, rank_name))
+    return _BETWEEN.join(dict.fromkeys(found))
 
 
 def _launch_text(environ: Mapping[str, str], rank_name: str) -> str:

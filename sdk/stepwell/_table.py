@@ -100,10 +100,10 @@ class Table(Media):
         self.log_mode = log_mode
         given = data if data is not None else rows
         if given is None and dataframe is None:
-            if is_frame(columns) or is_series(columns):
+            if is_frame(columns) or (is_series(columns) and not _are_names(columns)):
                 columns, given = None, columns
             _check_names(columns)
-        if dataframe is None and is_series(given):
+        if dataframe is None and is_series(given) and _is_one_column(given, columns):
             dataframe = _frame_of(given, columns)
         elif dataframe is None and is_frame(given):
             dataframe = given
@@ -134,7 +134,7 @@ class Table(Media):
         for number, row in enumerate(read_rows):
             if isinstance(row, Mapping):
                 self.add_data(*self._values_of(row))
-            elif isinstance(row, str | bytes) or not isinstance(row, Iterable):
+            elif isinstance(row, str | bytes) or not _has_items(row):
                 raise TypeError(
                     f"Table: row {number} of data is a {type(row).__name__}; expected a list of "
                     f"{_values(len(self.columns))}, or a dict of them by column"
@@ -162,7 +162,8 @@ class Table(Media):
             TypeError: A value has not the ``dtype`` of its column, or is None and not optional.
             ValueError: Too few or too many values.
         """
-        if len(data) == 1 and len(self.columns) > 1 and isinstance(data[0], Mapping):
+        others = len(self.columns) - self._label_count
+        if len(data) == 1 and others > 1 and isinstance(data[0], Mapping):
             data = self._values_of(data[0])
         elif data and all(isinstance(each, str) for each in data) and list(data) == self.columns:
             text = "Table: a row has the names of the columns as its values; a dict is added as "
@@ -171,7 +172,10 @@ class Table(Media):
             data = ((None,) * self._label_count) + data
         if len(data) != len(self.columns):
             hint = "; pass columns= for others" if self.columns == [*_DEFAULT_COLUMNS] else ""
-            if len(data) == 1 and getattr(data[0], "__len__", int)() == len(self.columns):
+            is_list = len(data) == 1 and (
+                isinstance(data[0], list | tuple) or getattr(data[0], "ndim", 0) == 1
+            )
+            if is_list and len(data[0]) == len(self.columns):
                 hint = "; for a list of values, add_data(*values)"
             raise ValueError(
                 f"a row has {_values(len(data))}, but the table has {len(self.columns)} "
@@ -191,7 +195,8 @@ class Table(Media):
         names = self.columns
         if not any(label in row for label in names[: self._label_count]):
             names = names[self._label_count :]
-        if unknown := [name for name in row if name not in names]:
+        if not row.keys() <= set(names):
+            unknown = [name for name in row if name not in names]
             raise ValueError(
                 f"a row is a dict with the names {unknown}, but the table has the columns "
                 f"{self.columns}"
@@ -363,6 +368,23 @@ def _items_of(array: Any) -> Any:
     return items
 
 
+def _are_names(series: Any) -> bool:
+    return all(isinstance(each, str) for each in series)
+
+
+def _is_one_column(series: Any, columns: Sequence[Any] | None) -> bool:
+    """Whether a Series is a column of values, and not of rows."""
+    if columns is not None and len(columns) != 1:
+        return False
+    return not any(isinstance(each, list | tuple | Mapping) for each in series)
+
+
+def _has_items(row: Any) -> bool:
+    """Whether it can be a row; a record of numpy has items, but no method for `iter`."""
+    has_places = hasattr(row, "__len__") and hasattr(row, "__getitem__")
+    return isinstance(row, Iterable) or has_places
+
+
 def _frame_of(series: Any, columns: Sequence[Any] | None = None) -> Any:
     """Return a Series of pandas as a data frame of one column, which one name in ``columns`` names.
 
@@ -378,8 +400,14 @@ def _check_names(columns: Any) -> None:
     is_row = isinstance(columns, list | tuple) and any(
         isinstance(each, list | Mapping) or getattr(each, "ndim", 0) > 0 for each in columns
     )
-    if is_row or isinstance(columns, str | bytes | Mapping) or getattr(columns, "ndim", 1) > 1:
-        kind = "list of rows" if is_row else type(columns).__name__
+    if isinstance(columns, Mapping):
+        is_row = any(isinstance(each, list | tuple) for each in columns.values())
+        is_wrong = is_row or any(getattr(each, "ndim", 0) > 0 for each in columns.values())
+    else:
+        is_wrong = isinstance(columns, str | bytes) or getattr(columns, "ndim", 1) > 1
+    if is_row or is_wrong:
+        is_list = is_row and isinstance(columns, list | tuple)
+        kind = "list of rows" if is_list else type(columns).__name__
         raise TypeError(
             f"Table: columns is a {kind}; expected a list of names. Pass rows as data=…"
         )

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _CURVE_POINTS_MAX: Final = 1000
 _CURVE_NEEDS: Final = (
-    "needs numpy, y_true, y_probas, and at least one class to draw whose scores are not all NaN"
+    "needs numpy, y_true, y_probas, and at least one class to draw, whose column of y_probas is "
+    "known and not all NaN"
 )
 
 __all__ = [
@@ -179,8 +180,8 @@ def line_series(
     lines, own_names = lines_of(ys)
     keys = own_names if keys is None else keys
     all_places = lines_of(xs)[0]
-    if len(all_places) == 1:
-        all_places *= len(lines)
+    if len(all_places) < 2:
+        all_places = (all_places or [[]]) * len(lines)
     names = [f"line_{number}" for number in range(len(lines))] if keys is None else list_of(keys)
     for what, found in (("xs", all_places), ("keys", names)):
         if len(found) != len(lines):
@@ -222,8 +223,7 @@ def roc_curve(
     whose score is NaN, or whose class is None or NaN, are left out with a warning.
 
     Raises:
-        ValueError: ``y_probas`` has not a row for each sample, its columns cannot be told, or a
-            class has no label.
+        ValueError: ``y_probas`` has not a row for each sample, or a class has no label.
     """
     from stepwell._curves import roc_rows
 

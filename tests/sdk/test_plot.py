@@ -356,8 +356,11 @@ def test_a_class_that_no_sample_has_moves_no_column(
 
 
 def test_classes_without_a_column_or_a_label_are_told() -> None:
-    with pytest.raises(ValueError, match="3 columns and y_true 2 classes, so the column of a cl"):
-        plot.roc_curve(["b", "c", "b", "c"], PERFECT)
+    for classes in (["b", "c", "b", "c"], [3, 4, 3, 4]):
+        with pytest.warns(UserWarning, match="3 columns and y_true 2 classes, so the column of a"):
+            assert plot.roc_curve(classes, PERFECT).table is None
+    with pytest.warns(UserWarning, match="expected classes from 0 to 1, or as labels"):
+        plot.roc_curve(["cat"] * 2, np.eye(2))
     with pytest.raises(ValueError, match=r"labels has 2 names, for the classes 0 to 1; .* class 2"):
         plot.roc_curve([0, 1, 2], np.eye(3), labels=["a", "b"])
     assert is_perfect(
@@ -482,3 +485,51 @@ def test_a_series_is_the_table_of_a_chart() -> None:
     plain = pd.Series([1.5, 2.5])
     assert (Table(plain).columns, Table(plain).data) == (["value"], [[1.5], [2.5]])
     assert Table(columns=["x"], data=plain).columns == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("classes", "labels", "only", "names"),
+    [
+        ([1, 2, 3], ["a", "b", "c"], None, ["a", "b", "c"]),
+        ([1, 2, 3], ["a", "b", "c"], [1], ["a"]),
+        ([1, 2], [1, 2, 3], None, [1, 2]),
+        ([1, 1], [0, 1], None, [1]),
+        ([True, True], ["no", "yes"], None, ["yes"]),
+        ([True, True], None, None, [True]),
+    ],
+)
+def test_a_class_has_the_column_and_the_name_of_its_label(
+    classes: list[Any], labels: Any, only: Any, names: list[Any]
+) -> None:
+    count = 3 if 2 in classes else 2
+    places = [int(each) - 1 if 2 in classes else int(each) for each in classes]
+    scores = np.eye(count)[places]
+    found = rows(plot.roc_curve(classes, scores, labels=labels, classes_to_plot=only))
+    assert list(dict.fromkeys(name for name, *_ in found)) == names
+    if len(set(classes)) > 1:
+        assert is_perfect(found, names)
+
+
+def test_columns_of_arrow_and_scores_with_gaps_are_read() -> None:
+    pa, pd = pytest.importorskip("pyarrow"), pytest.importorskip("pandas")
+    table = pa.table({"y": ["cat", "dog"], "dog": [0.1, 0.9], "cat": [0.9, 0.1]})
+    drawn = rows(plot.roc_curve(table["y"], table.select(["dog", "cat"])))
+    assert is_perfect(drawn, ["cat", "dog"])
+    assert rows(plot.confusion_matrix(y_true=table["y"], preds=["cat", "cat"]))[0][2] == 1
+    gaps = pd.DataFrame({0: [0.9, None, 0.2], 1: [0.1, 0.8, 0.8]}, dtype="Float64")
+    with pytest.warns(UserWarning, match="1 of 3 samples are left out: NaN in probs"):
+        found = plot.confusion_matrix(y_true=[0, 1, 1], probs=gaps)
+    assert [count for *_, count in rows(found)] == [1, 0, 0, 1]
+    with pytest.warns(UserWarning, match="class 0: 1 of 3 samples are left out"):
+        assert is_perfect(rows(plot.roc_curve([0, 1, 1], gaps)), [0, 1])
+
+
+def test_batches_of_arrays_are_classes_and_nothing_is_an_empty_chart() -> None:
+    batches = [np.array([0]), np.array([1])]
+    assert [count for *_, count in rows(plot.confusion_matrix(y_true=batches, preds=[0, 1]))] == [
+        *(1, 0, 0, 1)
+    ]
+    with pytest.raises(ValueError, match="several values for a sample"):
+        plot.roc_curve([np.array([0, 1]), np.array([1, 0])], np.eye(2))
+    assert rows(plot.line_series([], [[], []])) == []
+    assert rows(plot.confusion_matrix(probs=np.zeros((0, 2)), y_true=[])) == []

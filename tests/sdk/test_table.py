@@ -350,3 +350,19 @@ def test_rows_in_the_place_of_columns_and_other_mistakes_are_told() -> None:
         Table(data={"a": [1, 2]})
     with pytest.raises(ValueError, match=r"'Expected'\]; pass columns= for others"):
         Table(data=np.eye(2))
+
+
+def test_rows_and_names_that_look_like_others_stay_what_they_are() -> None:
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"x": [1, 2], "y": [3, 4]})
+    lists = frame.apply(lambda row: [row.x + row.y, row.x - row.y], axis=1)
+    assert Table(columns=["s", "d"], data=lists).data == [[4, -2], [6, -2]]
+    assert Table(columns=frame.columns.to_series()).columns == ["x", "y"]
+    assert Table(columns={"a": int, "b": str}).columns == ["a", "b"]
+    records = list(np.array([(1, 0.5)], [("a", int), ("b", float)]))
+    assert [list(row) for row in Table(columns=["a", "b"], data=records).data] == [[1, 0.5]]
+    labelled = Table(data=pd.DataFrame({"a": [{"k": 1}]}, index=["r"]))
+    labelled.add_data({"x": 2})
+    assert labelled.data[-1] == [None, {"x": 2}]
+    with pytest.raises(ValueError, match="a row has 1 value, but the table has 2 columns"):
+        Table(columns=["a", "b"]).add_data(np.array(1.0))

@@ -12,7 +12,7 @@ _DAY: Final = 24 * 60 * _MINUTE
 _STEPS: Final = tuple(
     [seconds * _SECOND for seconds in (1, 2, 5, 10, 15, 30)]
     + [minutes * _MINUTE for minutes in (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720)]
-    + [days * _DAY for days in (1, 2, 7, 14)]
+    + [days * _DAY for days in (1, 2, 4, 7, 14)]
 )
 _MONTHS: Final = (1, 2, 3, 6, *(12 * years for years in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)))
 _MONTH: Final = 28 * _DAY  # The shortest.
@@ -26,10 +26,10 @@ def moment_ticks(first: float, last: float) -> list[float]:
         return nice_ticks(first, last)
     for step in _STEPS:
         if step >= rough:
-            start = -int(-first // step)
-            return [float(number * step) for number in range(start, int(last // step) + 1)]
+            return _multiples(first, last, step)
     try:
-        return list(_starts_of_months(first, last, rough))
+        found = list(_starts_of_months(first, last, rough))
+        return found if len(found) > 1 else _multiples(first, last, _STEPS[-1])
     except (OverflowError, ValueError):  # Years that a datetime does not have.
         return nice_ticks(first, last)
 
@@ -46,9 +46,17 @@ def moment_label(micros: float, step: float) -> str:
         return f"{moment:%Y-%m}"
     if step >= _DAY:
         return f"{moment:%Y-%m-%d}"
-    if step >= _MINUTE or step <= 0:
+    if step <= 0:
+        return f"{moment:%Y-%m-%d %H:%M}"
+    if step >= _MINUTE:
         return f"{moment:%m-%d %H:%M}"
-    return f"{moment:%H:%M:%S}" + (f".{moment:%f}"[:4] if step < _SECOND else "")
+    digits = 0 if step >= _SECOND else 4 if step >= 1000 else 7
+    return f"{moment:%H:%M:%S}" + f".{moment:%f}"[:digits]
+
+
+def _multiples(first: float, last: float, step: int) -> list[float]:
+    start = -int(-first // step)
+    return [float(number * step) for number in range(start, int(last // step) + 1)]
 
 
 def _starts_of_months(first: float, last: float, rough: float) -> Iterator[float]:

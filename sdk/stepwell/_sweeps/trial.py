@@ -7,7 +7,7 @@
     STEPWELL_SWEEP_PARAM_PATH               JSON: {"wandb_version": 1, "lr": {"value": 0.1}}
     WANDB_SWEEP_ID  WANDB_RUN_ID  WANDB_SWEEP_PARAM_PATH  WANDB_PROJECT
     STEPWELL_SWEEP_LAUNCH                   the agent's own place in the job that started it
-    params.json.begun-RANK                  beside that file: the trial's run has begun
+    params.json.begun-RANK-RESTART          beside that file: the trial's run has begun
 
 An agent with a function sets them in its own process, so both kinds of agents work alike.
 """
@@ -81,9 +81,10 @@ def write_params(path: Path, params: Mapping[str, Any]) -> None:
 
 
 def has_begun(rank: int) -> bool:
-    """Whether a process of this trial with this rank has begun the trial's run."""
-    begun = _begun_file(rank)
-    return begun is not None and os.path.exists(begun)
+    """Whether a process of this trial with this rank, or one without, has begun the trial's run."""
+    return any(
+        begun is not None and os.path.exists(begun) for begun in map(_begun_file, (rank, -1))
+    )
 
 
 def note_begun(rank: int) -> None:
@@ -96,7 +97,9 @@ def note_begun(rank: int) -> None:
 
 def _begun_file(rank: int) -> Path | None:
     path = os.environ.get(PARAMS)
-    return Path(f"{path}.begun-{rank}") if path else None
+    # A rank that torchrun starts again begins the run again.
+    restart = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") if rank >= 0 else "0"
+    return Path(f"{path}.begun-{rank}-{restart}") if path else None
 
 
 def find_trial(environ: Mapping[str, str] = os.environ) -> Trial | None:

@@ -42,7 +42,18 @@ def test_moments_beyond_those_of_a_datetime_have_ticks() -> None:
     assert len(ticks) > 1
     assert all(moment_label(each, 1e18) for each in ticks)
     assert moment_ticks(5.0, 5.0) == [5.0]
-    assert moment_label(micros(START), 0.0) == "11-14 22:13"
+    assert moment_label(micros(START), 0.0) == "2023-11-14 22:13"
+
+
+@pytest.mark.parametrize("days", range(5, 60))
+def test_an_axis_of_days_has_several_labels(days: int) -> None:
+    first = micros(datetime(2026, 1, 2, tzinfo=UTC))
+    assert 2 <= len(moment_ticks(first, first + days * 86_400e6)) <= 6
+
+
+def test_moments_within_a_millisecond_are_told_apart() -> None:
+    ticks = moment_ticks(micros(START), micros(START) + 1000)
+    assert len({moment_label(each, ticks[1] - ticks[0]) for each in ticks}) == len(ticks) > 1
 
 
 def test_the_last_label_is_within_the_chart() -> None:

@@ -183,11 +183,30 @@ def test_an_init_that_failed_began_no_run(hub: FakeHub, daemon: RecordingDaemon)
     assert hub.states() == ["finished"]
 
 
+def test_a_rank_that_torchrun_starts_again_begins_the_run_of_the_trial_again(
+    hub: FakeHub, daemon: RecordingDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.add(lr=0.5)
+    found: list[tuple[str, str | None]] = []
+    rank = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "TORCHELASTIC_RUN_ID": "job"}
+
+    def train() -> None:
+        for name, text in rank.items():
+            monkeypatch.setenv(name, text)
+        for restart in ("0", "1"):
+            monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", restart)
+            with stepwell.init(reinit="create_new", settings=QUIET) as run:
+                found.append((run.id, run.sweep_id))
+
+    stepwell.agent("abcd1234", train)
+    assert found == [("trial001", "abcd1234")] * 2
+
+
 RANKS = """
 import os, subprocess, sys
 import stepwell
 if len(sys.argv) > 1:
-    with stepwell.init(reinit="create_new") as run:
+    with stepwell.init() as run:
         print("rank", run.id, run.label, flush=True)
     with stepwell.init(reinit="create_new") as fold:
         print("fold", fold.id == run.id, fold.label, flush=True)
@@ -211,6 +230,13 @@ else:
             "SLURM_JOB_ID": "77",
         },
         {"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2"},
+        {
+            "SLURM_PROCID": "1",
+            "SLURM_NTASKS": "2",
+            "SLURM_STEP_ID": "0",
+            "PMI_RANK": "1",
+            "PMI_SIZE": "2",
+        },
     ],
 )
 def test_an_agent_that_is_a_rank_makes_no_rank_of_its_trials(

@@ -9,6 +9,7 @@ from typing import Any
 
 import wandb
 from stepwell._accounts import termwarn
+from stepwell._confusion import with_classes
 from stepwell._plot_values import classes_of
 
 _ONE = "Pass the class of each sample"
@@ -64,6 +65,10 @@ def plot_confusion_matrix(
             raise ValueError("give y_true and y_pred")
         truths = classes_of(y_true, "y_true", _ONE)
         guesses = classes_of(y_pred, "y_pred", _ONE)
+        if len(truths) != len(guesses):
+            raise ValueError(f"{len(guesses)} predictions for {len(truths)} values of y_true")
+        call = "wandb.sklearn.plot_confusion_matrix()"
+        truths, guesses = with_classes(truths, guesses, call, stacklevel=5)
         classes = sorted({*truths, *guesses})
         are_places = all(type(each) is int for each in classes)
         names: Any = labels if labels is not None and are_places else classes
