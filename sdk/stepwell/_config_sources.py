@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from stepwell._fields import Unreadable, attributes_of, fields_of
+from stepwell._frames import is_frame
 from stepwell._names import kind_of
+from stepwell._row_labels import is_series, values_by_label
 from stepwell.errors import SettingsError
 
 _NO_CONFIGS = (int, float, complex, bytes, bytearray, set, frozenset)
@@ -44,6 +46,11 @@ def _found_in(values: Any) -> dict[Any, Any]:
         return {}
     if isinstance(values, str | os.PathLike):
         return read_names_and_values(values)
+    if is_series(values):
+        by_label = values_by_label(values)
+        return dict(by_label) if isinstance(by_label, Mapping) else _pairs(by_label)
+    if is_frame(values) or hasattr(values, "__array__"):
+        raise _unexpected(values)
     found = fields_of(values)
     if found is not None:
         return found

@@ -56,6 +56,9 @@ def confusion_pairs(
     if are_texts and found <= {*names}:
         classes = list(dict.fromkeys(names))
         return Samples(truths, guesses, classes, classes)
+    if are_texts and not found.isdisjoint(names):
+        unnamed = found - {*names}
+        raise ValueError(f"{_CALL}: class_names has no {_shown(unnamed)}")
     classes = list(range(len(names)))
     if unnamed := found - set(classes):
         raise ValueError(

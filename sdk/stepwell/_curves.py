@@ -96,7 +96,7 @@ def _counts(
     named: list[Any] = []
     if is_frame(y_probas):
         named = list(getattr(y_probas, "column_names", None) or y_probas.columns)
-    columns = _columns_of(classes, scores.shape[1], labels, named)
+    columns = _columns_of(classes, scores.shape[1], labels, named or _categories(y_true))
     if columns is None:
         text = (
             f"y_probas has {scores.shape[1]} columns and y_true {len(classes)} classes, so the "
@@ -136,7 +136,7 @@ def _columns_of(
     None if there are more columns than classes, and nothing says which are whose.
 
     Args:
-        named: names of the columns.
+        named: names of the columns, or the categories of the classes.
     """
     known = [] if labels is None or isinstance(labels, Mapping) else list(labels)
     for names in (named, known):
@@ -147,6 +147,12 @@ def _columns_of(
     if all(_is_number(each) and 0 <= each < count for each in classes):
         return {each: int(each) for each in classes}
     return None
+
+
+def _categories(y_true: Any) -> list[Any]:
+    """Return the categories of a Series or Categorical of pandas, in their order; else none."""
+    found = getattr(getattr(y_true, "dtype", None), "categories", None)
+    return [] if found is None else list(found)
 
 
 def _numbers_of(column: Any, numpy: Any) -> Any:

@@ -82,7 +82,7 @@ def start_run(
     if isinstance(before, Run) and _is_left_to_parent(before, wanted):
         _session.bind(None)  # Not ended: code that holds it may still log into it.
         before = None
-    given_here = {**arguments, "config": config or None}
+    given_here = {**arguments, "config": _shown_config(config)}
     if isinstance(before, Run) and (label := _label_beside_parent(before, wanted)):
         wanted = wanted._replace(label=label, primary=bool(wanted.primary))
         if not wanted.primary:
@@ -237,6 +237,13 @@ def _read_branch(how: str, text: str) -> tuple[int, dict[str, Any]]:
 
 _OF_A_RUN: Final = ("project", "name", "group", "job_type", "tags", "notes", "config")
 _OF_A_WRITER: Final = ("label", "primary")
+
+
+def _shown_config(config: Any) -> Any:
+    """Return ``config`` for a comparison with that of a run; None without values."""
+    if config is None or isinstance(config, Mapping):
+        return config or None
+    return True  # Of another kind: it counts as different.
 
 
 def _ignored_facts(before: Run, arguments: Mapping[str, Any]) -> list[str]:

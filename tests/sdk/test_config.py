@@ -389,3 +389,20 @@ def test_a_locked_value_that_is_given_again_in_another_form_is_no_new_one(
     run.config.update({"lr": 2.0})
     assert "config 'lr' is locked; the new value is ignored" in capsys.readouterr().err
     assert run.config["lr"] == 1
+
+
+def test_a_series_of_pandas_is_a_config_and_a_frame_is_refused(offline: Start) -> None:
+    pd = pytest.importorskip("pandas")
+    grid = pd.DataFrame({"lr": [0.1, 0.2], "model": ["svm", "rf"]})
+    run = offline(config=grid.iloc[0])
+    assert run.config.as_dict() == {"lr": 0.1, "model": "svm"}
+    run.config.update(pd.Series({"size": 3}))
+    run.config.setdefaults(pd.Series({"size": 4, "depth": 2}))
+    assert run.config.as_dict() == {"lr": 0.1, "model": "svm", "size": 3, "depth": 2}
+    again = offline(config=grid.iloc[1], reinit="return_previous")
+    assert again is run
+    for wrong in (grid, grid.to_numpy()):
+        with pytest.raises(SettingsError, match="config: expected a dict"):
+            run.config.update(wrong)
+        with pytest.raises(SettingsError, match="config: expected a dict"):
+            offline(config=wrong, reinit="create_new")

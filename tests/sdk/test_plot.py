@@ -533,3 +533,14 @@ def test_batches_of_arrays_are_classes_and_nothing_is_an_empty_chart() -> None:
         plot.roc_curve([np.array([0, 1]), np.array([1, 0])], np.eye(2))
     assert rows(plot.line_series([], [[], []])) == []
     assert rows(plot.confusion_matrix(probs=np.zeros((0, 2)), y_true=[])) == []
+
+
+def test_categories_of_pandas_are_the_columns_of_scores() -> None:
+    pd = pytest.importorskip("pandas")
+    names = ["low", "medium", "high"]
+    truths = pd.Series(pd.Categorical(["low", "high"], categories=names))
+    scores = [[0.9, 0.1, 0.0], [0.1, 0.7, 0.8]]
+    for each in (truths, truths.array):
+        assert is_perfect(rows(plot.roc_curve(each, scores)), ["high", "low"])
+    with pytest.raises(ValueError, match=r"class_names has no 'z'$"):
+        plot.confusion_matrix(y_true=["a", "b"], preds=["a", "z"], class_names=["a", "b"])
