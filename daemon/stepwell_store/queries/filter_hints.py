@@ -178,7 +178,7 @@ _KINDS: Final = (Kind.CONFIG.value, Kind.SUMMARY.value, Kind.METRIC.value)
 
 
 def _nearest(text: str, candidates: Sequence[str]) -> list[str]:
-    """Return names like ``text``; what it is a value of, such as "config.", makes none alike."""
+    """Return names like ``text``. A common beginning such as "config." does not make two alike."""
     what, _, name = text.partition(".")
     if what not in _KINDS:
         return difflib.get_close_matches(text, candidates, _NEAREST, cutoff=0.6)
