@@ -1,7 +1,7 @@
 """The samples of `stepwell.plot.confusion_matrix`, checked."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from stepwell._frames import is_frame, read_frame
@@ -30,7 +30,7 @@ def confusion_pairs(
     """
     truths = classes_of(y_true, f"{_CALL}: y_true", "Of one-hot rows pass y_true.argmax(axis=1)")
     names = None if class_names is None else list_of(class_names)
-    if names is None and is_frame(probs) and all(isinstance(each, str) for each in truths):
+    if names is None and is_frame(probs) and _are_texts(truths):
         names = list(read_frame(probs).names)
     if probs is None:
         hint = "Scores of the classes are passed as probs"
@@ -41,7 +41,7 @@ def confusion_pairs(
         raise ValueError(f"{_CALL}: {len(guesses)} predictions for {len(truths)} values of y_true")
     truths, guesses = with_classes(truths, guesses, _CALL, stacklevel=4)
     found = {*truths, *guesses}
-    are_texts = bool(found) and all(isinstance(each, str) for each in found)
+    are_texts = _are_texts(found)
     if names is None:
         try:
             classes = sorted(found)
@@ -105,7 +105,7 @@ def _guessed(
         warnings.warn(f"{text} in probs", UserWarning, stacklevel=4)
     places = [scores[at].index(max(scores[at])) for at in whole]
     truths = [truths[at] for at in whole]
-    if not truths or not all(isinstance(each, str) for each in truths):
+    if not _are_texts(truths):
         return truths, places
     width = len(scores[0])
     if names is None or len(names) != width:
@@ -113,6 +113,12 @@ def _guessed(
             f"{_CALL}: y_true has texts; class_names must name the {width} columns of probs"
         )
     return truths, [names[place] for place in places]
+
+
+def _are_texts(classes: Iterable[Any]) -> bool:
+    """Whether the known classes are texts, and there are some."""
+    known = [each for each in classes if has_class(each)]
+    return bool(known) and all(isinstance(each, str) for each in known)
 
 
 def _shown(values: set[Any]) -> str:

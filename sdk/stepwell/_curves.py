@@ -96,7 +96,7 @@ def _counts(
     named: list[Any] = []
     if is_frame(y_probas):
         named = list(getattr(y_probas, "column_names", None) or y_probas.columns)
-    columns = _columns_of(classes, scores.shape[1], labels, named or _categories(y_true))
+    columns = _columns_of(classes, scores.shape[1], labels, named, _categories(y_true))
     if columns is None:
         text = (
             f"y_probas has {scores.shape[1]} columns and y_true {len(classes)} classes, so the "
@@ -130,16 +130,18 @@ def _columns_of(
     count: int,
     labels: Sequence[str] | Mapping[Any, str] | None,
     named: Sequence[Any],
+    categories: Sequence[Any],
 ) -> dict[Any, int] | None:
     """Return the column of each class: by the names of a data frame, by labels, or in order.
 
     None if there are more columns than classes, and nothing says which are whose.
 
     Args:
-        named: names of the columns, or the categories of the classes.
+        named: names of the columns.
+        categories: of which the classes are some, sorted.
     """
     known = [] if labels is None or isinstance(labels, Mapping) else list(labels)
-    for names in (named, known):
+    for names in (named, known, categories):
         if len(names) == count and all(each in names for each in classes):
             return {each: list(names).index(each) for each in classes}
     if len(classes) == count:
@@ -150,9 +152,12 @@ def _columns_of(
 
 
 def _categories(y_true: Any) -> list[Any]:
-    """Return the categories of a Series or Categorical of pandas, in their order; else none."""
+    """Return the categories of a Series or Categorical of pandas; else none.
+
+    They are sorted, as classifiers sort the classes: the order of categories has another meaning.
+    """
     found = getattr(getattr(y_true, "dtype", None), "categories", None)
-    return [] if found is None else list(found)
+    return [] if found is None else sorted(found)
 
 
 def _numbers_of(column: Any, numpy: Any) -> Any:

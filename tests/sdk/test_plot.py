@@ -539,8 +539,16 @@ def test_categories_of_pandas_are_the_columns_of_scores() -> None:
     pd = pytest.importorskip("pandas")
     names = ["low", "medium", "high"]
     truths = pd.Series(pd.Categorical(["low", "high"], categories=names))
-    scores = [[0.9, 0.1, 0.0], [0.1, 0.7, 0.8]]
+    scores = [[0.0, 0.9, 0.7], [0.8, 0.1, 0.7]]  # Sorted, as of a classifier: high, low, medium.
     for each in (truths, truths.array):
         assert is_perfect(rows(plot.roc_curve(each, scores)), ["high", "low"])
+    turned = [row[1:] + row[:1] for row in scores]  # The labels count before categories.
+    assert is_perfect(rows(plot.roc_curve(truths, turned, labels=names)), ["high", "low"])
+    probs = [[0.0, 0.9, 0.7], [0.8, 0.1, 0.7], [0.1, 0.1, 0.8]]
+    with pytest.warns(UserWarning, match="1 of 3 samples are left out: their class is None"):
+        made = plot.confusion_matrix(
+            probs=probs, y_true=["low", "high", None], class_names=["high", "low", "medium"]
+        )
+    assert sum(count for one, other, count in rows(made) if one == other) == 2
     with pytest.raises(ValueError, match=r"class_names has no 'z'$"):
         plot.confusion_matrix(y_true=["a", "b"], preds=["a", "z"], class_names=["a", "b"])
