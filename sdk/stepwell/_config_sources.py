@@ -49,7 +49,8 @@ def _found_in(values: Any) -> dict[Any, Any]:
     if is_series(values):
         by_label = values_by_label(values)
         return dict(by_label) if isinstance(by_label, Mapping) else _pairs(by_label)
-    if is_frame(values) or hasattr(values, "__array__"):
+    # A mapping may have every attribute: some make what is not there.
+    if not isinstance(values, Mapping) and (is_frame(values) or hasattr(values, "__array__")):
         raise _unexpected(values)
     found = fields_of(values)
     if found is not None:

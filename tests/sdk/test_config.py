@@ -406,3 +406,11 @@ def test_a_series_of_pandas_is_a_config_and_a_frame_is_refused(offline: Start) -
             run.config.update(wrong)
         with pytest.raises(SettingsError, match="config: expected a dict"):
             offline(config=wrong, reinit="create_new")
+
+
+def test_a_dict_that_makes_every_attribute_is_a_config(offline: Start) -> None:
+    class Grown(dict[str, Any]):
+        def __getattr__(self, name: str) -> Any:
+            return type(self)()
+
+    assert offline(config=Grown(lr=0.1)).config.as_dict() == {"lr": 0.1}
