@@ -20,6 +20,7 @@ from stepwell_hub.reports.document import document_of
 from stepwell_hub.reports.file import panel_html, problem_html, report_file
 from stepwell_hub.reports.groups import group_runs
 from stepwell_hub.reports.media_html import TABLE, MediaHtml
+from stepwell_hub.reports.moments import moment_ticks
 from stepwell_hub.reports.nodes_html import nodes_html
 from stepwell_hub.reports.palette import group_marks, mark_of
 from stepwell_hub.reports.panels import CHARTS_MAX
@@ -314,6 +315,7 @@ class _Exporter:
             label=f"{metric} of {len(lines)} lines over {x.removeprefix('metric:')}",
             y_scale=fields["y"],
             x_text=x_text(x),
+            x_ticks=moment_ticks if x == "time" else None,
         )
         head = "<th>line</th><th>last</th><th>lowest</th><th>highest</th><th>points</th>"
         numbers = f"<details><summary>Numbers</summary>{table_html(head, rows)}</details>"

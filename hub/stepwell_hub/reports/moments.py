@@ -15,7 +15,7 @@ _STEPS: Final = tuple(
     + [days * _DAY for days in (1, 2, 4, 7, 14)]
 )
 _MONTHS: Final = (1, 2, 3, 6, *(12 * years for years in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)))
-_MONTH: Final = 28 * _DAY  # The shortest.
+_MONTH: Final = 28 * _DAY  # The shortest one.
 _YEAR: Final = 365 * _DAY
 
 
@@ -60,7 +60,7 @@ def _multiples(first: float, last: float, step: int) -> list[float]:
 
 
 def _starts_of_months(first: float, last: float, rough: float) -> Iterator[float]:
-    months = next((each for each in _MONTHS if each * _MONTH * 30.4 / 28 >= rough), _MONTHS[-1])
+    months = next((each for each in _MONTHS if each * 30.4 * _DAY >= rough), _MONTHS[-1])
     number = datetime.fromtimestamp(first / _SECOND, UTC).year * 12 // months * months
     while True:
         moment = datetime(number // 12, number % 12 + 1, 1, tzinfo=UTC).timestamp() * _SECOND

@@ -2,19 +2,18 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from html import escape
 from typing import Any, Final
 
 import numpy as np
 
 from stepwell_hub.reports.file import moment_text
+from stepwell_hub.reports.moments import moment_label
 from stepwell_hub.reports.svg import XText, tick_text
 from stepwell_hub.reports.values import duration_text
 
 _SOURCE: Final = re.compile(r"^(config|summary|metric)\.")
 _MICROSECONDS: Final = 1_000_000
-_MINUTE: Final = 60 * _MICROSECONDS
 OWN: Final[dict[str, Callable[[Any, float], Any]]] = {
     "state": lambda run, _now: run.state,
     "started": lambda run, _now: _moment(run.started_at),
@@ -75,17 +74,10 @@ def _moment(seconds: float | None) -> str:
 def x_text(x: str) -> XText:
     """Return how the values of an axis are written, with what its labels differ in."""
     if x == "time":
-        return _time_text
+        return moment_label
     if x == "relative":
         return _relative_text
     return lambda value, step: f"{value:,.0f}" if value == int(value) else tick_text(value, step)
-
-
-def _time_text(micros: float, step: float) -> str:
-    moment = datetime.fromtimestamp(micros / _MICROSECONDS, UTC)
-    if step <= 0 or step >= _MINUTE:
-        return f"{moment:%m-%d %H:%M}"
-    return f"{moment:%H:%M:%S}" + (f".{moment:%f}"[:4] if step < _MICROSECONDS else "")
 
 
 def _relative_text(micros: float, step: float) -> str:
