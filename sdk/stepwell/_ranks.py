@@ -1,7 +1,7 @@
 """Which process of a distributed job this is, from what its launcher put in the environment."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from stepwell._identity import run_id_from
@@ -75,29 +75,30 @@ _ENDED = ("Z", "X")  # States of a process that ended and whose parent did not w
 def find_place(environ: Mapping[str, str] = os.environ) -> Place:
     """Return this process's place; a job of one process is no distributed job."""
     agents = environ.get(LAUNCH, "").split(_BETWEEN)
-    for rank_name, size_name, proof in _LAUNCHERS:
-        rank, size = _number(environ.get(rank_name)), _number(environ.get(size_name))
-        if rank is None or size is None or proof not in environ:
-            continue
-        is_rank = size > 1 and 0 <= rank < size
-        if is_rank and _launch_text(environ, rank_name) not in agents:
+    for rank, size, launch in _launches(environ):
+        if launch not in agents:
             return Place(rank, size, _job_run_id(environ))
     return Place()
 
 
 def launch_of(environ: Mapping[str, str] = os.environ) -> str:
     """Return the launches that made this process a rank, as a text for `LAUNCH`."""
-    found = []
+    return _BETWEEN.join(dict.fromkeys(launch for *_, launch in _launches(environ)))
+
+
+def _launches(environ: Mapping[str, str]) -> Iterator[tuple[int, int, str]]:
+    """Yield rank, number of ranks, and a text of its own for each launch of this process."""
     for rank_name, size_name, proof in _LAUNCHERS:
         rank, size = _number(environ.get(rank_name)), _number(environ.get(size_name))
-        if rank is not None and size is not None and size > 1 and proof in environ:
-            found.append(_launch_text(environ, rank_name))
-    return _BETWEEN.join(dict.fromkeys(found))
-
-
-def _launch_text(environ: Mapping[str, str], rank_name: str) -> str:
-    names = ("MASTER_ADDR", "MASTER_PORT") if rank_name == "RANK" else _NAMES_OF_A_LAUNCH
-    return " ".join(f"{name}={environ.get(name, '')}" for name in (rank_name, *names))
+        if rank is None or size is None or proof not in environ:
+            continue
+        if size > 1 and 0 <= rank < size:
+            names = ("MASTER_ADDR", "MASTER_PORT") if rank_name == "RANK" else _NAMES_OF_A_LAUNCH
+            yield (
+                rank,
+                size,
+                " ".join(f"{each}={environ.get(each)}" for each in (rank_name, *names)),
+            )
 
 
 def find_launch(environ: Mapping[str, str] = os.environ) -> str:

@@ -123,8 +123,10 @@ class Table(Media):
             self._label_count = len(frame.labels)
             columns, given = [*frame.labels, *frame.names], zip(*frame.values, strict=True)
         read_rows = _read(given)
-        if columns is None and read_rows and all(isinstance(each, Mapping) for each in read_rows):
-            columns = list(dict.fromkeys(name for each in read_rows for name in each))
+        if columns is None:
+            read_rows = list(read_rows)
+            if read_rows and all(isinstance(each, Mapping) for each in read_rows):
+                columns = list(dict.fromkeys(name for each in read_rows for name in each))
         self.columns: list[Any] = list(_DEFAULT_COLUMNS if columns is None else columns)
         if len(self.columns) > COLUMNS_MAX:
             raise ValueError(f"Table: {len(self.columns)} columns; at most {COLUMNS_MAX}")
@@ -381,8 +383,7 @@ def _is_one_column(series: Any, columns: Sequence[Any] | None) -> bool:
 
 def _has_items(row: Any) -> bool:
     """Whether it can be a row; a record of numpy has items, but no method for `iter`."""
-    has_places = hasattr(row, "__len__") and hasattr(row, "__getitem__")
-    return isinstance(row, Iterable) or has_places
+    return isinstance(row, Iterable) or (hasattr(row, "__len__") and hasattr(row, "__getitem__"))
 
 
 def _frame_of(series: Any, columns: Sequence[Any] | None = None) -> Any:
@@ -397,23 +398,18 @@ def _frame_of(series: Any, columns: Sequence[Any] | None = None) -> Any:
 
 def _check_names(columns: Any) -> None:
     """Raise if the columns of a table without rows are rows themselves."""
-    is_row = isinstance(columns, list | tuple) and any(
-        isinstance(each, list | Mapping) or getattr(each, "ndim", 0) > 0 for each in columns
-    )
-    if isinstance(columns, Mapping):
-        is_row = any(isinstance(each, list | tuple) for each in columns.values())
-        is_wrong = is_row or any(getattr(each, "ndim", 0) > 0 for each in columns.values())
-    else:
-        is_wrong = isinstance(columns, str | bytes) or getattr(columns, "ndim", 1) > 1
-    if is_row or is_wrong:
-        is_list = is_row and isinstance(columns, list | tuple)
-        kind = "list of rows" if is_list else type(columns).__name__
+    is_dict = isinstance(columns, Mapping)
+    given = columns.values() if is_dict else columns if isinstance(columns, list | tuple) else ()
+    rows = (list, tuple) if is_dict else (list, Mapping)  # A name may be a tuple.
+    has_rows = any(isinstance(each, rows) or getattr(each, "ndim", 0) > 0 for each in given)
+    if has_rows or isinstance(columns, str | bytes) or getattr(columns, "ndim", 1) > 1:
+        kind = "list of rows" if has_rows and not is_dict else type(columns).__name__
         raise TypeError(
             f"Table: columns is a {kind}; expected a list of names. Pass rows as data=…"
         )
 
 
-def _read(given: Any) -> Sequence[Sequence[Any]]:
+def _read(given: Any) -> Iterable[Sequence[Any]]:
     if given is None:
         return ()
     if isinstance(given, Mapping):
@@ -426,7 +422,7 @@ def _read(given: Any) -> Sequence[Sequence[Any]]:
         given = _items_of(given)
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
         raise TypeError(f"Table: data is a {type(given).__name__}; expected rows or a DataFrame")
-    return given if isinstance(given, list | tuple) else list(given)
+    return given
 
 
 def _values(count: int) -> str:

@@ -67,20 +67,16 @@ def join(
     if trial is None:
         return None
     names_it = arguments.get("run_id") == trial.run_id
-    if is_left := not names_it and _is_left(os.environ, trial):
-        return Joining(trial, arguments, _read_beside(trial, arguments, defaults, read), is_left)
-    own = {
-        **arguments,
-        "entity": None,
-        "project": trial.project or None,
-        "run_id": trial.run_id,
-    }
-    joining = Joining(trial, own, read(own, defaults=defaults), is_left)
+    if not names_it and _is_left(os.environ, trial):
+        beside = _read_beside(trial, arguments, defaults, read)
+        return Joining(trial, arguments, beside, is_left=True)
+    project = trial.project or None
+    own = {**arguments, "entity": None, "project": project, "run_id": trial.run_id}
+    joining = Joining(trial, own, read(own, defaults=defaults), is_left=False)
     is_new = joining.settings.reinit == "create_new"
     if is_new and not names_it and has_begun(find_place().rank):
-        return joining._replace(
-            arguments=arguments, settings=_read_beside(trial, arguments, defaults, read)
-        )
+        beside = _read_beside(trial, arguments, defaults, read)
+        return joining._replace(arguments=arguments, settings=beside)
     for name, called in {"project": "project", "entity": "entity", "run_id": "id"}.items():
         given = arguments.get(name)
         if given is not None and given != own[name]:
