@@ -113,6 +113,31 @@ def test_runs_are_spread_over_shards_and_read_as_one(cluster: Cluster, node: Nod
     assert "name 7" in node.stepwell("runs").stdout
 
 
+def test_a_run_is_removed_while_replicas_are_down(cluster: Cluster, node: Node) -> None:
+    node.start_daemon(*_QUICKLY)
+    code = (
+        "import stepwell\nfor n in range(6):\n"
+        "    run = stepwell.init('p', id=f'r{n}')\n"
+        "    for step in range(50): run.log({'x': step})\n"
+        "    run.finish()\n"
+    )
+    done = node.python(code)
+    assert done.returncode == 0, done.stderr
+    wait_until_stored(node)
+    assert_replicas_agree(cluster)
+    down = [cluster.servers[0][0], cluster.servers[1][1]]
+    for server in down:
+        server.kill()
+    removed = node.stepwell("rm", "r1", "r2", "r4", "--yes")
+    assert removed.returncode == 0, removed.stderr
+    kept = {(f"r{n}", "x"): one_each(50) for n in (0, 3, 5)}
+    assert stored_points(node) == kept
+    for server in down:
+        server.start()
+    assert_replicas_agree(cluster)
+    assert stored_points(node) == kept
+
+
 @pytest.mark.holds("cluster-loses-replicas")
 def test_replicas_that_die_in_turn_lose_nothing_and_double_nothing(
     cluster: Cluster, node: Node
