@@ -51,7 +51,12 @@ def decode_rows(data: bytes) -> list[dict[str, Any]]:
     if not lines:
         return []  # The statement has no result.
     names, types = json.loads(lines[0]), json.loads(lines[1])
-    rows = json.loads(b"[" + b",".join(lines[2:]) + b"]")
+    # The text of -0.0 is "-0", which JSON reads as an int: without a sign.
+    has_negative_zero = b"-0," in data or b"-0]" in data
+    rows = json.loads(
+        b"[" + b",".join(lines[2:]) + b"]",
+        parse_int=_signed_number if has_negative_zero else None,
+    )
     decoders = [_decoder(type_name) for type_name in types]
     if any(decoders):  # One column at a time: most need no conversion.
         columns = [
@@ -100,6 +105,10 @@ def _tuple_decoder(members: list[str]) -> Callable[[Any], Any] | None:
         return [to(item) if to else item for item, to in zip(value, decoders, strict=True)]
 
     return decode
+
+
+def _signed_number(text: str) -> float:
+    return -0.0 if text == "-0" else int(text)
 
 
 def _decode_float(value: Any) -> float | None:

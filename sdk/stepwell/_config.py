@@ -237,8 +237,11 @@ class Config:
     def _named(self, values: Mapping[Any, Any]) -> dict[str, Any]:
         """Return ``values`` by their stored names; different names stay different."""
         found: dict[str, Any] = {}
+        given = set(map(text_of, values))
         for raw, value in values.items():
-            key = _clean(raw)
+            key, text = _clean(raw), text_of(raw)
+            if key != text and key in given:  # --lr and lr
+                key = text
             if key in found:  # 1 and "1"
                 key = f"{key} ({kind_of(raw)})"
             found[key] = value

@@ -12,6 +12,7 @@ from typing import Any, Final
 _AFTER_CELL_SECONDS: Final = 0.05
 
 _followed: list[Any] = []  # Shells that have our hooks already.
+_last_error: BaseException | None = None
 
 
 def is_kernel() -> bool:
@@ -40,8 +41,9 @@ def follow_cells(
         begin_cell()
 
     def end(*result: Any) -> None:
-        error = getattr(result[0], "error_in_exec", None) if result else None
-        if error is not None and is_kernel():
+        global _last_error
+        _last_error = error = _error_of(*result) if is_kernel() else None
+        if error is not None:
             from stepwell._last_error import ending_text
 
             show("stderr", ending_text(error))
@@ -54,6 +56,19 @@ def follow_cells(
         shell.events.register("pre_run_cell", begin)
         shell.events.register("post_run_cell", end)
         _followed.append(shell)
+
+
+def last_error() -> BaseException | None:
+    """Return the error that ended the last cell of a notebook, None if it ended well."""
+    return _last_error
+
+
+def _error_of(*result: Any) -> BaseException | None:
+    for name in ("error_before_exec", "error_in_exec"):  # The first is of a cell that is no Python.
+        error = getattr(result[0], name, None) if result else None
+        if isinstance(error, BaseException):
+            return error
+    return None
 
 
 def _shell() -> Any:

@@ -126,11 +126,18 @@ def _end_process() -> None:
     if ending not in (None, _ending.FINISHED):
         _note_unprinted_error()
     _interpreter.is_over = True
-    finish_all(ending)
+    finish_all(_ending_of_notebook() or ending)
     if (channel := sys.modules.get("stepwell._channel")) is not None:
         channel.outlive_interpreter()  # Again: ending the runs may have made new connections.
     if ending == _ending.INTERRUPTED:
         _ending.mark_interrupted()
+
+
+def _ending_of_notebook() -> Ending | None:
+    """Return the ending by the error of the last cell: the kernel itself ends well after it."""
+    notebook = sys.modules.get("stepwell._notebook")
+    error = None if notebook is None else notebook.last_error()
+    return None if error is None else _ending.ending_of_error(error)
 
 
 def _note_unprinted_error() -> None:

@@ -219,8 +219,12 @@ def test_whole_numbers_are_ints(world: World) -> None:
     log(world.store, who, [1, 2], some=[7.0, 8.0], odd=[-0.0, 1.0], large=[2.0**53, 1.0])
     defined = {"name": "epoch", "summary": ["max", "mean"]}
     tell(world.store, who, event("define_metric", defined))
-    tell(world.store, who, event("summary", {"set": {"best": {"n": 3.0, "list": [1.0]}}}))
+    by_hand = {"best": {"n": 3.0, "list": [1.0]}, "sign": -0.0}
+    tell(world.store, who, event("summary", {"set": by_hand}))
+    tell(world.store, who, event("config", {"set": {"sign": -0.0, "text": "[-0,-0]"}}))
     run = world.api.run(f"{name}/a")
+    assert repr([run.summary["sign"], run.config["sign"]]) == "[-0.0, -0.0]"
+    assert run.config["text"] == "[-0,-0]"
     assert repr(run.summary["epoch"]) == "{'max': 3, 'mean': 1.5}"
     assert repr((run.summary["some"], run.summary["x"], run.summary["odd"])) == "(8, 4, 1)"
     assert repr(run.summary["best"]) == "{'list': [1.0], 'n': 3}"

@@ -78,6 +78,15 @@ def test_boosters_log_every_round_through_the_callbacks_of_wandb(bench: Bench) -
     losses = rounds.values_of("train-logloss")
     assert rounds.run["summary"]["train-logloss"] == {"min": min(losses)}
     assert rounds.run["config"]["learner"]["objective"]["name"] == "binary:logistic"
+    folds = trained["xgboost of folds"]
+    assert folds.run["state"] == "finished"
+    for data in ("train", "test"):
+        for logged, returned in (("", "-mean"), ("-std", "-std")):
+            expected = folds.run["config"]["expected"][f"{data}-logloss{returned}"]
+            assert folds.values_of(f"{data}-logloss{logged}") == pytest.approx(expected)
+    lines = trained["xgboost of lines"]
+    assert (lines.run["state"], lines.values_of("epoch")) == ("finished", [0, 1])
+    assert "'gain'): no feature importances are in the summary: gblinear only" in lines.done.stderr
     iterations = trained["lightgbm"]
     assert iterations.values_of("iteration") == [0, 1, 2, 3, 4]
     assert iterations.run["summary"]["train_auc"] == {"max": max(iterations.values_of("train_auc"))}

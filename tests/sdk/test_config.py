@@ -68,6 +68,7 @@ vars(MODULE).update(lr=0.1, json=json, Path=Path, read=lambda: 1, __all__=["lr"]
         ([("lr", 0.1)], {"lr": 0.1}),
         ([], {}),
         ({1: "a", "1": "b", -1: "c", "--lr": 2}, {"1": "a", "1 (str)": "b", "-1": "c", "lr": 2}),
+        ({"-neg": 1, "neg": 2, "-x": 3}, {"-neg": 1, "neg": 2, "x": 3}),
         ({"wd": 1, "wd.bias": 2}, {"wd": 1, "wd.bias": 2}),
         ({"caf\udce9": "\udce8\0"}, {"caf\\udce9": "\\udce8\0"}),
     ],

@@ -41,13 +41,13 @@ function exponent(value: number, step: number): string {
   return `${(value / 10 ** power).toFixed(decimals)}e${power}`;
 }
 
-/** A value in a read-out: five significant digits, the same width for near values; integers below 10^10 in whole. */
+/** A value in a read-out: five significant digits, the same width for near values; integers below 10^15 in whole. */
 export function formatValue(value: number): string {
   if (Number.isNaN(value)) return "NaN";
   if (!Number.isFinite(value)) return value > 0 ? "+Inf" : "-Inf";
   if (value === 0) return "0";
   const size = Math.abs(value);
-  if (Number.isInteger(value) && size < 1e10) return value.toString();
+  if (Number.isInteger(value) && size < 1e15) return value.toString();
   if (size >= 1e7 || size < 1e-4) return value.toExponential(3).replace("e+", "e");
   if (size >= 1e5) return Math.round(value).toString();
   const digits = Math.max(0, 4 - Math.floor(Math.log10(size)));

@@ -166,13 +166,15 @@ it.each(cases)("labels of ticks from $first are told apart", ({ first, step, lab
 });
 
 it("numbers are short", () => {
-  expect([0, 0.0001234, 1.23456, 123456, 12345678, 12345678.5, -0.5, Number.NaN].map(formatValue)).toEqual([
+  expect([0, 0.0001234, 1.23456, 123456, 12345678, 12345678.5, 2 ** 40 + 1, 1e15, -0.5, Number.NaN].map(formatValue)).toEqual([
     "0",
     "0.000123",
     "1.2346",
     "123456",
     "12345678",
     "1.235e7",
+    "1099511627777",
+    "1.000e15",
     "-0.50000",
     "NaN",
   ]);

@@ -13,6 +13,8 @@ _LOWER_IS_BETTER = ("loss", "error", "err", "rmse", "rmsle", "mae", "mape", "mph
 class WandbCallback(xgboost.callback.TrainingCallback):  # type: ignore[misc]
     """Logs ``DATA-METRIC`` and ``epoch`` in each round, then importances and the best round.
 
+    With `xgboost.cv` it logs the means over the folds, and ``DATA-METRIC-std``.
+
     Args:
         log_model: log the model at the end as the artifact ``<run id>_model.json``.
         log_feature_importance: put each feature's importance into the summary at the end.
@@ -34,10 +36,11 @@ class WandbCallback(xgboost.callback.TrainingCallback):  # type: ignore[misc]
         self._defined: set[str] = set()
 
     def before_training(self, model: Any) -> Any:
-        """Keep the model's settings in the config."""
+        """Keep the model's settings in the config; `xgboost.cv` has a model of each fold."""
         import json
 
-        wandb.config.update(json.loads(model.save_config()), allow_val_change=True)
+        if hasattr(model, "save_config"):
+            wandb.config.update(json.loads(model.save_config()), allow_val_change=True)
         return model
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
@@ -46,22 +49,38 @@ class WandbCallback(xgboost.callback.TrainingCallback):  # type: ignore[misc]
             for metric, values in metrics.items():
                 name = f"{data}-{metric}"
                 self._define(name, metric)
-                last = values[-1]
-                row[name] = last[0] if isinstance(last, tuple) else last
+                row[name] = values[-1]
+                if isinstance(values[-1], tuple):  # Of `xgboost.cv`.
+                    row[name], row[f"{name}-std"] = values[-1]
         wandb.log(row)
         return False
 
     def after_training(self, model: Any) -> Any:
         if self._log_model:
             name = f"{wandb.run.id}_model.json"
-            log_saved("WandbCallback(log_model=True)", name, name, model.save_model)
-        if self._importance_type is not None:
-            scores = model.get_score(importance_type=self._importance_type)
-            wandb.summary.update({f"Feature Importance/{name}": scores[name] for name in scores})
+            log_saved(
+                "WandbCallback(log_model=True)", name, name, lambda path: model.save_model(path)
+            )
+        if self._importance_type is not None and hasattr(model, "get_score"):
+            self._keep_importances(model, self._importance_type)
         if model.attr("best_score") is not None:
             wandb.summary["best_score"] = float(model.attr("best_score"))
             wandb.summary["best_iteration"] = int(model.attr("best_iteration"))
         return model
+
+    def _keep_importances(self, model: Any, kind: str) -> None:
+        try:
+            scores = model.get_score(importance_type=kind)
+        except xgboost.core.XGBoostError as error:  # A linear booster has weights only.
+            first_line, _, _ = str(error).partition("\n")
+            _, _, reason = first_line.rpartition(" : ")  # After the place in XGBoost's source.
+            text = (
+                f"WandbCallback(importance_type={kind!r}): no feature importances are in the "
+                f"summary: {reason}"
+            )
+            wandb.run._voice.warn_once("feature importances", text)
+            return
+        wandb.summary.update({f"Feature Importance/{name}": scores[name] for name in scores})
 
     def _define(self, name: str, metric: str) -> None:
         if self._define_metric and name not in self._defined:
