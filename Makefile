@@ -51,7 +51,7 @@ $(OLDEST)/.installed: pyproject.toml scripts/make_venv.sh requirements-oldest.tx
 	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-oldest.txt -e .
 	@touch $@
 
-integrations:  ## real training frameworks in an environment without wandb: 1.5 GB, a minute
+integrations:  ## real training frameworks in an environment without wandb: 2.5 GB, a minute
 	@$(MAKE) --no-print-directory $(INTEGRATIONS)/.installed || \
 		echo "$(INTEGRATIONS) IS NOT INSTALLED: the tests with real frameworks are skipped" >&2
 

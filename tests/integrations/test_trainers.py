@@ -87,6 +87,13 @@ def test_boosters_log_every_round_through_the_callbacks_of_wandb(bench: Bench) -
     lines = trained["xgboost of lines"]
     assert (lines.run["state"], lines.values_of("epoch")) == ("finished", [0, 1])
     assert "'gain'): no feature importances are in the summary: gblinear only" in lines.done.stderr
+    cats = trained["catboost"]
+    assert (cats.run["state"], cats.values_of("iteration")) == ("finished", [1, 2, 3])
+    assert len(cats.values_of("learn-Logloss")) == 3
+    importances = cats.run["summary"]["Feature Importance/0"]
+    assert 0 < importances < 100
+    assert "no feature importances are in the summary: CatBoost computes" in cats.done.stderr
+    assert cats.run["config"]["loss_function"] == "YetiRank"
     iterations = trained["lightgbm"]
     assert iterations.values_of("iteration") == [0, 1, 2, 3, 4]
     assert iterations.run["summary"]["train_auc"] == {"max": max(iterations.values_of("train_auc"))}

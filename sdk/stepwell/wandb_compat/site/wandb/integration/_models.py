@@ -1,6 +1,7 @@
 """Models that the callbacks of this folder log as versions of an artifact of type ``model``.
 
-A failure prints one line and training continues: the model is then not in the run.
+A failure prints one line and training continues: the model, or what it says of its features, is
+then not in the run.
 """
 
 import os
@@ -72,6 +73,13 @@ def save_with_run(call: str, path: str) -> None:
         run.save(path, base_path=os.path.dirname(path), policy="now", glob=False)
     except Exception as error:
         _warn(run, call, f"run-{run.id}-files", error)
+
+
+def warn_of_importances(call: str, reason: str) -> None:
+    """Say once that a model has no feature importances for the summary."""
+    run_for(call)._voice.warn_once(
+        "feature importances", f"{call}: no feature importances are in the summary: {reason}"
+    )
 
 
 def _log(run: Any, name: str, path: str, aliases: Sequence[str], *, is_temporary: bool) -> None:

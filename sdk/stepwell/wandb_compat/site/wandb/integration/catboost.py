@@ -3,7 +3,7 @@
 from typing import Any
 
 import wandb
-from wandb.integration._models import log_saved
+from wandb.integration._models import log_saved, warn_of_importances
 
 
 class WandbCallback:
@@ -41,8 +41,12 @@ def log_summary(
     wandb.summary["best_iteration"] = model.get_best_iteration()
     wandb.summary["best_score"] = model.get_best_score()
     if log_feature_importance:
-        for name, value in zip(model.feature_names_, model.feature_importances_, strict=True):
-            wandb.summary[f"Feature Importance/{name}"] = value
+        importances = model.feature_importances_
+        if not getattr(importances, "ndim", 1):  # An array of None: a ranking's depend on data.
+            warn_of_importances("log_summary()", "CatBoost computes them only with the data")
+        else:
+            for name, value in zip(model.feature_names_, importances, strict=True):
+                wandb.summary[f"Feature Importance/{name}"] = value
     if save_model_checkpoint:
         is_best = model.get_all_params().get("use_best_model")
         log_saved(

@@ -5,7 +5,7 @@ from typing import Any
 import xgboost
 
 import wandb
-from wandb.integration._models import log_saved
+from wandb.integration._models import log_saved, warn_of_importances
 
 _LOWER_IS_BETTER = ("loss", "error", "err", "rmse", "rmsle", "mae", "mape", "mphe", "deviance")
 
@@ -74,11 +74,7 @@ class WandbCallback(xgboost.callback.TrainingCallback):  # type: ignore[misc]
         except xgboost.core.XGBoostError as error:  # A linear booster has weights only.
             first_line, _, _ = str(error).partition("\n")
             _, _, reason = first_line.rpartition(" : ")  # After the place in XGBoost's source.
-            text = (
-                f"WandbCallback(importance_type={kind!r}): no feature importances are in the "
-                f"summary: {reason}"
-            )
-            wandb.run._voice.warn_once("feature importances", text)
+            warn_of_importances(f"WandbCallback(importance_type={kind!r})", reason)
             return
         wandb.summary.update({f"Feature Importance/{name}": scores[name] for name in scores})
 
