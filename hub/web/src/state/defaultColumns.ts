@@ -5,12 +5,14 @@ type Key = Pick<AttributeKey, "kind" | "path" | "types" | "run_count">;
 
 /** Names of results, likeliest first; RE2 reads them too. */
 export const LIKELY_RESULTS = [
-  /^(val|valid|eval|test).*loss/i, /loss/i, /acc/i, /score|reward|bleu|f1|perplexity|ppl/i,
+  /^(val|valid|eval|test).*loss/i, /loss/i, /acc/i, /score|auc|reward|bleu|f1|perplexity|ppl/i,
 ];
 const LIKELY_SETTINGS = [/^(lr|learning_rate)$/i, /(^|[./_])lr$|learning_rate/i, /batch/i, /model/i, /optim/i, /seed/i];
 
 const RAIL_COUNT = 2;
 const TABLE_COUNT = 4;
+/** A path of more names is a library's own settings, which may be hundreds. */
+const NAMES_MAX = 3;
 
 /** At most two numbers of the summary that tell a run's worth. */
 export function railColumns(keys: readonly Key[]): string[] {
@@ -30,6 +32,7 @@ export function tableColumns(keys: readonly Key[]): string[] {
 
 function likely(keys: readonly Key[], patterns: readonly RegExp[], count: number): string[] {
   const rank = ({ path }: Key) => {
+    if (path.split(".").length > NAMES_MAX) return patterns.length + 1;
     const at = patterns.findIndex((pattern) => pattern.test(path));
     return at < 0 ? patterns.length : at;
   };

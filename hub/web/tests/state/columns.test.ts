@@ -72,3 +72,11 @@ test("the table shows what a run is, its settings and its results", () => {
   const keys = [key("config", "seed", "int", 9), key("config", "model", "string"), key("config", "lr"), key("summary", "acc")];
   expect(tableColumns(keys).slice(4)).toEqual(["config.lr", "config.model", "config.seed", "summary.acc"]);
 });
+
+test("the settings of a library, deep in a config, come last", () => {
+  const deep = key("config", "learner.gradient_booster.tree_train_param.learning_rate", "string", 9);
+  const keys = [deep, key("config", "fold"), key("summary", "some"), key("summary", "valid-auc")];
+  expect(tableColumns(keys).slice(4)).toEqual([
+    "config.fold", `config.${deep.path}`, "summary.valid-auc", "summary.some",
+  ]);
+});
