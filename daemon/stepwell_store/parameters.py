@@ -52,7 +52,7 @@ def decode_rows(data: bytes) -> list[dict[str, Any]]:
         return []  # The statement has no result.
     names, types = json.loads(lines[0]), json.loads(lines[1])
     # The text of -0.0 is "-0", which JSON reads as an int: without a sign.
-    has_negative_zero = b"-0," in data or b"-0]" in data
+    has_negative_zero = any(end in data for end in (b"-0,", b"-0]", b"-0}"))
     rows = json.loads(
         b"[" + b",".join(lines[2:]) + b"]",
         parse_int=_signed_number if has_negative_zero else None,

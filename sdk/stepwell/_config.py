@@ -87,21 +87,22 @@ class Config:
             ConfigError: A value would change and ``allow_val_change`` is not set.
         """
         fresh = {**parse_config(values), **more} if values is not None else more
-        self._set(fresh, allow_val_change=bool(allow_val_change))
+        self._set(self._named(fresh), allow_val_change=bool(allow_val_change))
 
     def setdefaults(self, values: Any) -> None:
         """Set the values that are not set yet."""
         parsed = parse_config(values)
-        self._set({k: v for k, v in parsed.items() if _clean(k) not in self._items})
+        self._set({k: v for k, v in self._named(parsed).items() if k not in self._items})
 
     def setdefault(self, key: str, default: Any = None) -> Any:
         """Set ``key`` unless it is set, and return its value."""
+        (name,) = self._named({key: default})
         self.setdefaults({key: default})
-        return self.get(_clean(key), default)
+        return self.get(name, default)
 
     def update_locked(self, values: Mapping[str, Any], user: str | None = None) -> None:
         """Set values that cannot be changed later, such as those of a sweep."""
-        fresh = {_clean(key): _own(value) for key, value in values.items()}
+        fresh = {key: _own(value) for key, value in self._named(values).items()}
         with self._lock():
             if not self._takes():
                 return
@@ -138,7 +139,7 @@ class Config:
         return value
 
     def __setitem__(self, key: str, value: Any) -> None:
-        self._set({key: value})
+        self._set(self._named({key: value}))
 
     def __delitem__(self, key: str) -> None:
         with self._lock():
@@ -158,7 +159,7 @@ class Config:
         raise AttributeError(f"config has no value {key!r}{hint}")
 
     def __setattr__(self, key: str, value: Any) -> None:
-        self._set({key: value})
+        self._set(self._named({key: value}))
 
     def __delattr__(self, key: str) -> None:
         if key not in self._items:
@@ -201,12 +202,12 @@ class Config:
     def _allow_changes(self) -> None:
         object.__setattr__(self, "_may_change", True)
 
-    def _set(self, values: Mapping[Any, Any], *, allow_val_change: bool = False) -> None:
+    def _set(self, values: Mapping[str, Any], *, allow_val_change: bool = False) -> None:
         with self._lock():
             self._look()
             fresh: dict[str, Any] = {}
             changed: dict[str, Any] = {}
-            for key, value in self._named(values).items():
+            for key, value in values.items():
                 form = self._form(key, value)
                 is_known = any(
                     key in forms and same(forms[key], form) for forms in (self._sent, self._given)
@@ -237,10 +238,10 @@ class Config:
     def _named(self, values: Mapping[Any, Any]) -> dict[str, Any]:
         """Return ``values`` by their stored names; different names stay different."""
         found: dict[str, Any] = {}
-        given = set(map(text_of, values))
+        beside = set(map(text_of, values))
         for raw, value in values.items():
             key, text = _clean(raw), text_of(raw)
-            if key != text and key in given:  # --lr and lr
+            if key != text and (text in self._items or key in beside):  # --lr and lr
                 key = text
             if key in found:  # 1 and "1"
                 key = f"{key} ({kind_of(raw)})"

@@ -9,10 +9,14 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
+from stepwell._ending import ending_of_error
+from stepwell._last_error import ending_text
+from stepwell_wire.exit_note import Ending
+
 _AFTER_CELL_SECONDS: Final = 0.05
 
 _followed: list[Any] = []  # Shells that have our hooks already.
-_last_error: BaseException | None = None
+_ending: Ending | None = None
 
 
 def is_kernel() -> bool:
@@ -38,14 +42,15 @@ def follow_cells(
         return
 
     def begin(*cell: Any) -> None:
+        global _ending
+        _ending = None
         begin_cell()
 
     def end(*result: Any) -> None:
-        global _last_error
-        _last_error = error = _error_of(*result) if is_kernel() else None
+        global _ending
+        error = _error_of(*result) if is_kernel() else None
         if error is not None:
-            from stepwell._last_error import ending_text
-
+            _ending = ending_of_error(error)  # The error itself would keep the cell's objects.
             show("stderr", ending_text(error))
         # For output of threads between cells, after IPython has restored the streams.
         timer = threading.Timer(_AFTER_CELL_SECONDS, rewrap_streams)
@@ -58,13 +63,19 @@ def follow_cells(
         _followed.append(shell)
 
 
-def last_error() -> BaseException | None:
-    """Return the error that ended the last cell of a notebook, None if it ended well."""
-    return _last_error
+def ending() -> Ending | None:
+    """Return the ending by the error of the last cell of a notebook, None if it ended well."""
+    return _ending
+
+
+def forget_in_child() -> None:
+    """Right after a fork: the cells are the parent's."""
+    global _ending
+    _ending = None
 
 
 def _error_of(*result: Any) -> BaseException | None:
-    for name in ("error_before_exec", "error_in_exec"):  # The first is of a cell that is no Python.
+    for name in ("error_before_exec", "error_in_exec"):  # The first is a syntax error.
         error = getattr(result[0], name, None) if result else None
         if isinstance(error, BaseException):
             return error

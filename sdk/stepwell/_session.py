@@ -22,6 +22,7 @@ from stepwell import (
     _exit_note,
     _import_gate,
     _interpreter,
+    _notebook,
     _relay_process,
 )
 from stepwell_wire.exit_note import UNKNOWN_EXIT_CODE, Ending, ending_of_status
@@ -126,18 +127,12 @@ def _end_process() -> None:
     if ending not in (None, _ending.FINISHED):
         _note_unprinted_error()
     _interpreter.is_over = True
-    finish_all(_ending_of_notebook() or ending)
+    of_cell = _notebook.ending() if ending in (None, _ending.FINISHED) else None
+    finish_all(of_cell or ending)  # The kernel exits with 0 after an error too.
     if (channel := sys.modules.get("stepwell._channel")) is not None:
         channel.outlive_interpreter()  # Again: ending the runs may have made new connections.
     if ending == _ending.INTERRUPTED:
         _ending.mark_interrupted()
-
-
-def _ending_of_notebook() -> Ending | None:
-    """Return the ending by the error of the last cell: the kernel itself ends well after it."""
-    notebook = sys.modules.get("stepwell._notebook")
-    error = None if notebook is None else notebook.last_error()
-    return None if error is None else _ending.ending_of_error(error)
 
 
 def _note_unprinted_error() -> None:
@@ -200,6 +195,7 @@ def _after_fork_in_child() -> None:
     _relay_process.note_fork()
     _console_streams.forget_captures()
     _ending.forget_in_child()
+    _notebook.forget_in_child()
     _exit_note.forget_in_child()
     for run in active:
         parent_ranks.add(run._rank)

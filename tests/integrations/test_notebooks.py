@@ -1,4 +1,4 @@
-"""Runs in notebooks that a real kernel executes, as papermill and nbconvert do."""
+"""Runs in notebooks that a real kernel executes, with the client of papermill and nbconvert."""
 
 import pytest
 
@@ -12,11 +12,12 @@ def test_a_notebook_that_stops_at_an_error_leaves_a_failed_run(bench: Bench) -> 
     assert {name: (each.run["state"], each.run["exit_code"]) for name, each in runs.items()} == {
         "well": ("finished", 0),
         "by an error": ("failed", 1),
-        "by no Python": ("failed", 1),
+        "by a syntax error": ("failed", 1),
+        "as papermill does": ("failed", 1),
         "well after an error": ("finished", 0),
         "finished before an error": ("finished", 0),
         "by an interrupt": ("killed", 130),
     }
     assert all(each.values_of("x") == [1.0] for each in runs.values())
-    console = [line["text"] for line in runs["by no Python"].run["console"]]
+    console = [line["text"] for line in runs["by a syntax error"].run["console"]]
     assert console[-1] == "SyntaxError: invalid syntax"

@@ -84,7 +84,7 @@ def test_boosters_log_every_round_through_the_callbacks_of_wandb(bench: Bench) -
         for logged, returned in (("", "-mean"), ("-std", "-std")):
             expected = folds.run["config"]["expected"][f"{data}-logloss{returned}"]
             assert folds.values_of(f"{data}-logloss{logged}") == pytest.approx(expected)
-    lines = trained["xgboost of lines"]
+    lines = trained["xgboost, linear"]
     assert (lines.run["state"], lines.values_of("epoch")) == ("finished", [0, 1])
     assert "'gain'): no feature importances are in the summary: gblinear only" in lines.done.stderr
     cats = trained["catboost"]

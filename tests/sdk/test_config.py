@@ -206,6 +206,27 @@ def test_what_a_program_takes_out_of_a_nested_value_stays_stored(offline: Start)
     assert run.config["opt"] == {"lr": 0.1}
 
 
+def test_a_name_with_dashes_is_its_own_beside_the_bare_name(offline: Start) -> None:
+    run = offline(config={"-lr": 1, "lr": 2})
+    run.config.update({"-lr": 5}, allow_val_change=True)
+    assert dict(run.config) == {"-lr": 5, "lr": 2}
+    run.config.setdefaults({"-lr": 6, "lr": 7, "-x": 8, "x": 9})
+    assert dict(run.config) == {"-lr": 5, "lr": 2, "-x": 8, "x": 9}
+    run.config.setdefaults({"-new": 1, "lr": 3})
+    assert run.config.setdefault("--seed", 4) == 4
+    run.config.update_locked({"-a": 1, "a": 2})
+    assert dict(run.config) == {
+        "-lr": 5,
+        "lr": 2,
+        "-x": 8,
+        "x": 9,
+        "new": 1,
+        "seed": 4,
+        "-a": 1,
+        "a": 2,
+    }
+
+
 def test_names_are_set_and_deleted_as_in_a_dict(offline: Start) -> None:
     run = offline(config={"a": {"b": 1, "c": 2}})
     assert (run.config.setdefault("a", 5), run.config.setdefault("n", 3)) == ({"b": 1, "c": 2}, 3)

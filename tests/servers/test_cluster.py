@@ -125,6 +125,8 @@ def test_a_run_is_removed_while_replicas_are_down(cluster: Cluster, node: Node) 
     assert done.returncode == 0, done.stderr
     wait_until_stored(node)
     assert_replicas_agree(cluster)
+    shards = [{row["series"] for row in local_rows(one, _POINTS)} for one, _ in cluster.servers]
+    assert all(shards)
     down = [cluster.servers[0][0], cluster.servers[1][1]]
     for server in down:
         server.kill()

@@ -19,12 +19,14 @@ class Servers:
 
     Attributes:
         shards: connections for blocks to the replicas of each shard.
+        down: servers that a deletion leaves out, and until when (`time.monotonic`).
     """
 
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
         self.questions = Questions(settings)
         self.shards: tuple[Connections, ...] = (self._shard(settings.endpoints),)
+        self.down: dict[ServerEndpoint, float] = {}
         self._has_looked = False
 
     @property

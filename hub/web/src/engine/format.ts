@@ -41,7 +41,7 @@ function exponent(value: number, step: number): string {
   return `${(value / 10 ** power).toFixed(decimals)}e${power}`;
 }
 
-/** A value in a read-out: five significant digits, the same width for near values; integers below 10^15 in whole. */
+/** A value in a read-out: five significant digits, the same width for near values; integers below 10^15 are not shortened. */
 export function formatValue(value: number): string {
   if (Number.isNaN(value)) return "NaN";
   if (!Number.isFinite(value)) return value > 0 ? "+Inf" : "-Inf";

@@ -1,7 +1,7 @@
 """Models that the callbacks of this folder log as versions of an artifact of type ``model``.
 
-A failure prints one line and training continues: the model, or what it says of its features, is
-then not in the run.
+A failure prints one line and training continues: the model or its feature importances are then
+missing from the run.
 """
 
 import os

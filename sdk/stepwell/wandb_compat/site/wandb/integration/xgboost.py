@@ -1,11 +1,15 @@
 """For XGBoost: a callback that logs every evaluation of every round."""
 
+import re
 from typing import Any
 
 import xgboost
 
 import wandb
 from wandb.integration._models import log_saved, warn_of_importances
+
+_PLACE = re.compile(r"^\[[\d:]+\] \S+:\d+: (.*? : )?")
+"""What XGBoost's errors begin with: time, line of its source, the failed check."""
 
 _LOWER_IS_BETTER = ("loss", "error", "err", "rmse", "rmsle", "mae", "mape", "mphe", "deviance")
 
@@ -71,9 +75,9 @@ class WandbCallback(xgboost.callback.TrainingCallback):  # type: ignore[misc]
     def _keep_importances(self, model: Any, kind: str) -> None:
         try:
             scores = model.get_score(importance_type=kind)
-        except xgboost.core.XGBoostError as error:  # A linear booster has weights only.
+        except (xgboost.core.XGBoostError, ValueError) as error:  # A linear booster has weights.
             first_line, _, _ = str(error).partition("\n")
-            _, _, reason = first_line.rpartition(" : ")  # After the place in XGBoost's source.
+            reason = _PLACE.sub("", first_line)
             warn_of_importances(f"WandbCallback(importance_type={kind!r})", reason)
             return
         wandb.summary.update({f"Feature Importance/{name}": scores[name] for name in scores})
