@@ -89,7 +89,10 @@ class Store(Protocol):
         """
 
     def delete_rows(self, table: str, condition: str, parameters: Mapping[str, object]) -> None:
-        """Delete the rows of ``table`` that match ``condition``; return when they are gone."""
+        """Delete the rows of ``table`` that match ``condition``; return when they are gone.
+
+        A replica of a cluster that is down deletes them when it is back.
+        """
 
     def expire(self, table: str, days: int) -> None:
         """Let rows of ``table`` expire ``days`` after their ``time``; 0 keeps all."""
