@@ -18,9 +18,9 @@ from stepwell_store.server.settings import ServerEndpoint
 logger = logging.getLogger("stepwell_store")
 
 _POLL_SECONDS: Final = 0.1
-_ANSWER_SECONDS: Final = 10.0
-"""A server that is silent for so long is taken for one that is down."""
-_DOWN_SECONDS: Final = 60.0
+_ANSWER_SECONDS: Final = 20.0
+"""If a replica does not answer for this time, another one is asked."""
+_DOWN_SECONDS: Final = 300.0
 
 _Id: TypeAlias = tuple[int, str]
 """Length and text: `mutation_9.txt` is before `mutation_10.txt`."""
@@ -76,11 +76,11 @@ class _Mutations:
         now = time.monotonic()
         up = [each for each in endpoints if servers.down.get(each, 0.0) <= now]
         settings = servers.settings
-        short = min(settings.timeout_seconds, _ANSWER_SECONDS)
+        if len(up) > 1:
+            seconds = min(settings.timeout_seconds, _ANSWER_SECONDS)
+            settings = replace(settings, timeout_seconds=seconds)
         self._replicas = {
-            each: Connections(
-                replace(settings, timeout_seconds=short), (each,), database=settings.database
-            )
+            each: Connections(settings, (each,), database=settings.database)
             for each in up or endpoints
         }
         self._newest = _NONE
